@@ -1,0 +1,43 @@
+# `make repro` and `make test` do all the set-up themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# DVC runs the stages through a shell, which has to find the environment's python.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: setup repro test test-slow throughput lint lock clean
+.DEFAULT_GOAL := repro
+
+setup: $(VENV)/.installed
+
+# `pip --version` fails where an environment was copied or its Python has gone; it is then made anew.
+$(VENV)/.installed: requirements.lock
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed"'
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@
+
+repro: setup  ## everything from photographs to reports/
+	dvc repro
+
+test: setup  ## the default test suite: CPU only, offline
+	python -m pytest
+
+test-slow: setup  ## the long versions too
+	python -m pytest -m "not gpu and not throughput"
+
+throughput: setup  ## images/s of the networks on this machine
+	python -m pytest -m throughput
+
+lint: setup  ## style, types, spelling
+	ruff check .
+	ruff format --check .
+	mypy
+	codespell
+
+lock: setup  ## pin the newest versions that pyproject.toml allows (needs uv)
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
+
+clean:  ## remove resume states and caches; keeps results
+	rm -rf models/scratch .pytest_cache .mypy_cache .ruff_cache .hypothesis

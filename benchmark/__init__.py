@@ -1,0 +1,1 @@
+"""The harness: configuration, stages, metrics, statistics and the command line."""

@@ -1,0 +1,74 @@
+"""Section 2 of protocol ib1: the pixels over which a metric is taken."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Region = Literal["w", "h", "b", "c"]
+
+
+def region_pixels(mask: Tensor, region: Region) -> Tensor:
+    """Return the pixels of a region.
+
+    Args:
+        mask: `[N, 1, H, W]` bool, True in the hole.
+        region: `w` whole image, `h` hole, `b` seam band, `c` core (hole without seam band).
+
+    Returns:
+        `[N, 1, H, W]` bool. The core of a small hole can be empty.
+
+    Raises:
+        ValueError: there is no such region.
+    """
+    if region == "w":
+        return torch.ones_like(mask)
+    if region == "h":
+        return mask
+    if region == "b":
+        return seam_band(mask)
+    if region == "c":
+        return mask & ~seam_band(mask)
+    raise ValueError(f"region {region!r} is not one of w, h, b, c")
+
+
+def seam_band(mask: Tensor) -> Tensor:
+    """Return the hole's pixels within Euclidean distance r of a known pixel.
+
+    r = max(1, round(min(h, w) / 32)), rounded half to even, where h and w are the sides of the
+    bounding box of the image's hole. What lies outside the image is not known.
+
+    Args:
+        mask: `[N, 1, H, W]` bool, True in the hole.
+
+    Returns:
+        `[N, 1, H, W]` bool.
+    """
+    radii = _seam_radii(mask)
+    known = (~mask).float()
+    band = torch.zeros_like(mask)
+    for radius in torch.unique(radii).tolist():  # one step per size of hole, not per image
+        offset = torch.arange(-radius, radius + 1, device=mask.device)
+        disc = (offset[:, None] ** 2 + offset[None, :] ** 2 <= radius**2).float()
+        # The sum counts the known pixels in reach: exactly 0 or at least 1.
+        reached = functional.conv2d(known, disc[None, None], padding=radius) > 0.5
+        band |= reached & mask & (radii == radius)[:, None, None, None]
+    return band
+
+
+def _seam_radii(mask: Tensor) -> Tensor:
+    side = torch.minimum(_extent(mask.any(3)), _extent(mask.any(2)))
+    return (side.double() / 32).round().clamp(min=1).long().squeeze(1)
+
+
+def _extent(occupied: Tensor) -> Tensor:
+    """Return the distance from the first to the last True of the last axis, both counted."""
+    flags = occupied.int()
+    return flags.shape[-1] - flags.argmax(-1) - flags.flip(-1).argmax(-1)
+
+
+def dilate(mask: Tensor, radius: int) -> Tensor:
+    """Return the pixels whose square window of side 2·radius + 1 touches the hole."""
+    window = 2 * radius + 1
+    return functional.max_pool2d(mask.float(), window, stride=1, padding=radius) > 0.5

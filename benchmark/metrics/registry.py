@@ -1,0 +1,108 @@
+"""The metrics of protocol ib1, in the order in which tables show them.
+
+Adding a metric takes a function, a line here and a test.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from torch import Tensor
+
+from benchmark.metrics.contour import seam
+from benchmark.metrics.edges import edge_h, sharpness_h
+from benchmark.metrics.error import l1_percent_h, mae, mse, psnr_db
+from benchmark.metrics.perceptual import lpips_h, lpips_missing, lpips_w
+from benchmark.metrics.pixels import check_images, known_mae_raw
+from benchmark.metrics.structural import ssim_h, ssim_w
+
+PROTOCOL = "ib1"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A pure function of `(completed, target, mask)` to `[N]` float64, and how to read it.
+
+    Attributes:
+        name: column in ledgers and tables.
+        region: `w` whole, `h` hole, `b` seam band, `c` core, `contour`, or `known`.
+        unit: `dB`, `%` or empty.
+        better: which values are better: lower, higher, nearer to zero, nearer to one.
+        function: takes `[N, 3, H, W]` uint8 twice and `[N, 1, H, W]` bool.
+        pixels: what is scored: the composite, or the raw output (then by the caller).
+        backbone: the LPIPS network whose weights it needs.
+    """
+
+    name: str
+    region: str
+    unit: str
+    better: Literal["lower", "higher", "zero", "one"]
+    function: Callable[[Tensor, Tensor, Tensor], Tensor]
+    pixels: Literal["completed", "raw"] = "completed"
+    backbone: str | None = None
+
+
+def _lpips(net: str) -> Metric:
+    return Metric(f"lpips_{net}", "w", "", "lower", partial(lpips_w, net=net), backbone=net)
+
+
+_METRICS = (
+    Metric("mse_h", "h", "", "lower", partial(mse, region="h")),
+    Metric("mae_h", "h", "", "lower", partial(mae, region="h")),
+    Metric("psnr_h", "h", "dB", "higher", partial(psnr_db, region="h")),
+    Metric("ssim_h", "h", "", "higher", ssim_h),
+    _lpips("alex"),
+    Metric("lpips_alex_h", "h", "", "lower", partial(lpips_h, net="alex"), backbone="alex"),
+    Metric("seam", "contour", "", "zero", seam),
+    Metric("sharpness_h", "h", "", "one", sharpness_h),
+    Metric("edge_h", "h", "", "lower", edge_h),
+    Metric("l1_percent_h", "h", "%", "lower", l1_percent_h),
+    Metric("mse_b", "b", "", "lower", partial(mse, region="b")),
+    Metric("mse_c", "c", "", "lower", partial(mse, region="c")),
+    Metric("mse_w", "w", "", "lower", partial(mse, region="w")),
+    Metric("psnr_w", "w", "dB", "higher", partial(psnr_db, region="w")),
+    Metric("ssim_w", "w", "", "higher", ssim_w),
+    _lpips("vgg"),
+    _lpips("squeeze"),
+    Metric("known_mae_raw", "known", "", "lower", known_mae_raw, pixels="raw"),
+)
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
+
+
+def missing_metrics() -> dict[str, str]:
+    """Return the metrics that cannot be computed here, each with the reason."""
+    reasons = {
+        metric.name: lpips_missing(metric.backbone)
+        for metric in _METRICS
+        if metric.backbone is not None
+    }
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def score_images(
+    completed: Tensor, target: Tensor, mask: Tensor, names: Iterable[str] | None = None
+) -> dict[str, Tensor]:
+    """Return every available metric of composited images.
+
+    Args:
+        completed: `[N, 3, H, W]` uint8, equal outside the hole.
+        target: of the same shape and type.
+        mask: `[N, 1, H, W]` bool, True in the hole.
+        names: the metrics wanted; without it, all that score composites and are not missing.
+
+    Returns:
+        `[N]` float64 for each metric, on the device of the images.
+
+    Raises:
+        ValueError: see `check_images` and `ssim_map`; or an image differs outside its hole.
+        KeyError: there is no metric of that name.
+        MetricUnavailable: a metric asked for by name cannot be computed here.
+    """
+    check_images(completed, target, mask)
+    if bool(((completed != target) & ~mask).any()):
+        raise ValueError("completed: known pixels differ from the target's; composite first")
+    if names is None:
+        missing = missing_metrics()
+        names = [m.name for m in _METRICS if m.pixels == "completed" and m.name not in missing]
+    return {name: METRICS[name].function(completed, target, mask) for name in names}

@@ -1,0 +1,127 @@
+"""The page `report.md`: words, tables and links to the figures."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from string import Template
+from typing import Any
+
+from benchmark import paths
+from benchmark.config import Params, load_variant
+from benchmark.figures import chosen_rows
+from benchmark.ledger import Aggregate, aggregate_by_area, aggregate_by_label
+from benchmark.metrics import METRICS, PROTOCOL
+from benchmark.results import SKILL, Results, mean_of
+from benchmark.standings import Words, result_table
+from benchmark.tables import ARROWS, escape_markdown, grid_markdown, markdown_table, number
+from benchmark.verdict import METRIC, ORACLE, coverage
+
+REGIONS = {"w": "whole image", "h": "hole", "b": "seam band", "c": "core", "known": "known pixels"}
+
+
+def report_page(params: Params, everything: Sequence[Results], words: Sequence[Words]) -> str:
+    """Fill the template of the report."""
+    template = Template((paths.REPORTS / "templates" / "report.md").read_text(encoding="utf-8"))
+    missing = {name: reason for results in everything for name, reason in results.missing.items()}
+    gaps = [f"- `{name}`: {escape_markdown(reason)}" for name, reason in sorted(missing.items())]
+    pairs = zip(everything, words, strict=True)
+    return template.substitute(
+        protocol=PROTOCOL,
+        coverage=coverage(len(params.seeds)),
+        overview="\n".join(f"- {escape_markdown(said.headline)}" for said in words),
+        suites="\n".join(_section(results, said) for results, said in pairs).strip(),
+        definitions="\n".join(_definition(name) for name in METRICS),
+        skill=SKILL,
+        variants=_origins(params),
+        missing="\n".join(gaps) or "None.",
+    )
+
+
+def _section(results: Results, words: Words) -> str:
+    suite = results.suite
+    law = suite.mask
+    hole = f"a square of {law.size} px, {law.kind.replace('_', ' ')}"
+    if law.margin:
+        hole += f", at least {law.margin} px from the edge"
+    facts = (
+        f"Images of {suite.image_size} x {suite.image_size} px; hole: {hole}; "
+        f"{results.num_images} test images, {suite.evaluation.masks_per_image} hole(s) each."
+    )
+    figure = partial("![{0}: {1}](figures/{2}_{3}.png)".format, escape_markdown(suite.title))
+    blocks = [
+        f"## {escape_markdown(suite.title)} (`{suite.name}`)",
+        escape_markdown(suite.description),
+        facts,
+        f"**{escape_markdown(words.headline)}**",
+        "\n".join(f"- {escape_markdown(text)}" for text in words.sentences()),
+        f"In brackets: mean paired difference in {escape_markdown(METRIC)} to the baseline and its "
+        "95 % interval; negative is better for the variant.",
+        markdown_table(result_table(results, words)).strip(),
+        *_breakdowns(results),
+        f"### Completed test images\n\n{_choice(results)} The hole of the input is grey.",
+        figure("completed images", suite.name, "comparison"),
+        f"The holes alone:\n\n{figure('holes', suite.name, 'zoomed')}",
+        f"### Training curves\n\n{figure('training curves', suite.name, 'curves')}",
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _choice(results: Results) -> str:
+    """Say which images the figures show."""
+    count = len(chosen_rows(results.labels))
+    what = "The first test image of each of the first" if any(results.labels) else "The first"
+    thing = "classes" if any(results.labels) else "test images"
+    seed = f"; of the variants, seed {results.seeds[0]}" if len(results.seeds) > 1 else ""
+    return f"{what} {count} {thing}, not selected by result{seed}."
+
+
+def _breakdowns(results: Results) -> list[str]:
+    """Return tables by hole area, where it varies, and by class, where there are classes."""
+    area = aggregate_by_area(results.frame, results.image_px, results.missing)
+    label = aggregate_by_label(results.frame, results.image_px, results.missing)
+    blocks = []
+    if len(area) > 1:
+        blocks.append(_breakdown("hole area", area, results.methods))
+    if label:
+        blocks.append(_breakdown("class", label, results.methods))
+    return blocks
+
+
+def _breakdown(by: str, parts: Mapping[str, Aggregate], methods: Sequence[str]) -> str:
+    shown = [name for name in methods if name != ORACLE]
+    rows = []
+    for part, scores in parts.items():
+        means = [mean_of(scores.get(name, {}).get(METRIC)) for name in shown]
+        images = max(int(score[METRIC]["n"] or 0) for score in scores.values())
+        cells = [number(math.nan if mean is None else mean, 4) for mean in means]
+        rows.append([part, str(images), *cells])
+    heading = f"### By {by}\n\n{escape_markdown(METRIC)} ({ARROWS['lower']}), lower is better.\n\n"
+    return heading + grid_markdown([by, "N", *shown], rows).strip()
+
+
+def _definition(name: str) -> str:
+    """Return a metric's line: region, unit, direction, and the first line of its docstring."""
+    metric = METRICS[name]
+    function: Callable[..., Any] = metric.function
+    if isinstance(function, partial):
+        function = function.func
+    line = (function.__doc__ or "").strip().splitlines()[0]
+    wanted = {
+        "lower": "lower is better",
+        "higher": "higher is better",
+        "zero": "0 is ideal",
+        "one": "1 is ideal",
+    }[metric.better]
+    region = REGIONS.get(metric.region, metric.region)
+    facts = ", ".join(part for part in (region, metric.unit, wanted) if part)
+    return f"- `{name}` ({facts}): {escape_markdown(line.removeprefix('Return '))}"
+
+
+def _origins(params: Params) -> str:
+    lines = []
+    for name in params.variants:
+        variant = load_variant(name)
+        lines.append(
+            f"- `{name}`: {escape_markdown(variant.title)}. {escape_markdown(variant.origin)}."
+        )
+    return "\n".join(lines)

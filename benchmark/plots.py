@@ -1,0 +1,128 @@
+"""Training curves of the report: tables in, a figure out; only `save_figure` writes."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from benchmark.figures import readable
+from benchmark.files import atomic_path
+
+# Okabe and Ito (2008), for colour-blind readers too; without yellow, too pale on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "--", ":", "-.")
+MARKERS = "osD^vPX"
+Style = tuple[str, str, str]
+"""Colour, dash and marker of a variant's lines."""
+
+
+def curves_figure(
+    curves: Mapping[tuple[str, int], pd.DataFrame], validation: str = "mse_h"
+) -> Figure:
+    """Draw each variant's validation metric and losses over the epochs.
+
+    Args:
+        curves: by variant and seed, with the columns `epoch`, `validation/<metric>`,
+            `generator/reconstruction` and any `discriminator/<name>/<term>`.
+        validation: the metric of the large panel.
+
+    Returns:
+        One large panel and two small ones; a thin line for each seed where there are several,
+        a thick one for their mean.
+    """
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
+        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
+        figure = Figure(figsize=(11, 5), dpi=110, layout=layout)
+        FigureCanvasAgg(figure)
+        panels = figure.subplot_mosaic(
+            [["main", "generator"], ["main", "discriminator"]], width_ratios=[1.7, 1]
+        )
+        variants = list(dict.fromkeys(variant for variant, _ in curves))
+        handles = []
+        for i, variant in enumerate(variants):
+            dash = DASHES[i // len(PALETTE) % len(DASHES)]
+            style = (PALETTE[i % len(PALETTE)], dash, MARKERS[i % len(MARKERS)])
+            frames = [frame for (name, _), frame in curves.items() if name == variant]
+            main = [_line(f, f"validation/{validation}") for f in frames]
+            handles.append(_draw(panels["main"], main, style))
+            _draw(
+                panels["generator"], [_line(f, "generator/reconstruction") for f in frames], style
+            )
+            _draw(panels["discriminator"], [_discriminators(f) for f in frames], style)
+        _name_panels(panels, validation)
+        names = [readable(variant) for variant in variants]
+        figure.legend(handles, names, loc="outside lower center", ncols=5, frameon=False)
+    return figure
+
+
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a figure as a PNG without date or software, atomically."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    with atomic_path(path) as partial:
+        partial.write_bytes(stream.getvalue())
+
+
+def _line(frame: pd.DataFrame, column: str) -> pd.Series:
+    values = frame[column] if column in frame else pd.Series(np.nan, index=frame.index)
+    return values.set_axis(frame["epoch"])
+
+
+def _discriminators(frame: pd.DataFrame) -> pd.Series:
+    """Sum the loss terms of all discriminators; NaN where there is none."""
+    terms = [
+        n for n in frame.columns if n.startswith("discriminator/") and not n.endswith("/total")
+    ]
+    return frame[terms].sum(axis=1, min_count=1).set_axis(frame["epoch"])
+
+
+def _draw(axes: Axes, lines: Sequence[pd.Series], style: Style) -> Line2D:
+    """Draw one variant: its seeds thin, where there are several, and their mean thick."""
+    colour, dash, marker = style
+    if len(lines) > 1:
+        for line in lines:
+            axes.plot(line.index, line, color=colour, linewidth=0.8, alpha=0.4)
+    mean = pd.concat(list(lines), axis=1).mean(axis=1)
+    (thick,) = axes.plot(
+        mean.index,
+        mean,
+        color=colour,
+        linestyle=dash,
+        linewidth=2,
+        marker=marker,
+        markersize=5,
+        markevery=max(1, len(mean) // 15),
+    )
+    return thick
+
+
+def _name_panels(panels: Mapping[str, Axes], validation: str) -> None:
+    panels["main"].set_title(f"Validation {validation} (lower is better)", loc="left")
+    panels["generator"].set_title("Training: reconstruction loss", loc="left")
+    panels["discriminator"].set_title("Training: discriminator loss, all terms", loc="left")
+    for axes in panels.values():
+        axes.set_xlabel("epoch")
+        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels["generator"].set_xlabel("")
+    if all(np.isnan(np.asarray(line.get_ydata())).all() for line in panels["discriminator"].lines):
+        panels["discriminator"].text(
+            0.5,
+            0.5,
+            "no discriminator",
+            ha="center",
+            va="center",
+            transform=panels["discriminator"].transAxes,
+        )

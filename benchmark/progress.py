@@ -1,0 +1,105 @@
+"""How far a run is: loss sums, curves, and the checkpoints that each criterion keeps."""
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CRITERIA = {
+    "best_train_loss": ("generator/reconstruction", "lower"),
+    "best_val_psnr": ("validation/psnr_h", "higher"),
+    "best_val_ssim": ("validation/ssim_h", "higher"),
+    "best_val_lpips": ("validation/lpips_alex", "lower"),
+}
+"""What each kept checkpoint is the best of: a column of the curves, and which values are better."""
+
+
+class TrainingDivergedError(Exception):
+    """A loss is no longer a finite number."""
+
+
+class LossMeter:
+    """Sums of loss terms over an epoch, in float64 on the device."""
+
+    def __init__(
+        self, sums: dict[str, float], counts: dict[str, int], device: torch.device
+    ) -> None:
+        self._sums = {
+            name: torch.tensor(value, dtype=torch.float64, device=device)
+            for name, value in sums.items()
+        }
+        self._counts = dict(counts)
+        self._last: dict[str, Tensor] = {}
+
+    def add(self, losses: dict[str, Tensor]) -> None:
+        """Add one step's losses; does not wait for the device."""
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value.double()
+            self._counts[name] = self._counts.get(name, 0) + 1
+        self._last = losses
+
+    def sums(self) -> dict[str, float]:
+        """Return the sums on the host."""
+        return {name: float(value) for name, value in self._sums.items()}
+
+    def counts(self) -> dict[str, int]:
+        """Return how many steps went into each sum."""
+        return dict(self._counts)
+
+    def last(self) -> dict[str, float]:
+        """Return the latest losses on the host."""
+        return {name: float(value) for name, value in self._last.items()}
+
+
+@dataclass
+class Progress:
+    """Everything but tensors that the rest of a run depends on; plain JSON."""
+
+    step: int = 0
+    """Steps done."""
+    curves: list[dict[str, float]] = field(default_factory=list)
+    """One row per finished epoch."""
+    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """For each criterion the epoch, file, SHA-256 and value of its checkpoint."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """Loss sums of the unfinished epoch."""
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields."""
+        return asdict(self)
+
+    def losses(self) -> dict[str, float]:
+        """Return the mean losses of the epoch so far."""
+        return {name: self.sums[name] / self.counts[name] for name in self.sums}
+
+    def finish_epoch(self, row: dict[str, float]) -> list[str]:
+        """Add a row to the curves and return the criteria by which it is the best so far."""
+        self.curves.append(row)
+        self.sums, self.counts = {}, {}
+        return [name for name in CRITERIA if self._is_best(name)]
+
+    def _is_best(self, criterion: str) -> bool:
+        column, better = CRITERIA[criterion]
+        value = self.curves[-1].get(column)
+        if value is None:
+            return False
+        if criterion not in self.kept:
+            return True
+        best: float = self.kept[criterion]["value"]
+        return value < best if better == "lower" else value > best
+
+    def keep(self, criteria: list[str], epoch: int, file: str, sha256: str) -> None:
+        """Note that a checkpoint is the one of some criteria."""
+        for name in criteria:
+            value = self.curves[-1][CRITERIA[name][0]] if name in CRITERIA else None
+            self.kept[name] = {"epoch": epoch, "file": file, "sha256": sha256, "value": value}
+
+
+def check_finite(run: object, step: int, losses: dict[str, float]) -> None:
+    """Raise `TrainingDivergedError` if a loss is NaN or infinite."""
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise TrainingDivergedError(f"{run}: the loss {name} is {value} at step {step}")

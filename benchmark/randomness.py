@@ -1,0 +1,59 @@
+"""Everything that is random in a run, each a pure function of (seed, purpose, epoch, index).
+
+This is the one module that touches global random states, and only to pin them.
+"""
+
+import math
+import random
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from data.draws import random_bits, uniforms
+from data.masks import MaskLaw
+
+
+def pin_global_states(seed: int) -> None:
+    """Seed the global generators of Python, NumPy and PyTorch.
+
+    Nothing of ours draws from them; this is for a library that might.
+    """
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - the legacy state is the one to pin
+    torch.manual_seed(seed)
+
+
+def weight_uniforms(seed: int, network: str) -> Callable[[str, tuple[int, ...]], Tensor]:
+    """Return the draws for the initial weights of a network, in [0, 1), on the CPU.
+
+    They depend on the seed, the network's name and the parameter's name, so variants that share a
+    network start from equal weights on every device.
+    """
+
+    def draw(parameter: str, shape: tuple[int, ...]) -> Tensor:
+        size = math.prod(shape)
+        bits = random_bits([seed, "initial weights", network, parameter], -(-size // 4))
+        return torch.from_numpy(uniforms(bits.reshape(-1)[:size]).reshape(shape))
+
+    return draw
+
+
+def training_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    """Return a permutation of the training images for an epoch, `[count]`."""
+    keys = random_bits([seed, "training order", epoch], count)
+    return np.lexsort((keys[:, 1], keys[:, 0])).astype(np.int64)
+
+
+def training_boxes(
+    seed: int, epoch: int, count: int, law: MaskLaw, image_size: int
+) -> NDArray[np.int32]:
+    """Return each training image's hole in an epoch, `[count, 4]` boxes in pixels."""
+    return law.boxes(random_bits([seed, "training mask", epoch], count), image_size)
+
+
+def training_flips(seed: int, epoch: int, count: int) -> NDArray[np.bool_]:
+    """Return which training images are mirrored in an epoch, `[count]`."""
+    return random_bits([seed, "training flip", epoch], count)[:, 0] >= np.uint64(2**63)

@@ -1,0 +1,86 @@
+"""From packed images to what networks see, and from what they put out to scored pixels."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmark.metrics import composite, quantise
+from models.losses import Output, Scene
+
+RESIDENT_BYTES = 2**31
+"""Training sets up to this size are kept on the accelerator."""
+
+
+class ImageFeed:
+    """Gathers rows of a packed array onto a device, from device memory where the array fits."""
+
+    def __init__(self, images: NDArray[np.uint8], device: torch.device) -> None:
+        self._images = images
+        self._device = device
+        self._resident: Tensor | None = None
+        if device.type != "cpu" and images.nbytes <= RESIDENT_BYTES:
+            self._resident = torch.from_numpy(np.array(images)).to(device)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Return images `[len(rows), H, W, 3]` uint8; `rows` is an int64 tensor on the device.
+
+        Without device memory for all images, `rows` has to come to the host.
+        """
+        if self._resident is not None:
+            return self._resident[rows]
+        gathered = torch.from_numpy(self._images[rows.cpu().numpy()])
+        return gathered.to(self._device, non_blocking=True)
+
+
+def masks_from_boxes(boxes: Tensor, image_size: int) -> Tensor:
+    """Turn boxes `[N, 4]` in pixels into masks `[N, 1, H, W]` bool, True in the hole."""
+    along = torch.arange(image_size, device=boxes.device)
+    x0, y0, x1, y1 = (edge[:, None] for edge in boxes.unbind(1))
+    columns = (along >= x0) & (along < x1)
+    rows = (along >= y0) & (along < y1)
+    return (rows[:, :, None] & columns[:, None, :]).unsqueeze(1)
+
+
+def make_scene(images: Tensor, boxes: Tensor, hole_size: int) -> Scene:
+    """Return the scene of packed images and their holes.
+
+    Args:
+        images: `[N, H, W, 3]` uint8.
+        boxes: `[N, 4]` integer pixels `(x0, y0, x1, y1)`.
+        hole_size: side of all boxes; given, since reading it off the boxes would wait for the
+            device.
+    """
+    image = images.permute(0, 3, 1, 2).float() / 127.5 - 1
+    mask = masks_from_boxes(boxes, images.shape[1]).to(image.dtype)
+    return Scene(image.contiguous(), mask, boxes[:, :2].long(), hole_size)
+
+
+class Completed(NamedTuple):
+    """Pixels after a generator."""
+
+    quantised: Tensor
+    """`[N, 3, H, W]` uint8, the raw output."""
+    completed: Tensor
+    """`[N, 3, H, W]` uint8, composited."""
+    target: Tensor
+    """`[N, 3, H, W]` uint8."""
+    mask: Tensor
+    """`[N, 1, H, W]` bool."""
+
+
+@torch.no_grad()
+def complete(generator: nn.Module, images: Tensor, boxes: Tensor, hole_size: int) -> Completed:
+    """Fill the holes of packed images and composite the result with the known pixels."""
+    scene = make_scene(images, boxes, hole_size)
+    quantised = quantise(generator(scene.masked, scene.mask, scene.corner).float())
+    target = images.permute(0, 3, 1, 2)
+    mask = scene.mask.bool()
+    return Completed(quantised, composite(quantised, target, mask), target, mask)
+
+
+def make_output(scene: Scene, raw: Tensor) -> Output:
+    """Composite a raw output with the known pixels of its scene, keeping gradients."""
+    return Output(raw, torch.where(scene.mask.bool(), raw, scene.image))

@@ -1,0 +1,124 @@
+"""Scoring of any method, trained or not, on the test split, by protocol ib1."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmark import paths
+from benchmark.config import Suite
+from benchmark.ledger import aggregate, aggregate_by_label, read_ledger
+from benchmark.metrics import PROTOCOL, known_mae_raw, missing_metrics, score_images
+from benchmark.scenes import masks_from_boxes
+from data.store import Record, Store
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The distinct test images of a suite, each with its fixed holes."""
+
+    __test__ = False  # not a pytest class
+
+    images: NDArray[np.uint8]
+    """`[N, H, W, 3]`, memory-mapped."""
+    boxes: NDArray[np.int32]
+    """`[N, K, 4]` in pixels."""
+    records: list[Record]
+    rows: list[int]
+    """Rows of `images` that are scored: an exact duplicate would count twice."""
+
+    def masks(self, rows: list[int], mask_number: int) -> Tensor:
+        """Return the masks of some images, `[n, 1, H, W]` bool."""
+        boxes = torch.from_numpy(self.boxes[rows, mask_number])
+        return masks_from_boxes(boxes, self.images.shape[1])
+
+    def targets(self, rows: list[int]) -> Tensor:
+        """Return some images as `[n, 3, H, W]` uint8."""
+        return torch.from_numpy(self.images[rows]).permute(0, 3, 1, 2)
+
+
+def load_test_set(suite: Suite) -> TestSet:
+    """Load the test split of a suite.
+
+    Raises:
+        InputError: the split stage has not run, or its files are damaged.
+    """
+    store = Store(paths.prepared(suite.name))
+    records = store.records("test")
+    first: dict[str, int] = {}
+    for row, record in enumerate(records):
+        first.setdefault(record.sha256, row)
+    return TestSet(store.images("test"), store.boxes("test"), records, list(first.values()))
+
+
+Fill = Callable[[list[int], int], Tensor]
+"""From rows of the test images and the number of a mask to filled pixels `[n, 3, H, W]` uint8."""
+
+
+def score_method(
+    method: str, seed: int, test: TestSet, fill: Fill, batch_size: int
+) -> tuple[pd.DataFrame, Tensor]:
+    """Score a method on all test images and holes.
+
+    Args:
+        method: name for the ledger.
+        seed: seed for the ledger; 0 for methods that have none.
+        test: the test images.
+        fill: the method; what it puts on known pixels is measured apart and otherwise discarded.
+        batch_size: images at a time; does not change the scores.
+
+    Returns:
+        The ledger, and the completed images of the first hole, `[N, 3, H, W]` uint8.
+    """
+    parts, pictures = [], []
+    for mask_number in range(test.boxes.shape[1]):
+        for start in range(0, len(test.rows), batch_size):
+            rows = test.rows[start : start + batch_size]
+            target, mask = test.targets(rows), test.masks(rows, mask_number)
+            filled = fill(rows, mask_number)
+            completed = torch.where(mask, filled, target)
+            scores = score_images(completed, target, mask)
+            scores["known_mae_raw"] = known_mae_raw(filled, target, mask)
+            parts.append(_ledger_rows(method, seed, test, rows, mask, scores))
+            if mask_number == 0:
+                pictures.append(completed)
+    return pd.concat(parts, ignore_index=True), torch.cat(pictures)
+
+
+def _ledger_rows(
+    method: str, seed: int, test: TestSet, rows: list[int], mask: Tensor, scores: dict[str, Tensor]
+) -> pd.DataFrame:
+    keys = {
+        "method": method,
+        "seed": seed,
+        "image": [test.records[row].sha256[:16] for row in rows],
+        "mask": [hashlib.sha256(np.packbits(m).tobytes()).hexdigest()[:16] for m in mask.numpy()],
+        "hole_px": mask.sum((1, 2, 3)).numpy(),
+        "label": [test.records[row].label for row in rows],
+    }
+    return pd.DataFrame(keys | {name: values.cpu().numpy() for name, values in scores.items()})
+
+
+def metrics_content(suite: Suite, ledger_path: Path) -> dict[str, object]:
+    """Aggregate a ledger as it was written, so that the file gives anyone the same numbers."""
+    ledger = read_ledger(ledger_path)
+    missing = missing_metrics()
+    pixels = suite.image_size**2
+    return {
+        "protocol": PROTOCOL,
+        "methods": aggregate(ledger, pixels, missing),
+        "by_label": aggregate_by_label(ledger, pixels, missing),
+        "missing": missing,
+    }
+
+
+def save_examples(path: Path, completed: Tensor, count: int) -> None:
+    """Write the first completed images as `[count, H, W, 3]` uint8."""
+    with path.open("wb") as file:
+        np.save(file, completed[:count].permute(0, 2, 3, 1).contiguous().numpy())

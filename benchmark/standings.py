@@ -1,0 +1,101 @@
+"""How the methods of a suite stand: the rows of its table and the words beside them."""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from benchmark.ledger import Summary
+from benchmark.metrics import METRICS, PROTOCOL
+from benchmark.results import SKILL, Results, mean_of
+from benchmark.tables import Column, Kind, Row, Table
+from benchmark.verdict import METRIC, ORACLE, Comparison, compare, headline, marker, sentence
+
+HEADLINE = ("mse_h", "psnr_h", "ssim_h", "lpips_alex", "seam", "sharpness_h")
+"""Metrics of the tables; the summary has all."""
+DECIMALS = {"dB": 2, "%": 2}
+"""By unit; metrics without a unit have four."""
+
+
+class Words:
+    """The comparisons of a suite's variants with its baselines, and what they say."""
+
+    def __init__(self, results: Results) -> None:
+        # The deciding metric is finite for every image, so a mean is always there.
+        self.means = {m: mean_of(s[METRIC]) or 0.0 for m, s in results.aggregate.items()}
+        self.strongest = min(results.baselines, key=lambda name: (self.means[name], name))
+        self.comparisons: dict[str, list[Comparison]] = {
+            variant: [compare(results.frame, variant, name) for name in results.baselines]
+            for variant in results.variants
+        }
+        every = [c for comparisons in self.comparisons.values() for c in comparisons]
+        self.headline = headline(results.suite.title, self.means, every, self.strongest)
+
+    def marker(self, method: str) -> str:
+        """Return the short verdict of a variant; nothing for a baseline."""
+        found = self.comparisons.get(method)
+        return marker(found, self.strongest) if found else ""
+
+    def sentences(self) -> list[str]:
+        """Return one sentence per variant, the best first."""
+        order = sorted(self.comparisons, key=lambda name: (self.means[name], name))
+        return [sentence(self.comparisons[name], self.means[name]) for name in order]
+
+
+def result_table(results: Results, words: Words) -> Table:
+    """Return a suite's headline table."""
+    metrics = [METRICS[name] for name in HEADLINE]
+    columns = [Column(m.name, m.better, DECIMALS.get(m.unit, 4)) for m in metrics]
+    columns.append(Column(SKILL, "higher", 3))
+    seeds = ", ".join(str(seed) for seed in results.seeds)
+    rows = [_row(results, name, [c.name for c in columns], words) for name in results.methods]
+    absent: Summary = {"missing": "not measured"}
+    found = (
+        (c.name, results.aggregate[m].get(c.name, absent)) for m in results.methods for c in columns
+    )
+    footnotes = {f"{name}: {entry['missing']}" for name, entry in found if "missing" in entry}
+    return Table(
+        columns=columns,
+        rows=rows,
+        caption=(
+            f"{results.suite.title}: protocol {PROTOCOL}, N = {results.num_images} test images, "
+            f"training seeds: {seeds}."
+            + (" ± is the standard deviation between seeds." if len(results.seeds) > 1 else "")
+        ),
+        label=results.suite.name,
+        footnotes=[
+            *sorted(footnotes),
+            *(f"{n} was not run: {reason}" for n, reason in sorted(results.refused.items())),
+        ],
+    )
+
+
+def seed_means(results: Results, method: str, metric: str) -> list[float | None]:
+    """Return a metric's mean for each training seed; for a baseline, its one mean."""
+    if method not in results.variants:
+        return [mean_of(results.aggregate[method].get(metric))]
+    return [mean_of(results.by_seed[seed][method].get(metric)) for seed in results.seeds]
+
+
+def _row(results: Results, method: str, names: Sequence[str], words: Words) -> Row:
+    kind: Kind = "baseline"
+    if method in results.variants:
+        kind = "variant"
+    elif method == ORACLE:
+        kind = "oracle"
+    num_rows = int((results.frame["method"] == method).sum())
+    entries = {n: results.aggregate[method][n] for n in names if n in results.aggregate[method]}
+    spread = {}
+    for name in names if kind == "variant" and len(results.seeds) > 1 else ():
+        means = [mean for mean in seed_means(results, method, name) if mean is not None]
+        if len(means) == len(results.seeds):
+            spread[name] = statistics.stdev(means)
+    values = {name: _value(entry, num_rows) for name, entry in entries.items()}
+    return Row(method, kind, values, spread, words.marker(method))
+
+
+def _value(entry: Summary, num_rows: int) -> float:
+    """Return the mean: NaN where it is missing, infinite where every score is."""
+    if entry["infinite"] == num_rows:
+        return math.inf
+    mean = mean_of(entry)
+    return math.nan if mean is None else mean

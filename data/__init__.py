@@ -1,0 +1,1 @@
+"""Where images, masks and splits come from."""

@@ -1,0 +1,67 @@
+"""Decoding and resizing of photographs."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from pydantic import BaseModel, ConfigDict, Field
+
+from data.sources import UnreadableImageError
+
+_FILTERS = {
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+class Resize(BaseModel):
+    """How images of any shape become squares.
+
+    `crop` scales the shorter side and cuts the middle; `stretch` ignores the aspect ratio. The
+    filters are Pillow's, whose support grows with the reduction (antialiasing) and whose arithmetic
+    is integer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fit: Literal["crop", "stretch"] = "crop"
+    filter: Literal["box", "bilinear", "bicubic", "lanczos"] = "bicubic"
+    crop_from: int | None = Field(default=None, ge=1)
+    """Side in pixels of a centred square to cut out before resizing, as is usual for CelebA."""
+
+    def apply(self, pixels: NDArray[np.uint8], image_size: int) -> NDArray[np.uint8]:
+        """Return the image as `[image_size, image_size, 3]`; unchanged where it has that size."""
+        if self.crop_from is not None:
+            pixels = centre_square(pixels, min(self.crop_from, *pixels.shape[:2]))
+        elif self.fit == "crop":
+            pixels = centre_square(pixels, min(pixels.shape[:2]))
+        if pixels.shape[:2] == (image_size, image_size):
+            return pixels
+        side = (image_size, image_size)
+        resized = Image.fromarray(pixels).resize(side, _FILTERS[self.filter])
+        return np.asarray(resized)
+
+
+def centre_square(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Cut the middle square of a side in pixels out of an image."""
+    top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
+    return pixels[top : top + side, left : left + side]
+
+
+def decode(path: Path) -> NDArray[np.uint8]:
+    """Decode an image file to `[h, w, 3]` uint8, upright, without transparency.
+
+    Raises:
+        UnreadableImageError: the file is missing, truncated, not an image, or dangerously large.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    # Pillow reports broken files by many exception types, some of them plain Exception subclasses.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UnreadableImageError(f"{path}: not a readable image ({reason})") from None

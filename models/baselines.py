@@ -1,0 +1,173 @@
+"""Classical completions, rows of every table: the bar that a trained network has to clear.
+
+Each takes images whose hole the caller has blanked, so none can see what it has to guess.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage.restoration import inpaint_biharmonic
+from tqdm import tqdm
+
+Images = NDArray[np.uint8]
+Holes = NDArray[np.bool_]
+
+RADIUS_PX = 3
+BIHARMONIC_LIMIT_PX = 128
+CHUNK_BYTES = 2**26
+
+
+class BaselineRefused(ValueError):
+    """A baseline does not run on images of this kind; the message says why."""
+
+
+class Baseline(Protocol):
+    """Complete images from their known pixels, and from training images where it uses them."""
+
+    def __call__(
+        self, masked: Images, hole: Holes, training: Images, *, workers: int = 1
+    ) -> Images:
+        """Return the completed images; known pixels are those of `masked`.
+
+        Args:
+            masked: `[N, H, W, 3]` uint8, the hole's pixels 0.
+            hole: `[N, H, W]` bool, True in the hole.
+            training: `[M, H, W, 3]` uint8, possibly memory-mapped.
+            workers: processes for baselines that work image by image.
+
+        Raises:
+            BaselineRefused: the baseline does not run on these images.
+            ValueError: shapes or types are wrong, or an image has no known pixel.
+        """
+        ...
+
+
+def mean_colour(masked: Images, hole: Holes, training: Images, *, workers: int = 1) -> Images:
+    """Fill with the mean colour of the image's known pixels, rounded half to even."""
+    _check(masked, hole)
+    known_px = (~hole).sum((1, 2))
+    total = np.where(hole[..., None], 0, masked).sum((1, 2), dtype=np.int64)
+    colour = np.rint(total / known_px[:, None]).astype(np.uint8)
+    return np.asarray(np.where(hole[..., None], colour[:, None, None, :], masked))
+
+
+def telea(masked: Images, hole: Holes, training: Images, *, workers: int = 1) -> Images:
+    """Fill by fast marching (Telea 2004), OpenCV, radius 3."""
+    return _per_image(partial(_opencv, method=cv2.INPAINT_TELEA), masked, hole, workers, "telea")
+
+
+def navier_stokes(masked: Images, hole: Holes, training: Images, *, workers: int = 1) -> Images:
+    """Fill by fluid dynamics (Bertalmio et al. 2001), OpenCV, radius 3."""
+    fill = partial(_opencv, method=cv2.INPAINT_NS)
+    return _per_image(fill, masked, hole, workers, "navier_stokes")
+
+
+def biharmonic(masked: Images, hole: Holes, training: Images, *, workers: int = 1) -> Images:
+    """Fill with a biharmonic surface (Damelin and Hoang 2018), scikit-image."""
+    height, width = masked.shape[1:3]
+    if max(height, width) > BIHARMONIC_LIMIT_PX:
+        raise BaselineRefused(
+            f"biharmonic solves one linear system per image and is kept to "
+            f"{BIHARMONIC_LIMIT_PX} px a side; these are {height}x{width}"
+        )
+    return _per_image(_biharmonic, masked, hole, workers, "biharmonic")
+
+
+def nearest_train(masked: Images, hole: Holes, training: Images, *, workers: int = 1) -> Images:
+    """Paste from the training image whose pixels are nearest where the image is known.
+
+    Nearest is the least sum of squared differences, exact; ties go to the lowest index.
+    """
+    _check(masked, hole)
+    if len(training) == 0 or training.shape[1:] != masked.shape[1:]:
+        raise ValueError(f"training {training.shape} does not fit images {masked.shape}")
+    completed = np.empty_like(masked)
+    step = max(1, CHUNK_BYTES // (8 * masked[0].size))
+    for first in tqdm(range(0, len(masked), step), desc="nearest_train", leave=False):
+        rows = slice(first, first + step)
+        nearest = _nearest(masked[rows], hole[rows], training, step)
+        pasted = training[nearest]
+        completed[rows] = np.where(hole[rows, ..., None], pasted, masked[rows])
+    return completed
+
+
+BASELINES: dict[str, Baseline] = {
+    "mean_colour": mean_colour,
+    "telea": telea,
+    "navier_stokes": navier_stokes,
+    "biharmonic": biharmonic,
+    "nearest_train": nearest_train,
+}
+
+
+def _check(masked: Images, hole: Holes) -> None:
+    if masked.dtype != np.uint8 or masked.ndim != 4 or masked.shape[3] != 3:
+        raise ValueError(f"masked: {masked.dtype} {masked.shape} is not uint8 [N, H, W, 3]")
+    if hole.dtype != np.bool_ or hole.shape != masked.shape[:3]:
+        raise ValueError(f"hole: {hole.dtype} {hole.shape} is not bool {masked.shape[:3]}")
+    if hole.all((1, 2)).any():
+        raise ValueError("hole: an image has no known pixel")
+
+
+def _opencv(image: Images, hole: Holes, method: int) -> Images:
+    # OpenCV reads the old content of a hole that is less than 2 px from the image's border.
+    blank = np.where(hole[..., None], 0, image).astype(np.uint8)
+    filled = cv2.inpaint(blank, hole.astype(np.uint8), RADIUS_PX, method)
+    return np.asarray(filled, dtype=np.uint8)
+
+
+def _biharmonic(image: Images, hole: Holes) -> Images:
+    filled = inpaint_biharmonic(image / 255.0, hole, channel_axis=-1)
+    return np.asarray(np.rint(filled * 255), dtype=np.uint8)
+
+
+def _per_image(
+    fill: Callable[[Images, Holes], Images], masked: Images, hole: Holes, workers: int, name: str
+) -> Images:
+    _check(masked, hole)
+    completed = masked.copy()
+    with _mapper(workers) as run:
+        filled = tqdm(run(fill, masked, hole), total=len(masked), desc=name, leave=False)
+        for image, where, result in zip(completed, hole, filled, strict=True):
+            image[where] = result[where]
+    return completed
+
+
+@contextmanager
+def _mapper(workers: int) -> Iterator[Callable[..., Iterator[Images]]]:
+    """Yield a `map` that keeps the order, over processes if there is more than one."""
+    if workers == 1:
+        yield map
+        return
+    # Forking a process that holds threads or a GPU can hang; spawning cannot.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        yield partial(pool.map, chunksize=16)
+
+
+def _nearest(masked: Images, hole: Holes, training: Images, step: int) -> NDArray[np.int64]:
+    """Return each image's nearest training image over its known pixels.
+
+    |x - t|² over the known pixels, less the constant |x|², is two matrix products. Their terms are
+    integers below 2**53, so float64 holds them exactly, in any order of summation.
+    """
+    known = (~hole).reshape(len(hole), -1).astype(np.float64)
+    images = np.where(hole[..., None], 0, masked).reshape(len(hole), -1).astype(np.float64)
+    best = np.full(len(masked), np.inf)
+    nearest = np.zeros(len(masked), dtype=np.int64)
+    for first in range(0, len(training), step):
+        chunk = np.asarray(training[first : first + step], dtype=np.float64)
+        energy = (chunk**2).sum(3).reshape(len(chunk), -1)
+        distance = known @ energy.T - 2 * (images @ chunk.reshape(len(chunk), -1).T)
+        candidate = distance.argmin(1)
+        value = distance[np.arange(len(masked)), candidate]
+        closer = value < best
+        best[closer], nearest[closer] = value[closer], candidate[closer] + first
+    return nearest

@@ -1,0 +1,1 @@
+"""Discriminators: one module each, with a class `Discriminator`."""

@@ -1,0 +1,60 @@
+"""The localizer discriminator of LocPaint (Kuo 2024): is there a fake region, and where."""
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from models.networks import DiscriminatorNetwork, Localisation
+
+Positive = Annotated[float, Field(gt=0, le=8)]
+
+
+class Discriminator(DiscriminatorNetwork):
+    """Halving convolutions and two heads, one for the confidence and one for the box.
+
+    Args:
+        input_size: side of the images in pixels.
+        capacity: factor on the number of channels and on the heads' width.
+        depth: number of halving layers.
+        head_width: width of the heads' hidden layer at capacity 1.
+    """
+
+    predicts = Localisation
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        capacity: Positive = 1.0,
+        depth: Annotated[int, Field(ge=1, le=8)] = 5,
+        head_width: Annotated[int, Field(ge=1)] = 256,
+    ) -> None:
+        super().__init__()
+        if input_size % 2**depth:
+            raise ValueError(f"input size {input_size} cannot be halved {depth} times")
+        layers: list[nn.Module] = []
+        channels = 3
+        for stage in range(depth):
+            wider = int(min(64 << stage, 512) * capacity)
+            layers.append(nn.Conv2d(channels, wider, 4, stride=2, padding=1))
+            if stage > 0:
+                layers.append(nn.BatchNorm2d(wider))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+            channels = wider
+        self.features = nn.Sequential(*layers, nn.Flatten())
+        num_features = channels * (input_size >> depth) ** 2
+        width = int(head_width * capacity)
+        self.confidence = _head(num_features, width, 1)
+        self.box = _head(num_features, width, 4)
+
+    def forward(self, images: Tensor) -> Localisation:
+        """Return a confidence logit `[N]` and a box `[N, 4]` for each image."""
+        features = self.features(images)
+        return Localisation(self.confidence(features).flatten(), self.box(features).sigmoid())
+
+
+def _head(num_features: int, width: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(num_features, width), nn.ReLU(inplace=True), nn.Linear(width, outputs)
+    )

@@ -1,0 +1,1 @@
+"""Generators: one module each, with a class `Generator`."""

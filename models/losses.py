@@ -1,0 +1,173 @@
+"""Loss terms, by name.
+
+A term of the generator's loss is a function of the scene, the generator's output and, for
+adversarial terms, a discriminator's prediction on it. A term of a discriminator's loss is a
+function of the scene and of its predictions on real and on fake images. Options are keyword-only
+arguments.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
+
+from models.networks import Localisation, Score
+
+Prediction = Score | Localisation
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A batch of images with a square hole each."""
+
+    image: Tensor
+    """`[N, 3, H, W]` float in [-1, 1]."""
+    mask: Tensor
+    """`[N, 1, H, W]` float, 1 in the hole."""
+    corner: Tensor
+    """`[N, 2]` int64, `(x0, y0)` of the hole in pixels."""
+    hole_size: int
+    """Side of the holes in pixels; one number, so that crops have one shape."""
+
+    @cached_property
+    def masked(self) -> Tensor:
+        """The images with 0, mid-grey, in the hole."""
+        return self.image * (1 - self.mask)
+
+    @cached_property
+    def box(self) -> Tensor:
+        """`[N, 4]` holes `(x0, y0, x1, y1)`, normalised to [0, 1]."""
+        edges = torch.cat([self.corner, self.corner + self.hole_size], dim=1)
+        return edges.to(self.image.dtype) / self.image.shape[-1]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a generator made of a scene."""
+
+    raw: Tensor
+    """`[N, 3, H, W]`, as the generator put it out."""
+    completed: Tensor
+    """`[N, 3, H, W]`, known pixels from the image and the hole from the generator."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A loss term, and the kind of prediction that it judges (None: it needs no discriminator)."""
+
+    function: Callable[..., Tensor]
+    judges: type[Score] | type[Localisation] | None
+
+    def __call__(self, *arguments: Any, **options: Any) -> Tensor:
+        """Compute the term."""
+        return self.function(*arguments, **options)
+
+
+# Reconstruction
+
+
+def hole_mse(
+    scene: Scene, output: Output, prediction: None, *, average: Literal["hole", "image"] = "hole"
+) -> Tensor:
+    """Return the mean squared error of the hole, in units of [-1, 1].
+
+    With `average: image` the sum over the hole is divided by the number of all values of the image,
+    as LocPaint does; for a hole of a quarter of the image that is a quarter of the other.
+    """
+    squared = ((output.raw - scene.image) * scene.mask).square()
+    if average == "image":
+        return squared.mean()
+    return squared.sum() / (scene.mask.sum() * scene.image.shape[1])
+
+
+# Adversarial terms of the generator
+
+
+def adversarial_g(scene: Scene, output: Output, prediction: Score) -> Tensor:
+    """Return the cross-entropy of "real" for generated images (Goodfellow et al. 2014)."""
+    return _cross_entropy(prediction.logits, 1.0)
+
+
+def confidence_g(scene: Scene, output: Output, prediction: Localisation) -> Tensor:
+    """Return the cross-entropy of "there is no fake region"."""
+    return _cross_entropy(prediction.confidence, 0.0)
+
+
+def box_g(scene: Scene, output: Output, prediction: Localisation) -> Tensor:
+    """Return minus the smooth L1 distance of the predicted from the true box."""
+    return -smooth_l1_loss(prediction.box, scene.box)
+
+
+def iou_g(scene: Scene, output: Output, prediction: Localisation) -> Tensor:
+    """Return the mean intersection over union of the predicted and the true box."""
+    return box_iou(prediction.box, scene.box).mean()
+
+
+# Terms of the discriminators
+
+
+def adversarial_d(scene: Scene, real: Score, fake: Score, smoothing: float) -> Tensor:
+    """Return half the sum of the cross-entropies on real (label 1) and fake images (label 0)."""
+    on_real = _cross_entropy(real.logits, 1.0 - smoothing)
+    return (on_real + _cross_entropy(fake.logits, 0.0)) / 2
+
+
+def confidence_d(scene: Scene, real: Localisation, fake: Localisation, smoothing: float) -> Tensor:
+    """Return the sum of the cross-entropies on real (label 0) and fake images (label 1)."""
+    on_fake = _cross_entropy(fake.confidence, 1.0 - smoothing)
+    return _cross_entropy(real.confidence, 0.0) + on_fake
+
+
+def box_d(scene: Scene, real: Localisation, fake: Localisation, smoothing: float) -> Tensor:
+    """Return the smooth L1 distance of the predicted from the true box, on fake images."""
+    return smooth_l1_loss(fake.box, scene.box)
+
+
+def iou_d(scene: Scene, real: Localisation, fake: Localisation, smoothing: float) -> Tensor:
+    """Return 1 minus the mean intersection over union, on fake images."""
+    return 1 - box_iou(fake.box, scene.box).mean()
+
+
+def box_iou(first: Tensor, second: Tensor) -> Tensor:
+    """Return the intersection over union of pairs of boxes.
+
+    Args:
+        first: `[N, 4]` boxes `(x0, y0, x1, y1)`; one whose far edge lies before its near edge is
+            empty.
+        second: `[N, 4]`, likewise.
+
+    Returns:
+        `[N]` in [0, 1]; 0 where both are empty.
+    """
+    near = torch.maximum(first[:, :2], second[:, :2])
+    far = torch.minimum(first[:, 2:], second[:, 2:])
+    intersection = (far - near).clamp(min=0).prod(dim=1)
+    union = _area(first) + _area(second) - intersection
+    return intersection / union.clamp(min=1e-9)  # both empty: 0 / 1e-9
+
+
+def _area(boxes: Tensor) -> Tensor:
+    return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(dim=1)
+
+
+def _cross_entropy(logits: Tensor, label: float) -> Tensor:
+    return binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
+
+
+GENERATOR_TERMS = {
+    "hole_mse": Term(hole_mse, None),
+    "adversarial": Term(adversarial_g, Score),
+    "confidence": Term(confidence_g, Localisation),
+    "box": Term(box_g, Localisation),
+    "iou": Term(iou_g, Localisation),
+}
+DISCRIMINATOR_TERMS = {
+    "adversarial": Term(adversarial_d, Score),
+    "confidence": Term(confidence_d, Localisation),
+    "box": Term(box_d, Localisation),
+    "iou": Term(iou_d, Localisation),
+}

@@ -1,0 +1,92 @@
+"""Contracts of the networks, and how they are found: a module each, the class named for its role."""
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+import models.discriminators
+import models.generators
+
+
+class GeneratorNetwork(nn.Module, ABC):
+    """A network that fills holes.
+
+    Its class takes `(image_size, hole_size)` and keyword-only options.
+    """
+
+    @abstractmethod
+    def forward(self, masked: Tensor, mask: Tensor, corner: Tensor) -> Tensor:
+        """Return the raw output `[N, 3, H, W]` in [-1, 1].
+
+        Args:
+            masked: `[N, 3, H, W]` float in [-1, 1], the hole filled with 0.
+            mask: `[N, 1, H, W]` float, 1 in the hole.
+            corner: `[N, 2]` int64, `(x0, y0)` of the hole in pixels.
+        """
+
+
+class Score(NamedTuple):
+    """What a binary discriminator predicts: `[N, ...]` logits of "this is real"."""
+
+    logits: Tensor
+
+
+class Localisation(NamedTuple):
+    """What a localizer predicts: is there a fake region, and where."""
+
+    confidence: Tensor
+    """`[N]` logits of "there is a fake region"."""
+    box: Tensor
+    """`[N, 4]` in [0, 1], `(x0, y0, x1, y1)`."""
+
+
+class DiscriminatorNetwork(nn.Module, ABC):
+    """A network that judges images.
+
+    Its class takes `(input_size,)`, the side of what it looks at in pixels, and keyword-only
+    options.
+    """
+
+    predicts: ClassVar[type[Score] | type[Localisation]]
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Score | Localisation:
+        """Judge images `[N, 3, S, S]` in [-1, 1]."""
+
+
+def generator_names() -> list[str]:
+    """Return the names of all generators, sorted."""
+    return sorted(m.name for m in pkgutil.iter_modules(models.generators.__path__))
+
+
+def discriminator_names() -> list[str]:
+    """Return the names of all discriminators, sorted."""
+    return sorted(m.name for m in pkgutil.iter_modules(models.discriminators.__path__))
+
+
+def generator_class(name: str) -> type[GeneratorNetwork]:
+    """Return the class `Generator` of the module of that name.
+
+    Raises:
+        ValueError: there is no such generator.
+    """
+    if name not in generator_names():
+        raise ValueError(f"no generator {name!r}; there are {', '.join(generator_names())}")
+    found: type[GeneratorNetwork] = importlib.import_module(f"models.generators.{name}").Generator
+    return found
+
+
+def discriminator_class(name: str) -> type[DiscriminatorNetwork]:
+    """Return the class `Discriminator` of the module of that name.
+
+    Raises:
+        ValueError: there is no such discriminator.
+    """
+    if name not in discriminator_names():
+        raise ValueError(f"no discriminator {name!r}; there are {', '.join(discriminator_names())}")
+    module = importlib.import_module(f"models.discriminators.{name}")
+    found: type[DiscriminatorNetwork] = module.Discriminator
+    return found

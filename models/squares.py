@@ -1,0 +1,53 @@
+"""Square windows of images, and resizing, as matrix products.
+
+A product with selection matrices is exact, has no loop over the batch, and its backward pass is
+deterministic on every device, which indexing and interpolation are not on CUDA.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+def crop_squares(images: Tensor, corner: Tensor, side: int) -> Tensor:
+    """Cut one square out of each image.
+
+    Args:
+        images: `[N, C, H, W]`.
+        corner: `[N, 2]` int64, `(x0, y0)` of the square in pixels.
+        side: side of the squares in pixels.
+
+    Returns:
+        `[N, C, side, side]`.
+    """
+    columns = _selection(corner[:, 0], side, images.shape[3], images.dtype)
+    rows = _selection(corner[:, 1], side, images.shape[2], images.dtype)
+    return rows[:, None] @ images @ columns[:, None].transpose(-1, -2)
+
+
+def _selection(start: Tensor, side: int, size: int, dtype: torch.dtype) -> Tensor:
+    """Return `[N, side, size]` matrices that pick `side` consecutive entries from `start` on."""
+    picked = start[:, None] + torch.arange(side, device=start.device)
+    return (picked[:, :, None] == torch.arange(size, device=start.device)).to(dtype)
+
+
+class BilinearResize(nn.Module):
+    """Resize `[N, C, in, in]` to `[N, C, out, out]`, half-pixel centres, no antialiasing.
+
+    Equals `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`.
+    """
+
+    matrix: Tensor
+
+    def __init__(self, in_size: int, out_size: int) -> None:
+        super().__init__()
+        centre = (torch.arange(out_size, dtype=torch.float64) + 0.5) * in_size / out_size - 0.5
+        centre = centre.clamp(0, in_size - 1)
+        distance = (centre[:, None] - torch.arange(in_size, dtype=torch.float64)).abs()
+        matrix = (1 - distance).clamp(min=0).float()
+        self.register_buffer("matrix", matrix, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Resize images."""
+        if self.matrix.shape[0] == self.matrix.shape[1]:
+            return images
+        return self.matrix @ images @ self.matrix.T

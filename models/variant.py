@@ -1,0 +1,138 @@
+"""What a variant is: networks, weighted loss terms, optimisers and schedules."""
+
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS
+from models.networks import discriminator_class, generator_class
+from models.options import check_options
+
+
+def _fraction(value: Any) -> Any:
+    """Read `2/3` as well as `0.25`."""
+    if isinstance(value, str):
+        try:
+            return float(Fraction(value))
+        except (ValueError, ZeroDivisionError):
+            raise ValueError("not a fraction such as 2/3 or 0.25") from None
+    return value
+
+
+Share = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1)]
+"""A share of the run, so that a schedule means the same under any budget."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Adam(_Frozen):
+    """Settings of the Adam optimiser (Kingma & Ba 2015)."""
+
+    lr: float = Field(gt=0)
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
+
+
+class GeneratorTerm(_Frozen):
+    """A term of the generator's loss with its weight and schedule."""
+
+    weight: float = Field(ge=0)
+    discriminator: str | None = None
+    """Whose prediction the term judges; none for a reconstruction term."""
+    start: Share = 0.0
+    ramp: Share = 0.0
+    """The weight grows linearly from 0 at `start` to its full value after this share of the run."""
+    options: dict[str, Any] = {}
+
+    def weight_at(self, progress: float) -> float:
+        """Return the weight at a point of the run, from 0 (its start) to 1 (its end)."""
+        if progress < self.start:
+            return 0.0
+        if self.ramp == 0:
+            return self.weight
+        return self.weight * min(1.0, (progress - self.start) / self.ramp)
+
+
+class GeneratorSpec(_Frozen):
+    """The generator and what it is trained with."""
+
+    network: str
+    options: dict[str, Any] = {}
+    optimiser: Adam
+    losses: dict[str, GeneratorTerm] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _exists(self) -> "GeneratorSpec":
+        check_options(generator_class(self.network), self.options, f"network {self.network}")
+        for name, term in self.losses.items():
+            if name not in GENERATOR_TERMS:
+                raise ValueError(
+                    f"losses: no term {name!r}; there are {', '.join(GENERATOR_TERMS)}"
+                )
+            check_options(GENERATOR_TERMS[name].function, term.options, f"losses.{name}")
+        return self
+
+
+class DiscriminatorSpec(_Frozen):
+    """A discriminator, what it looks at, and when it is trained."""
+
+    network: str
+    options: dict[str, Any] = {}
+    input: Literal["completed", "raw", "hole"]
+    """The completed image, the generator's raw output, or the raw output cropped at the hole."""
+    optimiser: Adam
+    losses: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    """The label 1 becomes 1 minus this; the label 0 stays (Salimans et al. 2016, one-sided)."""
+    update_every: int = Field(default=1, ge=1)
+    start: Share = 0.0
+    """Before this share of the run it is neither trained nor asked."""
+
+    @model_validator(mode="after")
+    def _exists(self) -> "DiscriminatorSpec":
+        found = discriminator_class(self.network)
+        check_options(found, self.options, f"network {self.network}")
+        for name in self.losses:
+            fitting = [n for n, t in DISCRIMINATOR_TERMS.items() if t.judges is found.predicts]
+            if name not in fitting:
+                raise ValueError(
+                    f"losses: no term {name!r} for what {self.network} predicts; "
+                    f"there are {', '.join(fitting)}"
+                )
+        return self
+
+
+class Variant(_Frozen):
+    """One system of the benchmark."""
+
+    name: str
+    title: str
+    origin: str
+    """Which publication and which part of it the variant reproduces."""
+    deviations: tuple[str, ...] = ()
+    """What differs from the origin, and why."""
+    generator: GeneratorSpec
+    discriminators: dict[str, DiscriminatorSpec] = {}
+
+    @model_validator(mode="after")
+    def _terms_have_their_discriminator(self) -> "Variant":
+        used = set()
+        for name, term in self.generator.losses.items():
+            where = f"generator.losses.{name}.discriminator"
+            judges = GENERATOR_TERMS[name].judges
+            if judges is None:
+                if term.discriminator is not None:
+                    raise ValueError(f"{where}: {name} does not use a discriminator")
+                continue
+            if term.discriminator not in self.discriminators:
+                valid = ", ".join(self.discriminators) or "none"
+                raise ValueError(f"{where}: {term.discriminator!r} is not one of: {valid}")
+            network = self.discriminators[term.discriminator].network
+            if discriminator_class(network).predicts is not judges:
+                raise ValueError(f"{where}: {name} cannot be computed from what {network} predicts")
+            used.add(term.discriminator)
+        if idle := self.discriminators.keys() - used:
+            raise ValueError(f"discriminators.{min(idle)}: no term of generator.losses uses it")
+        return self

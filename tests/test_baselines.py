@@ -1,0 +1,172 @@
+"""Baselines as canaries: they repeat, keep known pixels and cannot see the hole."""
+
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from skimage.restoration import inpaint_biharmonic
+
+from models.baselines import BASELINES, BaselineRefused
+
+Images = NDArray[np.uint8]
+Holes = NDArray[np.bool_]
+
+
+def _noise(seed: int, count: int, size: int = 24) -> Images:
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+
+
+def _holes(count: int, size: int = 24) -> Holes:
+    """Return holes of which some touch or nearly touch the border."""
+    hole = np.zeros((count, size, size), dtype=bool)
+    for row in range(count):
+        hole[row, row : row + 9, 2 * row : 2 * row + 7] = True
+    return hole
+
+
+def _blank(images: Images, hole: Holes) -> Images:
+    return np.where(hole[..., None], 0, images).astype(np.uint8)
+
+
+def test_rows_of_the_tables_are_all_there() -> None:
+    assert list(BASELINES) == [
+        "mean_colour",
+        "telea",
+        "navier_stokes",
+        "biharmonic",
+        "nearest_train",
+    ]
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baseline_is_a_sound_canary(name: str) -> None:
+    complete = BASELINES[name]
+    images, hole, training = _noise(0, 5), _holes(5), _noise(1, 7)
+    masked = _blank(images, hole)
+    given = masked.copy()
+    completed = complete(masked, hole, training)
+    assert completed.dtype == np.uint8
+    assert completed.shape == images.shape
+    assert np.array_equal(masked, given), "it wrote into its input"
+    assert np.array_equal(completed[~hole], images[~hole]), "it changed known pixels"
+    assert (completed != masked)[hole].any(), "it filled nothing"
+    assert np.array_equal(complete(masked, hole, training), completed), "it does not repeat"
+    assert np.array_equal(complete(images, hole, training), completed), "it saw the hole"
+    alone = complete(masked[3:4], hole[3:4], training)
+    assert np.array_equal(alone, completed[3:4]), "it depends on the batch"
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baseline_refuses_wrong_shapes_and_images_without_known_pixels(name: str) -> None:
+    images, hole, training = _noise(0, 2), _holes(2), _noise(1, 2)
+    with pytest.raises(ValueError, match="hole"):
+        BASELINES[name](images, hole[:1], training)
+    with pytest.raises(ValueError, match="no known pixel"):
+        BASELINES[name](images, np.ones_like(hole), training)
+    with pytest.raises(ValueError, match="uint8"):
+        BASELINES[name](images.astype(np.float32), hole, training)
+
+
+@pytest.mark.parametrize("name", ["telea", "navier_stokes", "biharmonic"])
+def test_baseline_continues_a_flat_image(name: str) -> None:
+    images = np.full((1, 24, 24, 3), 77, dtype=np.uint8)
+    hole = np.zeros((1, 24, 24), dtype=bool)
+    hole[0, 8:15, 8:15] = True
+    completed = BASELINES[name](_blank(images, hole), hole, images)
+    # Three levels: OpenCV rounds its weighted means at each of the few steps to the middle.
+    assert np.abs(completed.astype(int) - 77).max() <= 3
+
+
+def test_several_processes_give_what_one_gives_in_order() -> None:
+    images, hole = _noise(0, 5), _holes(5)
+    masked = _blank(images, hole)
+    one = BASELINES["biharmonic"](masked, hole, images)
+    assert np.array_equal(BASELINES["biharmonic"](masked, hole, images, workers=2), one)
+
+
+def test_mean_colour_is_that_of_the_known_pixels() -> None:
+    images = np.zeros((1, 2, 2, 3), dtype=np.uint8)
+    images[0, 0] = [[1, 2, 4], [2, 2, 5]]
+    images[0, 1, 0] = [3, 2, 9]
+    hole = np.zeros((1, 2, 2), dtype=bool)
+    hole[0, 1, 1] = True
+    completed = BASELINES["mean_colour"](images, hole, images)
+    assert completed[0, 1, 1].tolist() == [2, 2, 6]
+
+
+def test_biharmonic_is_that_of_scikit_image_and_refuses_large_images() -> None:
+    images, hole = _noise(2, 1), _holes(1)
+    masked = _blank(images, hole)
+    expected = inpaint_biharmonic(masked[0], hole[0], channel_axis=-1)
+    completed = BASELINES["biharmonic"](masked, hole, images)
+    # Half a level: rounding to 8 bits.
+    assert np.abs(completed[0] / 255 - expected).max() <= 0.5 / 255 + 1e-12
+    with pytest.raises(BaselineRefused, match="128 px a side; these are 24x130"):
+        BASELINES["biharmonic"](np.zeros((1, 24, 130, 3), np.uint8), _holes(1), images)
+
+
+def test_biharmonic_continues_a_plane() -> None:
+    rows, columns = np.mgrid[:24, :24]
+    plane = np.repeat((3 * rows + 2 * columns)[None, ..., None], 3, 3).astype(np.uint8)
+    hole = np.zeros((1, 24, 24), dtype=bool)
+    hole[0, 8:15, 6:16] = True
+    # A plane is biharmonic, so the solution is exact.
+    completed = BASELINES["biharmonic"](_blank(plane, hole), hole, plane)
+    assert np.array_equal(completed, plane)
+
+
+@pytest.mark.parametrize(("name", "flag"), [("telea", 1), ("navier_stokes", 0)])
+def test_opencv_baselines_are_those_of_opencv(name: str, flag: int) -> None:
+    images, hole = _noise(3, 1), np.zeros((1, 24, 24), dtype=bool)
+    hole[0, 8:15, 6:16] = True
+    masked = _blank(images, hole)
+    expected = cv2.inpaint(masked[0], hole[0].astype(np.uint8), 3, flag)
+    assert np.array_equal(BASELINES[name](masked, hole, images)[0], expected)
+
+
+def test_nearest_train_is_the_brute_force_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, hole, training = _noise(4, 6), _holes(6), _noise(5, 11)
+    training[3] = training[9] = images[2] // 2 + 60
+    known = ~hole[..., None]
+    squares = (images[:, None].astype(np.int64) - training[None]) ** 2
+    nearest = (squares * known[:, None]).sum((2, 3, 4)).argmin(1)
+    expected = np.where(known, images, training[nearest])
+    for chunk_bytes in (2**26, 4 * 8 * images[0].size, 1):
+        monkeypatch.setattr("models.baselines.CHUNK_BYTES", chunk_bytes)
+        completed = BASELINES["nearest_train"](_blank(images, hole), hole, training)
+        assert np.array_equal(completed, expected)
+
+
+def test_nearest_train_finds_an_image_again_and_takes_the_first_of_equals() -> None:
+    training, hole = _noise(6, 8), _holes(3)
+    copy = training[2].copy()
+    copy[hole[0]] = 255 - copy[hole[0]]
+    training[5] = copy  # equal to 2 wherever image 0 is known
+    images = np.stack([training[5], training[7], training[4]])
+    completed = BASELINES["nearest_train"](_blank(images, hole), hole, training)
+    assert np.array_equal(completed, training[[2, 7, 4]])
+
+
+def test_nearest_train_reads_a_memory_map(tmp_path: Path) -> None:
+    training, hole = _noise(7, 5), _holes(2)
+    np.save(tmp_path / "t.npy", training)
+    mapped = np.load(tmp_path / "t.npy", mmap_mode="r")
+    completed = BASELINES["nearest_train"](_blank(training[1:3], hole), hole, mapped)
+    assert np.array_equal(completed, training[1:3])
+
+
+def test_nearest_train_refuses_training_images_that_do_not_fit() -> None:
+    images, hole = _noise(0, 1), _holes(1)
+    for training in (images[:0], _noise(0, 3, size=20)):
+        with pytest.raises(ValueError, match="training"):
+            BASELINES["nearest_train"](images, hole, training)
+
+
+def test_nothing_warns() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for complete in BASELINES.values():
+            complete(_noise(0, 1), _holes(1), _noise(1, 1))

@@ -1,0 +1,338 @@
+"""Protocol ib1 against scikit-image, NumPy formulas, SciPy distances and cases worked by hand."""
+
+import math
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+from skimage import metrics as reference
+from torch import Tensor
+
+from benchmark.metrics import METRICS, Metric, composite, known_mae_raw, quantise, score_images
+from benchmark.metrics.contour import seam
+from benchmark.metrics.edges import edge_h, sharpness_h
+from benchmark.metrics.error import l1_percent_h, mae, mse, psnr_db
+from benchmark.metrics.regions import dilate, region_pixels, seam_band
+from benchmark.metrics.structural import ssim_h, ssim_map, ssim_w
+
+PIXEL_METRICS = [m for m in METRICS.values() if m.backbone is None and m.pixels == "completed"]
+SIZE = 33
+
+
+def _random_mask(rng: np.random.Generator, count: int, size: int) -> Tensor:
+    mask = torch.zeros(count, 1, size, size, dtype=torch.bool)
+    for hole in mask:
+        y, x = rng.integers(0, size - 4, 2)
+        height, width = rng.integers(1, size // 2, 2)
+        hole[:, y : y + height, x : x + width] = True
+    return mask
+
+
+def _batch(count: int = 4, size: int = SIZE) -> tuple[Tensor, Tensor, Tensor]:
+    """Return composited noise, its target and holes, some of which touch the border."""
+    rng = np.random.default_rng(0)
+    target = torch.from_numpy(rng.integers(0, 256, (count, 3, size, size), dtype=np.uint8))
+    noise = torch.from_numpy(rng.integers(0, 256, (count, 3, size, size), dtype=np.uint8))
+    mask = _random_mask(rng, count, size)
+    return composite(noise, target, mask), target, mask
+
+
+def _images_last(images: Tensor) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(images.numpy().transpose(0, 2, 3, 1))
+
+
+def test_quantise_rounds_half_to_even_and_clips() -> None:
+    # 255·(o + 1)/2 is 0.5, 1.5, 2.5 for these; all sums are exact in float64.
+    halves = [2 * h / 255 - 1 for h in (0.5, 1.5, 2.5)]
+    values = torch.tensor([*halves, -1.0, 1.0, -3.0, 7.0, 0.0], dtype=torch.float64)
+    expected = np.rint([255 * (v + 1) / 2 for v in values.tolist()]).clip(0, 255)
+    quantised = quantise(values.expand(1, 3, 1, -1))
+    assert quantised.dtype == torch.uint8
+    assert quantised[0, 0, 0].tolist() == expected.tolist()
+    assert quantised[0, 0, 0, 3:].tolist() == [0, 255, 0, 255, 128]  # 127.5 goes to even 128
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_quantise_inverts_the_normalisation_of_every_level(dtype: torch.dtype) -> None:
+    levels = torch.arange(256, dtype=torch.uint8).expand(1, 3, 1, -1)
+    assert torch.equal(quantise(levels.to(dtype) / 127.5 - 1), levels)
+
+
+def test_quantise_refuses_nan_and_integers() -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        quantise(torch.full((1, 3, 2, 2), math.nan))
+    with pytest.raises(ValueError, match="uint8"):
+        quantise(torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
+
+
+def test_composite_takes_the_hole_from_the_output_alone() -> None:
+    target = torch.full((1, 3, 2, 2), 7, dtype=torch.uint8)
+    mask = torch.tensor([[[[True, False], [False, False]]]])
+    completed = composite(torch.full_like(target, 200), target, mask)
+    assert completed[0, 0].tolist() == [[200, 7], [7, 7]]
+
+
+def test_known_mae_raw_reads_the_known_pixels_of_the_raw_output() -> None:
+    target = torch.zeros(1, 3, 2, 2, dtype=torch.uint8)
+    raw = torch.tensor([[200, 51], [0, 0]], dtype=torch.uint8).expand(1, 3, 2, 2)
+    mask = torch.tensor([[[[True, False], [False, False]]]])
+    assert known_mae_raw(raw, target, mask).item() == pytest.approx(0.2 / 3, rel=1e-15)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 16, 48, 64, 80, 96])
+def test_seam_band_is_the_euclidean_distance_transform(size: int) -> None:
+    side, radius = 100, max(1, round(size / 32))
+    mask = torch.zeros(3, 1, side, side, dtype=torch.bool)
+    mask[0, :, 2 : 2 + size, 2 : 2 + size] = True
+    mask[1, :, :size, side - size :] = True  # touches two borders: beyond them nothing is known
+    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    mask[2, 0] = ((rows - 50) ** 2 + (columns - 50) ** 2) * 4 < size**2 + 1
+    extent = int(mask[2, 0].any(0).sum())
+    radii = [radius, radius, max(1, round(extent / 32))]
+    for hole, band, r in zip(mask[:, 0], seam_band(mask)[:, 0], radii, strict=True):
+        distance = distance_transform_edt(hole.numpy())
+        # Distances are roots of integers; those next to 1, 2, 3 are more than 0.1 away.
+        expected = hole.numpy() & (distance <= r + 1e-9)
+        assert np.array_equal(band.numpy(), expected)
+
+
+def test_regions_partition_the_hole() -> None:
+    _, _, mask = _batch(8)
+    band, core = region_pixels(mask, "b"), region_pixels(mask, "c")
+    assert torch.equal(band | core, region_pixels(mask, "h"))
+    assert not bool((band & core).any())
+    assert bool(region_pixels(mask, "w").all())
+
+
+def test_dilate_reaches_a_square_window() -> None:
+    mask = torch.zeros(1, 1, 9, 9, dtype=torch.bool)
+    mask[..., 4, 1] = True
+    expected = torch.zeros_like(mask)
+    expected[..., 2:7, :4] = True
+    assert torch.equal(dilate(mask, 2), expected)
+
+
+def test_errors_are_the_numpy_formulas() -> None:
+    completed, target, mask = _batch()
+    mask[:, :, 4:20, 4:20] = True  # so that no core is empty
+    difference = _images_last(completed) / 255 - _images_last(target) / 255
+    for region in ("w", "h", "b", "c"):
+        where = region_pixels(mask, region)[:, 0].numpy()
+        squares = [(d[w] ** 2).mean() for d, w in zip(difference, where, strict=True)]
+        absolute = [np.abs(d[w]).mean() for d, w in zip(difference, where, strict=True)]
+        # 1e-12: both are float64 sums of about 1e3 terms.
+        np.testing.assert_allclose(mse(completed, target, mask, region), squares, rtol=1e-12)
+        np.testing.assert_allclose(mae(completed, target, mask, region), absolute, rtol=1e-12)
+    ours = l1_percent_h(completed, target, mask)
+    np.testing.assert_allclose(ours, 100 * mae(completed, target, mask, "h"), rtol=1e-15)
+
+
+def test_psnr_is_that_of_scikit_image() -> None:
+    completed, target, mask = _batch()
+    images = zip(_images_last(target), _images_last(completed), mask[:, 0].numpy(), strict=True)
+    for row, (truth, ours, hole) in enumerate(images):
+        whole = reference.peak_signal_noise_ratio(  # type: ignore[no-untyped-call]
+            truth, ours, data_range=255
+        )
+        inside = reference.peak_signal_noise_ratio(  # type: ignore[no-untyped-call]
+            truth[hole], ours[hole], data_range=255
+        )
+        # 1e-9 dB is far below any difference that is reported, far above float64 rounding.
+        assert psnr_db(completed, target, mask, "w")[row].item() == pytest.approx(whole, abs=1e-9)
+        assert psnr_db(completed, target, mask, "h")[row].item() == pytest.approx(inside, abs=1e-9)
+
+
+def test_ssim_is_that_of_scikit_image_on_valid_windows() -> None:
+    completed, target, mask = _batch()
+    pairs = zip(_images_last(target), _images_last(completed), strict=True)
+    maps = [
+        reference.structural_similarity(  # type: ignore[no-untyped-call]
+            truth,
+            ours,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=255,
+            channel_axis=-1,
+            full=True,
+        )[1][5:-5, 5:-5]
+        for truth, ours in pairs
+    ]
+    # 1e-12: the same float64 formula with sums of 121 terms in another order.
+    np.testing.assert_allclose(_map_last(completed, target), np.stack(maps), atol=1e-12)
+    np.testing.assert_allclose(
+        ssim_w(completed, target, mask), [m.mean() for m in maps], atol=1e-12
+    )
+
+
+def _map_last(completed: Tensor, target: Tensor) -> NDArray[np.float64]:
+    return ssim_map(completed, target).numpy().transpose(0, 2, 3, 1)
+
+
+def test_ssim_relation_of_composites() -> None:
+    completed, target, mask = _batch(8)
+    touching = dilate(mask, 5)[..., 5:-5, 5:-5].double().mean((1, 2, 3))
+    expected = 1 - touching * (1 - ssim_h(completed, target, mask))
+    # The relation is exact; 1e-13 is the rounding of means of 1e3 terms.
+    np.testing.assert_allclose(ssim_w(completed, target, mask), expected, atol=1e-13)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(11, 40))
+def test_psnr_of_whole_and_hole_differ_by_the_area(seed: int, size: int) -> None:
+    rng = np.random.default_rng(seed)
+    target = torch.from_numpy(rng.integers(0, 256, (2, 3, size, size), dtype=np.uint8))
+    mask = _random_mask(rng, 2, size)
+    completed = composite(255 - target, target, mask)
+    difference = psnr_db(completed, target, mask, "w") - psnr_db(completed, target, mask, "h")
+    expected = -10 * torch.log10(mask.double().mean((1, 2, 3)))
+    np.testing.assert_allclose(difference, expected, atol=1e-12)  # rounding of values near 10
+
+
+def test_oracle_is_perfect() -> None:
+    _, target, mask = _batch()
+    ideal = {"lower": 0.0, "zero": 0.0, "higher": 1.0, "one": 1.0}
+    mask[0] = False
+    mask[0, :, :16, :16] = True  # its core is not empty
+    for metric in PIXEL_METRICS:
+        scores = metric.function(target, target, mask)
+        expected = math.inf if metric.unit == "dB" else ideal[metric.better]
+        assert scores[0].item() == expected, metric.name
+        assert (scores[~scores.isnan()] == expected).all(), metric.name
+
+
+@pytest.mark.parametrize("metric", PIXEL_METRICS, ids=lambda m: m.name)
+@pytest.mark.parametrize("axis", [2, 3])
+def test_flipping_everything_changes_nothing(metric: Metric, axis: int) -> None:
+    completed, target, mask = _batch()
+    flipped = (image.flip(axis) for image in (completed, target, mask))
+    ours = metric.function(completed, target, mask)
+    # 1e-13: the same terms, summed in another order.
+    np.testing.assert_allclose(metric.function(*flipped), ours, rtol=1e-13)
+
+
+def test_one_by_one_equals_batch() -> None:
+    completed, target, mask = _batch()
+    together = score_images(completed, target, mask)
+    for row in range(len(mask)):
+        pick = slice(row, row + 1)
+        alone = score_images(completed[pick], target[pick], mask[pick])
+        for name, values in together.items():
+            assert values.dtype == torch.float64
+            # NaN equals NaN here; 1e-13 because torch may split a batch's sums differently.
+            np.testing.assert_allclose(alone[name], values[pick], rtol=1e-13, err_msg=name)
+
+
+def test_score_images_returns_every_metric_of_composites_in_display_order() -> None:
+    scores = score_images(*_batch())
+    order = [name for name in METRICS if name in scores]
+    assert list(scores) == order
+    assert {m.name for m in PIXEL_METRICS} <= set(scores)
+    assert "known_mae_raw" not in scores
+    assert list(score_images(*_batch(), names=["seam"])) == ["seam"]
+
+
+def _single(rows: list[list[int]]) -> Tensor:
+    return torch.tensor(rows, dtype=torch.uint8).expand(1, 3, -1, -1)
+
+
+def test_seam_of_one_pixel_worked_by_hand() -> None:
+    target = _single([[0, 10, 0], [20, 50, 40], [0, 80, 0]])
+    completed = _single([[0, 10, 0], [20, 90, 40], [0, 80, 0]])
+    mask = torch.zeros(1, 1, 3, 3, dtype=torch.bool)
+    mask[..., 1, 1] = True
+    # Steps from 90: 80 10 70 50; from 50: 40 30 30 10. Four pairs.
+    expected = ((80 + 10 + 70 + 50) - (40 + 30 + 30 + 10)) / 4 / 255
+    assert seam(completed, target, mask).item() == pytest.approx(expected, rel=1e-15)
+    # The other way round the sign is kept.
+    assert seam(target, completed, mask).item() == pytest.approx(-expected, rel=1e-15)
+
+
+def test_seam_counts_no_pair_beyond_the_border() -> None:
+    target, completed = _single([[0, 0, 0]]), _single([[51, 0, 0]])
+    mask = torch.tensor([[[[True, False, False]]]])
+    assert seam(completed, target, mask).item() == pytest.approx(0.2, rel=1e-15)
+
+
+def test_sobel_metrics_worked_by_hand() -> None:
+    # A ramp of slope a per column has gx = 8a and gy = 0 away from the border.
+    target = _single([[20 * x for x in range(7)]] * 7)
+    completed = _single([[10 * x for x in range(7)]] * 7)
+    mask = torch.zeros(1, 1, 7, 7, dtype=torch.bool)
+    mask[..., 2:5, 2:5] = True
+    assert sharpness_h(completed, target, mask).item() == 0.25
+    assert edge_h(completed, target, mask).item() == pytest.approx(80 / 255, rel=1e-15)
+    # At the border the image is continued by itself, which halves the slope seen.
+    border = torch.zeros_like(mask)
+    border[..., 2:5, :1] = True
+    assert edge_h(completed, target, border).item() == pytest.approx(40 / 255, rel=1e-15)
+
+
+def test_sharpness_of_a_flat_target_is_undefined() -> None:
+    target, completed = _single([[9] * 5] * 5), _single([[9, 9, 200, 9, 9]] * 5)
+    mask = torch.zeros(1, 1, 5, 5, dtype=torch.bool)
+    mask[..., 2, 2] = True
+    assert sharpness_h(completed, target, mask).isnan().all()
+    assert edge_h(target, target, mask).item() == 0
+
+
+def test_blur_lowers_sharpness_and_noise_raises_it() -> None:
+    _, target, mask = _batch()
+    grey = composite(torch.full_like(target, 128), target, mask)
+    assert (sharpness_h(grey, target, mask) < 1).all()
+    contrast = composite((target > 127).to(torch.uint8) * 255, target, mask)
+    assert (sharpness_h(contrast, target, mask) > 1).all()
+
+
+def test_core_of_a_tiny_hole_has_no_error() -> None:
+    completed, target, mask = _batch(1)
+    mask = torch.zeros_like(mask)
+    mask[..., 3:5, 3:5] = True
+    assert mse(completed, target, mask, "c").isnan().all()
+    assert psnr_db(completed, target, mask, "c").isnan().all()
+
+
+def test_wrong_images_are_refused() -> None:
+    completed, target, mask = _batch()
+    wrong = {
+        "uint8": (completed.float(), target, mask),
+        "differ": (completed[:2], target, mask),
+        "bool": (completed, target, mask.float()),
+        r"\[4, 1, 33, 33\]": (completed, target, mask.expand(-1, 3, -1, -1)),
+        "hole pixel": (completed, target, torch.zeros_like(mask)),
+        "known pixel": (completed, target, torch.ones_like(mask)),
+        "N, 3": (completed[:, :1], target, mask),
+    }
+    for message, images in wrong.items():
+        for metric in PIXEL_METRICS:
+            with pytest.raises(ValueError, match=message):
+                metric.function(*images)
+    with pytest.raises(ValueError, match="at least 11 px"):
+        ssim_w(completed[..., :10], target[..., :10], mask[..., :10] | _corner(mask[..., :10]))
+    with pytest.raises(ValueError, match="known pixels differ"):
+        score_images(255 - target, target, mask)
+
+
+def _corner(mask: Tensor) -> Tensor:
+    corner = torch.zeros_like(mask)
+    corner[..., 0, 0] = True
+    return corner
+
+
+def test_metric_names_carry_their_region() -> None:
+    for metric in PIXEL_METRICS:
+        if metric.region in ("w", "h", "b", "c"):
+            assert metric.name.endswith(f"_{metric.region}")
+
+
+def test_scoring_keeps_up_with_a_test_set() -> None:
+    images = _batch(150, 64)
+    start = time.perf_counter()
+    score_images(*images, names=[m.name for m in PIXEL_METRICS])
+    # About 0.5 s on 2 cores; ten times that would be a per-image loop.
+    assert time.perf_counter() - start < 5

@@ -1,0 +1,191 @@
+"""LPIPS against the `lpips` package itself, on backbones that the tests make."""
+
+import hashlib
+import math
+import shutil
+import warnings
+from pathlib import Path
+from urllib.error import URLError
+
+import lpips
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import Tensor
+
+from benchmark.metrics import METRICS, MetricUnavailable, missing_metrics, perceptual, score_images
+from benchmark.metrics.perceptual import Lpips, fetch_weights, lpips_h, lpips_missing
+from benchmark.metrics.regions import dilate
+from data.errors import InputError
+
+CPU = torch.device("cpu")
+MODELS = {
+    "alex": (torchvision.models.alexnet, torchvision.models.AlexNet_Weights.IMAGENET1K_V1),
+    "vgg": (torchvision.models.vgg16, torchvision.models.VGG16_Weights.IMAGENET1K_V1),
+    "squeeze": (
+        torchvision.models.squeezenet1_1,
+        torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1,
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point torch.hub to an empty cache, and forget networks that earlier tests loaded."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(perceptual, "BACKBONES", dict(perceptual.BACKBONES))
+    perceptual._cached_lpips.cache_clear()
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _make_backbone(net: str, folder: Path) -> Path:
+    """Put random weights into the cache, under torchvision's name and under that of their hash."""
+    with torch.device("meta"):
+        shapes = {k: v.shape for k, v in MODELS[net][0]().state_dict().items()}
+    rng = np.random.default_rng(0)
+    weights = {}
+    for key, shape in shapes.items():
+        if key.startswith("features"):
+            fan_in = math.prod(shape[1:])
+            normal = rng.standard_normal(tuple(shape), dtype=np.float32)
+            weights[key] = torch.from_numpy(normal) * math.sqrt(2 / fan_in)
+        else:  # the classifier is not read; a view of one zero keeps the file small
+            weights[key] = torch.zeros(1).expand(shape)
+    original = folder / perceptual.BACKBONES[net]
+    torch.save(weights, original)
+    digest = hashlib.sha256(original.read_bytes()).hexdigest()
+    hashed = original.with_name(f"{net}-{digest[:8]}.pth")
+    shutil.copy(original, hashed)
+    perceptual.BACKBONES[net] = hashed.name
+    return hashed
+
+
+def _images(count: int = 2, size: int = 32) -> tuple[Tensor, Tensor, Tensor]:
+    rng = np.random.default_rng(1)
+    target = torch.from_numpy(rng.integers(0, 256, (count, 3, size, size), dtype=np.uint8))
+    mask = torch.zeros(count, 1, size, size, dtype=torch.bool)
+    for row in range(count):
+        mask[row, :, 5 * row : 5 * row + 12, 10:22] = True
+    return torch.where(mask, 255 - target // 2, target), target, mask
+
+
+def _package(net: str, spatial: bool) -> torch.nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the package uses torchvision's old keyword
+        network: torch.nn.Module = lpips.LPIPS(net=net, spatial=spatial, verbose=False)
+    return network
+
+
+@pytest.mark.parametrize("net", ["alex", "squeeze", "vgg"])
+def test_value_is_that_of_the_package(net: str, checkpoints: Path) -> None:
+    _make_backbone(net, checkpoints)
+    completed, target, mask = _images()
+    first, second = (image.float() / 127.5 - 1 for image in (completed, target))
+    ours = Lpips(net, CPU)
+    with torch.no_grad():
+        whole = _package(net, spatial=False)(first, second)[:, 0, 0, 0]
+        spatial = _package(net, spatial=True)(first, second)
+    assert (whole > 1e-3).all()  # else the tolerance would accept zeros
+    # 1e-5 is the protocol's: float32 through up to 13 layers.
+    np.testing.assert_allclose(ours.distance(completed, target), whole, atol=1e-5)
+    np.testing.assert_allclose(ours.spatial_map(completed, target), spatial, atol=1e-5)
+    if net == "alex":
+        inside = [m[w].double().mean() for m, w in zip(spatial, dilate(mask, 5), strict=True)]
+        np.testing.assert_allclose(lpips_h(completed, target, mask, net), inside, atol=1e-5)
+
+
+def test_scores_are_float64_zero_for_the_truth_and_equal_one_by_one(checkpoints: Path) -> None:
+    for net in ("alex", "squeeze"):
+        _make_backbone(net, checkpoints)
+    completed, target, mask = _images()
+    names = ["lpips_alex", "lpips_alex_h", "lpips_squeeze"]
+    together = score_images(completed, target, mask, names)
+    oracle = score_images(target, target, mask, names)
+    for name in names:
+        assert together[name].dtype == torch.float64
+        assert (oracle[name] == 0).all()
+        for row in range(len(mask)):
+            pick = slice(row, row + 1)
+            alone = METRICS[name].function(completed[pick], target[pick], mask[pick])
+            # 1e-6 is the promise for any batch size; float32 convolutions block differently.
+            np.testing.assert_allclose(alone, together[name][pick], atol=1e-6)
+    assert set(missing_metrics()) == {"lpips_vgg"}
+
+
+def test_absent_weights_are_a_reason_that_names_the_command() -> None:
+    missing = missing_metrics()
+    assert set(missing) == {name for name, metric in METRICS.items() if metric.backbone}
+    assert all("python -m benchmark weights" in reason for reason in missing.values())
+    completed, target, mask = _images()
+    assert not any(name.startswith("lpips") for name in score_images(completed, target, mask))
+    with pytest.raises(MetricUnavailable, match=r"alexnet-owt-7be5be79\.pth is not in the cache"):
+        score_images(completed, target, mask, ["lpips_alex"])
+
+
+def test_absent_package_is_a_reason(checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _make_backbone("squeeze", checkpoints)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert lpips_missing("squeeze") == "the package lpips is not installed"
+
+
+def test_a_damaged_file_is_refused(checkpoints: Path) -> None:
+    path = _make_backbone("squeeze", checkpoints)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="does not begin with"):
+        Lpips("squeeze", CPU)
+
+
+def test_a_file_that_is_no_backbone_is_refused(checkpoints: Path) -> None:
+    content = b"not weights"
+    name = f"squeeze-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    (checkpoints / name).write_bytes(content)
+    perceptual.BACKBONES["squeeze"] = name
+    with pytest.raises(InputError, match="not the weights"):
+        Lpips("squeeze", CPU)
+
+
+def test_loading_leaves_the_random_state_alone(checkpoints: Path) -> None:
+    _make_backbone("squeeze", checkpoints)
+    before = torch.get_rng_state()
+    network = Lpips("squeeze", CPU)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not any(p.requires_grad or p.is_meta for p in network._network.parameters())
+
+
+def test_names_and_address_are_those_of_torchvision() -> None:
+    for net, (_, weights) in MODELS.items():
+        assert perceptual.WEIGHTS_URL + perceptual.BACKBONES[net] == weights.url
+
+
+def test_fetching_checks_the_hash_and_reports_what_fails(
+    checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for net in MODELS:
+        if net != "vgg":
+            _make_backbone(net, checkpoints)
+    asked = []
+
+    def unreachable(url: str, path: str, hash_prefix: str | None, progress: bool) -> None:
+        asked.append((Path(url).name, hash_prefix, progress))
+        raise URLError("no route")
+
+    monkeypatch.setattr("torch.hub.download_url_to_file", unreachable)
+    with pytest.raises(InputError, match=r"vgg16-397923af.pth cannot be fetched: .*no route"):
+        fetch_weights()
+    assert asked == [("vgg16-397923af.pth", "397923af", True)]
+
+
+def test_fetching_keeps_verified_files_and_refuses_others(checkpoints: Path) -> None:
+    paths = [_make_backbone(net, checkpoints) for net in ("alex", "squeeze")]
+    perceptual.BACKBONES.pop("vgg")
+    assert fetch_weights() == paths
+    wrong = paths[0].with_name("alex-00000000.pth")
+    shutil.copy(paths[0], wrong)
+    perceptual.BACKBONES["alex"] = wrong.name
+    with pytest.raises(InputError, match="alex-00000000"):
+        fetch_weights()
