@@ -19,6 +19,7 @@ $(VENV)/.installed: requirements.lock
 
 repro: setup  ## everything from photographs to reports/
 	dvc repro
+	python -m benchmark readme
 
 test: setup  ## the default test suite: CPU only, offline
 	python -m pytest

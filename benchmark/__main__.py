@@ -1,6 +1,7 @@
 """The command line: `python -m benchmark <command>`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,12 @@ from data.errors import InputError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes: a check or a run failed; the input cannot be used; stopped by a signal."""
+
+
+# Threads of PyTorch that wait for each other by spinning lose a factor of ten as soon as another
+# process wants one of their cores; sleeping costs up to a fifth. OpenMP reads this when PyTorch is
+# loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,6 +90,12 @@ def _report(options: argparse.Namespace) -> None:
     from benchmark.report import write_report
 
     write_report(load_params())
+
+
+def _readme(options: argparse.Namespace) -> None:
+    from benchmark.readme import update_readme
+
+    update_readme()
 
 
 def _attach(options: argparse.Namespace) -> None:
@@ -161,6 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         "workers",
     )
     command("report", _report, "write reports/ from the scores of what params.yaml names")
+    command("readme", _readme, "copy the tables of the report into README.md")
     attach = command("attach", _attach, "link a folder of your images to a suite", "suite")
     attach.add_argument("folder", help="the folder; its images stay where they are")
     command("weights", _weights, "fetch the backbone weights that LPIPS needs")

@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializeAsAny,
+    StrictBool,
     ValidationError,
     model_validator,
 )
@@ -41,7 +42,7 @@ Config = TypeVar("Config", bound=BaseModel)
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Params(_Frozen):
@@ -65,11 +66,10 @@ class Training(_Frozen):
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=2)
-    flip: bool = False
+    flip: StrictBool = False
     """Mirror each image with probability one half."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    channels_last: bool = False
-    deterministic: bool = True
+    deterministic: StrictBool = True
 
 
 class Evaluation(_Frozen):
@@ -165,7 +165,10 @@ def names_in(folder: Path) -> list[str]:
 
 def _config_path(folder: Path, name: str, kind: str) -> Path:
     if name in names_in(folder):
-        return folder / f"{name}.yaml"
+        path = folder / f"{name}.yaml"
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise InputError(f"{path}: the name of a {kind} must match {NAME_PATTERN}")
+        return path
     close = difflib.get_close_matches(name, names_in(folder), n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
     valid = ", ".join(names_in(folder)) or "none"
@@ -188,7 +191,7 @@ def load(model: type[Config], path: Path, **given: Any) -> Config:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
-    except (YAMLError, UnicodeDecodeError, ValueError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected keys and values, found {type(content).__name__}")

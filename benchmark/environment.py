@@ -38,7 +38,7 @@ def fingerprint(device: torch.device) -> dict[str, Any]:
     if device.type == "cuda":
         facts["gpu"] = torch.cuda.get_device_name(device)
         facts["cuda"] = torch.version.cuda
-        facts["cudnn"] = torch.backends.cudnn.version()
+        facts["cudnn"] = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
         facts["driver"] = _driver_version()
     return facts
 
@@ -100,9 +100,8 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def config_digest(*configs: Any) -> str:
-    """Return the SHA-256 of configurations, as their sorted JSON."""
-    content = [config.model_dump(mode="json") for config in configs]
+def json_digest(content: Any) -> str:
+    """Return the SHA-256 of plain values, as their sorted JSON."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

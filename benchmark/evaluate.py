@@ -7,10 +7,10 @@ from torch import Tensor
 from benchmark import paths
 from benchmark.checkpoints import load_checkpoint, without_prefix
 from benchmark.config import Suite
-from benchmark.environment import config_digest, fingerprint
+from benchmark.environment import fingerprint
 from benchmark.files import atomic_path, write_json
 from benchmark.ledger import write_ledger
-from benchmark.players import build_generator
+from benchmark.players import build_generator, training_digest
 from benchmark.scenes import complete
 from benchmark.scoring import load_test_set, metrics_content, save_examples, score_method
 from data.errors import InputError
@@ -64,7 +64,7 @@ def load_generator(
     )
     tensors, manifest = load_checkpoint(run.checkpoints, suite.evaluation.checkpoint, command)
     for what, expected in (
-        ("config", config_digest(suite, variant)),
+        ("config", training_digest(suite, variant)),
         ("data", Store(paths.prepared(suite.name)).digest()),
     ):
         if manifest.get(f"{what}_sha256") != expected:

@@ -14,12 +14,14 @@ from benchmark.checkpoints import (
     without_prefix,
 )
 from benchmark.config import Suite
+from benchmark.environment import json_digest
 from benchmark.randomness import weight_uniforms
 from benchmark.scenes import make_output
 from data.errors import InputError
 from models.initialisation import initialise
-from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS, Output, Prediction, Scene
+from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS, Prediction
 from models.networks import discriminator_class, generator_class
+from models.scene import Output, Scene
 from models.squares import crop_squares
 from models.variant import Adam, DiscriminatorSpec, Variant
 
@@ -76,6 +78,16 @@ class Players:
             player.restore(without_prefix(f"discriminator/{name}", tensors))
 
 
+def training_digest(suite: Suite, variant: Variant) -> str:
+    """Return the SHA-256 of all settings that trained weights depend on, besides seed and data.
+
+    Titles and the manner of evaluation are not among them.
+    """
+    content = variant.model_dump(mode="json", include={"generator", "discriminators"})
+    content |= suite.model_dump(mode="json", include={"image_size", "mask", "training"})
+    return json_digest(content)
+
+
 def build_generator(suite: Suite, variant: Variant) -> nn.Module:
     """Build a variant's generator for the sizes of a suite, its weights not yet set."""
     spec = variant.generator
@@ -108,8 +120,6 @@ def build_players(suite: Suite, variant: Variant, seed: int, fabric: Fabric) -> 
 
     def set_up(network: nn.Module, role: str, settings: Adam) -> Player:
         initialise(network, weight_uniforms(seed, role))
-        if suite.training.channels_last:
-            network.to(memory_format=torch.channels_last)
         optimiser = torch.optim.Adam(
             network.parameters(), lr=settings.lr, betas=settings.betas, fused=True
         )

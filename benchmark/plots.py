@@ -62,7 +62,9 @@ def curves_figure(
             _draw(panels["discriminator"], [_discriminators(f) for f in frames], style)
         _name_panels(panels, validation)
         names = [readable(variant) for variant in variants]
-        figure.legend(handles, names, loc="outside lower center", ncols=5, frameon=False)
+        figure.legend(
+            handles, names, loc="outside lower center", ncols=5, frameon=False, handlelength=3
+        )
     return figure
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.metrics import composite, quantise
-from models.losses import Output, Scene
+from models.scene import Output, Scene
 
 RESIDENT_BYTES = 2**31
 """Training sets up to this size are kept on the accelerator."""

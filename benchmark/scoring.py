@@ -50,6 +50,7 @@ def load_test_set(suite: Suite) -> TestSet:
         InputError: the split stage has not run, or its files are damaged.
     """
     store = Store(paths.prepared(suite.name))
+    store.verify("test")
     records = store.records("test")
     first: dict[str, int] = {}
     for row, record in enumerate(records):

@@ -24,10 +24,16 @@ from tqdm import tqdm
 from benchmark import paths
 from benchmark.checkpoints import MANIFEST, ResumeState, run_lock, save_tensors
 from benchmark.config import Suite
-from benchmark.environment import code_digest, config_digest, fingerprint, loaded_code
+from benchmark.environment import code_digest, fingerprint, loaded_code
 from benchmark.files import atomic_folder, write_json, write_text
 from benchmark.metrics import missing_metrics, score_images
-from benchmark.players import Players, build_players, loss_names, training_step
+from benchmark.players import (
+    Players,
+    build_players,
+    loss_names,
+    training_digest,
+    training_step,
+)
 from benchmark.progress import LossMeter, Progress, check_finite
 from benchmark.randomness import (
     pin_global_states,
@@ -38,7 +44,7 @@ from benchmark.randomness import (
 from benchmark.scenes import ImageFeed, complete, make_scene
 from data.errors import InputError
 from data.store import Store
-from models.losses import Scene
+from models.scene import Scene
 from models.variant import Variant
 
 VALIDATION_METRICS = ("mse_h", "psnr_h", "ssim_h", "lpips_alex")
@@ -86,11 +92,12 @@ def train_run(suite: Suite, variant: Variant, run: paths.Run, accelerator: str =
     pin_global_states(run.seed)
     fabric = _set_up_device(suite, accelerator)
     store = Store(paths.prepared(suite.name))
+    store.verify("train", "val")
     with run_lock(run.scratch):
         players = build_players(suite, variant, run.seed, fabric)
         files = loaded_code()
         digests = {
-            "config_sha256": config_digest(suite, variant),
+            "config_sha256": training_digest(suite, variant),
             "data_sha256": store.digest(),
             "code_sha256": code_digest(files),
         }
@@ -108,9 +115,8 @@ def _set_up_device(suite: Suite, accelerator: str) -> Fabric:
         # cuBLAS reads this when it is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = (
-            False  # a debugging aid that costs time
-        )
+        # A debugging aid that costs time.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = False
     try:
         return Fabric(accelerator=accelerator, devices=1, precision=suite.training.precision)
@@ -152,17 +158,22 @@ def _run_epochs(session: Session) -> Progress:
                 if progress.step % SHOW_EVERY_STEPS == 0:
                     check_finite(run, progress.step, meter.last())
                     bar.set_postfix(_shown(meter.last()), refresh=False)
-                if stopped() or time.monotonic() - saved_at > SAVE_EVERY_S:
+                at_end, stop = progress.step % steps_per_epoch == 0, stopped()
+                save = stop or time.monotonic() - saved_at > SAVE_EVERY_S
+                if at_end or save:
                     progress.sums, progress.counts = meter.sums(), meter.counts()
+                    check_finite(run, progress.step, progress.sums)
+                if at_end:  # before the state is saved: a resumed run begins with the next epoch
+                    _finish_epoch(session, progress, epoch + 1, progress.step == total_steps)
+                if save:
                     state.save(progress.step, session.players.tensors(), progress.as_json())
+                    _remove_outdone(state, progress)
                     saved_at = time.monotonic()
-                if stopped():
+                if stop:
                     raise TrainingInterruptedError(
                         f"{run}: stopped after step {progress.step} of {total_steps}; "
                         "the same command continues"
                     )
-            progress.sums, progress.counts = meter.sums(), meter.counts()
-            _finish_epoch(session, progress, epoch + 1, is_last=progress.step == total_steps)
     return progress
 
 
@@ -191,7 +202,6 @@ def _scenes(
 def _finish_epoch(session: Session, progress: Progress, epoch: int, is_last: bool) -> None:
     """Validate, extend the curves, and keep the weights if a criterion asks for them."""
     losses = progress.losses()
-    check_finite(session.run, progress.step, losses)
     scores, pictures = _validate(session)
     images_seen = progress.step * session.suite.training.batch_size
     row = {"epoch": float(epoch), "images_seen": float(images_seen), **losses, **scores}
@@ -201,6 +211,14 @@ def _finish_epoch(session: Session, progress: Progress, epoch: int, is_last: boo
         file = f"epoch{epoch:04d}.safetensors"
         sha256 = save_tensors(session.state.folder / file, session.players.weights())
         progress.keep(criteria, epoch, file, sha256)
+
+
+def _remove_outdone(state: ResumeState, progress: Progress) -> None:
+    """Remove checkpoints that no criterion keeps any more; the saved state does not name them."""
+    kept = {entry["file"] for entry in progress.kept.values()}
+    for path in state.folder.glob("epoch*.safetensors"):
+        if path.name not in kept:
+            path.unlink()
 
 
 def _validate(session: Session) -> tuple[dict[str, float], NDArray[np.uint8]]:
@@ -277,11 +295,12 @@ def _signals() -> Iterator[Callable[[], bool]]:
 def _write_results(session: Session, progress: Progress, digests: dict[str, str]) -> None:
     run, state = session.run, session.state
     with atomic_folder(run.checkpoints) as folder:
+        # Copied, not moved: a run that crashes from here on resumes from what is in the state.
         for file in sorted({entry["file"] for entry in progress.kept.values()}):
-            shutil.move(state.folder / file, folder / file)
+            shutil.copy(state.folder / file, folder / file)
         (folder / "validation").mkdir()
         for picture in sorted(state.folder.glob("epoch*.png")):
-            shutil.move(picture, folder / "validation" / picture.name)
+            shutil.copy(picture, folder / "validation" / picture.name)
         manifest = {
             "run": {"suite": run.suite, "variant": run.variant, "seed": run.seed},
             "steps": progress.step,

@@ -116,15 +116,15 @@ def compare(frame: pd.DataFrame, method: str, reference: str, metric: str = METR
 def marker(comparisons: Sequence[Comparison], strongest: str) -> str:
     """Return the short verdict that stands beside a variant's row.
 
-    A symbol and words, never a colour: losing to Telea is named first, then losing to the strongest
-    baseline.
+    A symbol and words, never a colour: losing to Telea is named first, then losing to the
+    strongest baseline, then losing to any other.
 
     Args:
         comparisons: of one variant, with every baseline.
         strongest: the baseline with the best mean.
     """
     verdicts = {c.reference: c.verdict for c in comparisons}
-    for reference in (TELEA, strongest):
+    for reference in (TELEA, strongest, *verdicts):
         if verdicts.get(reference) == "worse":
             return f"✗ loses to {reference}"
     even = [name for name, verdict in verdicts.items() if verdict == "not distinguishable"]
@@ -149,7 +149,7 @@ def headline(
             continue
         best = min((c.method for c in against), key=lambda name: (means[name], name))
         counts = {v: sum(c.verdict == v for c in against) for v in ("better", "worse")}
-        role = " (the strongest baseline)" if reference == strongest else ""
+        role = ", the strongest baseline" if reference == strongest else ""
         who = _who(counts["better"], counts["worse"], len(against), f"{reference}{role}")
         sentences.append(
             f"{who} (best: {best}, {METRIC} {means[best]:.4f} against {means[reference]:.4f})"
@@ -172,8 +172,8 @@ def _who(better: int, worse: int, total: int, reference: str) -> str:
         (even, "is not distinguishable from", "are not distinguishable from"),
         (better, "beats", "beat"),
     )
-    parts = [f"{n} {one if n == 1 else many}" for n, one, many in counts if n]
-    return f"against {reference}, of {total} learned variants " + ", ".join(f"{p} it" for p in parts)
+    parts = [f"{n} {one if n == 1 else many} it" for n, one, many in counts if n]
+    return f"against {reference}, of {total} learned variants {', '.join(parts)}"
 
 
 def sentence(comparisons: Sequence[Comparison], mean: float) -> str:

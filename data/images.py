@@ -60,8 +60,21 @@ def decode(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            return np.asarray(_eight_bits(ImageOps.exif_transpose(image)).convert("RGB"))
     # Pillow reports broken files by many exception types, some of them plain Exception subclasses.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UnreadableImageError(f"{path}: not a readable image ({reason})") from None
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Bring an image to a mode that Pillow converts to RGB without loss of range or a warning."""
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no known range")
+    if image.mode.startswith("I"):
+        # Pillow clips wide grey values at 255; of 16-bit colour it keeps the upper byte, as here.
+        wide = np.asarray(image).astype(np.int64)
+        if wide.min() < 0 or wide.max() > 65535:
+            raise ValueError("pixels of more than 16 bits")
+        return Image.fromarray((wide >> 8).astype(np.uint8))
+    return image.convert("RGBA") if "transparency" in image.info else image

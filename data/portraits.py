@@ -1,31 +1,37 @@
 """Procedural portraits: cartoon faces, any number at any size, the same bytes on every platform.
 
-A face is a list of layers painted back to front: neck and shirt in the upright frame, all else in
-the tilted frame of the head. Each layer is an ellipse, possibly slanted and bent, that writes the
-number of its colour into a map with several samples per pixel; the map is then coloured, lit from
-one side and averaged to pixels. All arithmetic is on integers, every choice a draw of the index.
+A face is a list of layers (`data.layers`) painted back to front: neck and shirt in the upright
+frame, all else in the tilted frame of the head. The light falls from one side. All arithmetic is on
+integers, every choice a draw of the index.
 
 Anatomy is in thousandths of the head's half-height: u to the right, v down, (0, 0) between the
 eyes. Read `portrait_layers` first.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.draws import integers_below, random_bits
+from data.layers import (
+    FINE,
+    IMAGE,
+    SAMPLES,
+    TURN,
+    Blob,
+    Colour,
+    Frame,
+    Integers,
+    Layer,
+    along,
+    average,
+    blend,
+    paint,
+    vivid,
+)
 
 SMALLEST_SIZE = 16
-SAMPLES = 4  # per pixel and axis
-IMAGE = 1 << 16  # steps across the image
-TURN = 1 << 12  # fixed-point one of the tilt's sine and cosine
-FINE = 16  # steps of a coordinate per unit of the anatomy
-
-Integers = NDArray[np.int64]
-Colour = NDArray[np.int64]  # `[3]` RGB in 0..255
 
 
 def colours(codes: str) -> Integers:
@@ -37,80 +43,6 @@ SKINS = colours("fae0cd f0c8aa e0ac80 c0845a 8a5838 603e2c")
 HAIRS = colours("1a1618 3e281c 6e4426 9e4a20 deb262 b0acaa")
 IRISES = colours("4682be 5a8c5a 82602c 482c1a")
 BLACK, WHITE, RED, BROWN, THROAT = colours("120e12 fafaf6 be323c 5a1414 5c1820")
-
-
-@dataclass(frozen=True)
-class Blob:
-    """An ellipse, sheared so that its right end lies `slope` lower and both ends `bend` lower."""
-
-    u: int
-    v: int
-    half_width: int
-    half_height: int
-    slope: int = 0
-    bend: int = 0
-
-    def covers(self, u: Integers, v: Integers) -> NDArray[np.bool_]:
-        """Tell which points, in steps of `1 / FINE` unit, lie inside."""
-        a, b = self.half_width, self.half_height
-        across = u - FINE * self.u
-        down = v - FINE * self.v
-        if self.slope:
-            down = down - self.slope * across // a
-        if self.bend:
-            down = down - self.bend * across**2 // (FINE * a**2)
-        return np.asarray((across * b) ** 2 + (down * a) ** 2 <= (FINE * a * b) ** 2)
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A blob to paint where it lies inside one blob and outside another."""
-
-    colour: str
-    blob: Blob
-    within: Blob | None = None
-    without: Blob | None = None
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Where the origin lies in the image, how large 1000 units are, and the sine of the tilt."""
-
-    x: int
-    y: int
-    scale: int
-    sine: int = 0
-
-    @property
-    def cosine(self) -> int:
-        """The tilt's cosine, as a multiple of `1 / TURN`."""
-        return isqrt(TURN**2 - self.sine**2)
-
-    def coordinates(self, samples: int) -> tuple[Integers, Integers]:
-        """Return u and v, `[samples, samples]` each, of the samples of an image."""
-        positions = (2 * np.arange(samples, dtype=np.int64) + 1) * IMAGE // (2 * samples)
-        x, y = positions[None, :] - self.x, positions[:, None] - self.y
-        steps = 1000 * FINE
-        u = (self.cosine * x + self.sine * y) * steps // (TURN * self.scale)
-        v = (self.cosine * y - self.sine * x) * steps // (TURN * self.scale)
-        return u, v
-
-    def window(self, blob: Blob, samples: int) -> tuple[slice, slice]:
-        """Return rows and columns of the samples outside which the blob is not."""
-        width, height = blob.half_width, blob.half_height + abs(blob.slope) + abs(blob.bend)
-        x = self.cosine * blob.u - self.sine * blob.v
-        y = self.sine * blob.u + self.cosine * blob.v
-        reach_x = self.cosine * width + abs(self.sine) * height
-        reach_y = self.cosine * height + abs(self.sine) * width
-
-        def span(origin: int, centre: int, reach: int) -> slice:
-            low, high = (
-                (origin + end * self.scale // (1000 * TURN)) * samples // IMAGE
-                for end in (centre - reach, centre + reach)
-            )
-            return slice(max(low - 1, 0), max(high + 2, 0))
-
-        return span(self.y, y, reach_y), span(self.x, x, reach_x)
 
 
 @dataclass(frozen=True)
@@ -154,24 +86,6 @@ HAIRSTYLES = (
     Hairstyle(170, 1700, -560, 120, bend=120),  # long
     Hairstyle(170, 1700, -330, 100, bend=-40),  # long, with a fringe
 )
-
-
-def blend(first: Colour, second: Colour, weight: int) -> Colour:
-    """Mix two colours; `weight` 0 gives the first and 256 the second."""
-    return ((256 - weight) * first + weight * second) >> 8
-
-
-def along(scale: Integers, place: int) -> Colour:
-    """Return the colour at a place in `[0, 999]` of a scale of colours."""
-    segment, rest = divmod(place * (len(scale) - 1), 1000)
-    return blend(scale[segment], scale[segment + 1], rest * 256 // 1000)
-
-
-def vivid(hue: int, saturation: int, value: int) -> Colour:
-    """Return a colour of the wheel; the hue is in `[0, 1536)`, the others in `[0, 256]`."""
-    ramps = abs(hue - 768) - 256, 512 - abs(hue - 512), 512 - abs(hue - 1024)
-    pure = np.clip(np.array(ramps, dtype=np.int64), 0, 255)
-    return (255 * 256 - saturation * (255 - pure)) * value >> 16
 
 
 def portrait_colours(draws: Draws) -> dict[str, Colour]:
@@ -328,55 +242,6 @@ def background(draws: Draws, size: int) -> Integers:
     span = 2 * size * max(abs(x) + abs(y), 1)
     weights = TURN // 2 + TURN * along_direction // span
     return np.asarray(first + weights[:, :, None] * (second - first) // TURN)
-
-
-def paint(
-    painted: NDArray[np.uint8],
-    frame: Frame,
-    grid: tuple[Integers, Integers],
-    layer: Layer,
-    number: int,
-) -> None:
-    """Write the number of a layer's colour where the layer covers the samples."""
-    rows, columns = frame.window(layer.blob, len(painted))
-    u, v = grid[0][rows, columns], grid[1][rows, columns]
-    covered = layer.blob.covers(u, v)
-    if layer.within:
-        covered &= layer.within.covers(u, v)
-    if layer.without:
-        covered &= ~layer.without.covers(u, v)
-    painted[rows, columns][covered] = number
-
-
-def average(
-    painted: NDArray[np.uint8],
-    light: NDArray[np.int32],
-    palette: Sequence[Colour],
-    behind: Integers,
-) -> NDArray[np.uint8]:
-    """Colour and light the painted samples, and average them to pixels over the background.
-
-    Args:
-        painted: `[samples, samples]`; 0 shows the background, n the n-th colour of the palette.
-        light: `[samples, samples]` factors in 1/256.
-        palette: the colours.
-        behind: `[size, size, 3]` background.
-    """
-    size = len(behind)
-    blocks = (size, SAMPLES, size, SAMPLES)
-
-    def block_sum(values: NDArray[np.int32]) -> NDArray[np.int32]:
-        return np.asarray(np.einsum("ijkl->ik", values.reshape(blocks)))
-
-    share = block_sum((painted == 0).astype(np.int32))
-    table = np.array([BLACK, *palette], dtype=np.int32)
-    table[0] = 0
-    channels = [
-        block_sum(np.minimum(table[painted, c] * light >> 8, 255)) + behind[:, :, c] * share
-        for c in range(3)
-    ]
-    total = np.stack(channels, axis=-1)
-    return ((total + SAMPLES**2 // 2) // SAMPLES**2).astype(np.uint8)
 
 
 def render_portrait(index: int, size: int, seed: int) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,18 +47,42 @@ class Store:
             InputError: the array is missing or damaged, or its length is not the manifest's.
         """
         images = self._load(f"{split}.npy", mapped=True)
-        expected = len(self.records(split))
-        if images.dtype != np.uint8 or images.ndim != 4 or len(images) != expected:
-            raise InputError(
-                f"{self.folder / split}.npy: has {images.dtype} {images.shape}, the manifest lists "
-                f"{expected} images; run the split stage again"
-            )
+        self._check(f"{split}.npy", images, split, np.uint8, 4)
         return images
 
+    def verify(self, *splits: str) -> None:
+        """Compare all pixels of some splits with the hashes of the manifest.
+
+        Raises:
+            InputError: an image is not the one that was split.
+        """
+        for split in splits:
+            for record, pixels in zip(self.records(split), self.images(split), strict=True):
+                if pixel_sha256(pixels) != record.sha256:
+                    raise InputError(
+                        f"{self.folder / split}.npy: image {record.index} ({record.id}) is not the "
+                        "one of the manifest; run the split stage again"
+                    )
+
     def boxes(self, split: str) -> NDArray[np.int32]:
-        """Return the fixed holes of a split, `[N, K, 4]` boxes in pixels."""
+        """Return the fixed holes of a split, `[N, K, 4]` boxes in pixels.
+
+        Raises:
+            InputError: the array is missing or damaged, or its length is not the manifest's.
+        """
         boxes: NDArray[np.int32] = self._load(f"{split}_boxes.npy", mapped=False)
+        self._check(f"{split}_boxes.npy", boxes, split, np.int32, 3)
         return boxes
+
+    def _check(
+        self, name: str, found: NDArray[Any], split: str, dtype: type[np.generic], axes: int
+    ) -> None:
+        expected = len(self.records(split))
+        if found.dtype != dtype or found.ndim != axes or len(found) != expected:
+            raise InputError(
+                f"{self.folder / name}: has {found.dtype} {found.shape}, the manifest lists "
+                f"{expected} images; run the split stage again"
+            )
 
     def _load(self, name: str, mapped: bool) -> NDArray[Any]:
         try:
@@ -83,15 +108,21 @@ class Store:
         path = self.folder / "manifest.csv"
         try:
             with path.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
-            return [
-                Record(r["split"], int(r["index"]), r["id"], r["sha256"], r["label"]) for r in rows
-            ]
+                header, *rows = csv.reader(file, strict=True)
+            if tuple(header) != MANIFEST_COLUMNS:
+                raise ValueError(f"the columns are {header}, not {list(MANIFEST_COLUMNS)}")
+            found = [Record(s, int(i), name, sha256, label) for s, i, name, sha256, label in rows]
+            listed = Counter[str]()
+            for record in found:
+                if record.index != listed[record.split]:
+                    raise ValueError(f"{record.split} {record.index} is not in its place")
+                listed[record.split] += 1
+            return found
         except FileNotFoundError:
             raise InputError(
                 f"{path}: missing; `python -m benchmark split --suite {self.folder.name}` makes it"
             ) from None
-        except (KeyError, ValueError, TypeError) as error:
+        except (OSError, ValueError, csv.Error) as error:
             raise InputError(f"{path}: damaged ({error}); run the split stage again") from None
 
     def digest(self) -> str:

@@ -1,4 +1,4 @@
-"""Contracts of the networks, and how they are found: a module each, the class named for its role."""
+"""Contracts of the networks, and how they are found: a module each, a class named for the role."""
 
 import importlib
 import pkgutil

@@ -25,7 +25,7 @@ Share = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Adam(_Frozen):

@@ -129,7 +129,6 @@ def test_opencv_baselines_are_those_of_opencv(name: str, flag: int) -> None:
 
 def test_nearest_train_is_the_brute_force_search(monkeypatch: pytest.MonkeyPatch) -> None:
     images, hole, training = _noise(4, 6), _holes(6), _noise(5, 11)
-    training[3] = training[9] = images[2] // 2 + 60
     known = ~hole[..., None]
     squares = (images[:, None].astype(np.int64) - training[None]) ** 2
     nearest = (squares * known[:, None]).sum((2, 3, 4)).argmin(1)
@@ -140,7 +139,11 @@ def test_nearest_train_is_the_brute_force_search(monkeypatch: pytest.MonkeyPatch
         assert np.array_equal(completed, expected)
 
 
-def test_nearest_train_finds_an_image_again_and_takes_the_first_of_equals() -> None:
+@pytest.mark.parametrize("chunk_bytes", [2**26, 1])
+def test_nearest_train_finds_an_image_again_and_takes_the_first_of_equals(
+    chunk_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.baselines.CHUNK_BYTES", chunk_bytes)
     training, hole = _noise(6, 8), _holes(3)
     copy = training[2].copy()
     copy[hole[0]] = 255 - copy[hole[0]]

@@ -5,24 +5,15 @@ import hashlib
 from dataclasses import replace
 from math import pi
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from data import portraits
-from data.portraits import (
-    FINE,
-    HAIRSTYLES,
-    Blob,
-    Draws,
-    Frame,
-    Layer,
-    average,
-    paint,
-    portrait_layers,
-    render_portrait,
-)
+from data import layers, portraits
+from data.layers import FINE, Blob, Frame, Integers, Layer, average, paint
+from data.portraits import HAIRSTYLES, Draws, portrait_layers, render_portrait
 
 INDICES = (0, 1, 2, 5, 9, 13, 1000, 123_456)
 PINNED = {
@@ -33,16 +24,16 @@ PINNED = {
 }
 
 
-def steps(low: int, high: int, stride: int = 10) -> tuple[portraits.Integers, portraits.Integers]:
+def steps(low: int, high: int, stride: int = 10) -> tuple[Integers, Integers]:
     """Return a grid of coordinates, in steps of `1 / FINE` unit."""
     axis = FINE * np.arange(low, high, stride, dtype=np.int64)
     v, u = np.meshgrid(axis, axis, indexing="ij")
     return u, v
 
 
-def covered_by(layers: list[Layer], colours: set[str]) -> NDArray[np.bool_]:
+def covered_by(shown: list[Layer], colours: set[str]) -> NDArray[np.bool_]:
     u, v = steps(-1300, 1301)
-    shapes = [layer.blob.covers(u, v) for layer in layers if layer.colour in colours]
+    shapes = [layer.blob.covers(u, v) for layer in shown if layer.colour in colours]
     return np.asarray(np.any(shapes, axis=0))
 
 
@@ -52,8 +43,10 @@ def test_bytes_are_pinned(size: int) -> None:
     assert hashlib.sha256(faces).hexdigest() == PINNED[size]
 
 
-def test_source_has_no_floating_point() -> None:
-    tree = ast.parse(Path(portraits.__file__).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("module", [layers, portraits], ids=lambda module: module.__name__)
+def test_source_has_no_floating_point(module: ModuleType) -> None:
+    assert module.__file__ is not None
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         assert not isinstance(node, ast.Div)
         assert not (isinstance(node, ast.Constant) and isinstance(node.value, float))

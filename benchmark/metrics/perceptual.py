@@ -133,9 +133,10 @@ class Lpips:
                 network.net(network.scaling_layer(image.float() / 127.5 - 1))
                 for image in (completed, target)
             )
+            linears = network.lins  # codespell:ignore lins
             return [
                 linear((_unit_length(a) - _unit_length(b)) ** 2)
-                for linear, a, b in zip(network.lins, ours, truth, strict=True)
+                for linear, a, b in zip(linears, ours, truth, strict=True)
             ]
 
 
@@ -162,7 +163,7 @@ def _load_network(net: str, path: Path) -> Any:
         raise InputError(f"{path}: not the weights of a torchvision model: {error}") from error
     network.net.load_state_dict(features, assign=True)
     linear = torch.load(linear_path, map_location="cpu", weights_only=True)
-    for index, layer in enumerate(network.lins):
+    for index, layer in enumerate(network.lins):  # codespell:ignore lins
         layer.load_state_dict({"model.1.weight": linear[f"lin{index}.model.1.weight"]}, assign=True)
     return network.eval().requires_grad_(False)
 

@@ -31,10 +31,11 @@ class Source(ImageSource):
         """
         if not root.is_dir():
             raise InputError(
-                f"{root}: no such folder. Put the images there (or a link to them), "
-                "or name their folder with --root"
+                f"{root}: no such folder. Put the images there, link their folder with "
+                "`python -m benchmark attach`, or name it with --root"
             )
-        paths = sorted(p.relative_to(root) for p in _walk(root))
+        # By text: the order of Path objects differs between platforms.
+        paths = sorted((p.relative_to(root) for p in _walk(root)), key=Path.as_posix)
         if not paths:
             raise InputError(f"{root}: the folder has no files")
         if self.official_splits and not (root / "test").is_dir():
@@ -44,6 +45,11 @@ class Source(ImageSource):
         return [self._item(path) for path in paths]
 
     def _item(self, path: Path) -> Item:
+        if "\r" in path.as_posix() or not _is_text(path.as_posix()):
+            raise InputError(
+                f"{path.as_posix()!r}: a name that is not UTF-8, or has a carriage return, cannot "
+                "be listed in the manifest; rename the file"
+            )
         split = None
         if self.official_splits:
             split = path.parts[0]
@@ -60,6 +66,15 @@ class Source(ImageSource):
         return decode(root / item.id)
 
 
+def _is_text(name: str) -> bool:
+    """Tell whether a file name was decoded without stand-ins for bytes that are not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _walk(root: Path) -> list[Path]:
     """Return the visible files below a folder, through links, but no folder twice."""
     found: list[Path] = []
@@ -70,7 +85,8 @@ def _walk(root: Path) -> list[Path]:
         if folder.resolve() in seen:
             continue
         seen.add(folder.resolve())
-        for path in folder.iterdir():
+        # Sorted, so that of two links to one folder the same one counts everywhere.
+        for path in sorted(folder.iterdir(), reverse=True):
             if path.name.startswith("."):
                 continue
             if path.is_dir():

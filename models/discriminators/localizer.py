@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
+from models.layers import Conv2d
 from models.networks import DiscriminatorNetwork, Localisation
 
 Positive = Annotated[float, Field(gt=0, le=8)]
@@ -37,7 +38,7 @@ class Discriminator(DiscriminatorNetwork):
         channels = 3
         for stage in range(depth):
             wider = int(min(64 << stage, 512) * capacity)
-            layers.append(nn.Conv2d(channels, wider, 4, stride=2, padding=1))
+            layers.append(Conv2d(channels, wider, 4, stride=2, padding=1))
             if stage > 0:
                 layers.append(nn.BatchNorm2d(wider))
             layers.append(nn.LeakyReLU(0.2, inplace=True))

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from models.layers import Conv2d
 from models.networks import DiscriminatorNetwork, Score
 
 
@@ -26,12 +27,12 @@ class Discriminator(DiscriminatorNetwork):
         channels = 3
         for stage in range(stages):
             wider = min(64 << stage, 512)
-            layers.append(nn.Conv2d(channels, wider, 4, stride=2, padding=1, bias=bias))
+            layers.append(Conv2d(channels, wider, 4, stride=2, padding=1, bias=bias))
             if stage > 0:
                 layers.append(nn.BatchNorm2d(wider))
             layers.append(nn.LeakyReLU(0.2, inplace=True))
             channels = wider
-        layers.append(nn.Conv2d(channels, 1, 4, bias=bias))
+        layers.append(Conv2d(channels, 1, 4, bias=bias))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Score:

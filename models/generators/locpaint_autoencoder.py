@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from models.layers import Conv2d, ConvTranspose2d
 from models.networks import GeneratorNetwork
 from models.squares import BilinearResize
 
@@ -25,16 +26,16 @@ class Generator(GeneratorNetwork):
             *_down(256, 512, kernel=3, stride=2, padding=1),
             *_down(512, 512, kernel=3, stride=2, padding=1),
             *_down(512, 512, kernel=3, stride=2, padding=1),
-            nn.Conv2d(512, LATENT_CHANNELS, 1),
+            Conv2d(512, LATENT_CHANNELS, 1),
         )
         self.decoder = nn.Sequential(
-            nn.Conv2d(LATENT_CHANNELS, 512, 1),
+            Conv2d(LATENT_CHANNELS, 512, 1),
             nn.ReLU(inplace=True),
             *_up(512, 512),
             *_up(512, 256),
             *_up(256, 128),
             *_up(128, 64),
-            nn.ConvTranspose2d(64, 3, 4, stride=2, padding=1),
+            ConvTranspose2d(64, 3, 4, stride=2, padding=1),
             nn.Tanh(),
         )
         latent_size = -(
@@ -52,7 +53,7 @@ def _down(
     in_channels: int, out_channels: int, kernel: int, stride: int, padding: int
 ) -> list[nn.Module]:
     return [
-        nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=padding),
+        Conv2d(in_channels, out_channels, kernel, stride=stride, padding=padding),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     ]
@@ -60,7 +61,7 @@ def _down(
 
 def _up(in_channels: int, out_channels: int) -> list[nn.Module]:
     return [
-        nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1),
+        ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     ]

@@ -1,0 +1,42 @@
+"""Convolutions that are matrix products where a map is a single pixel.
+
+A convolution whose output is 1x1 reads each weight at most once, and a transposed convolution whose
+input is
+1x1 writes each output once: both are one matrix product with the taps that meet the map. Parameters
+keep their names, shapes and counts; results differ from PyTorch's by rounding alone.
+"""
+
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+
+class Conv2d(nn.Conv2d):
+    """A convolution with square kernels and zero padding."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Convolve `[N, C, H, W]`."""
+        height, width = input.shape[2:]
+        if self._output_size(height) != 1 or self._output_size(width) != 1:
+            return super().forward(input)
+        top, left = int(self.padding[0]), int(self.padding[1])
+        # The only window starts `padding` before the map; beyond its far edge there is padding
+        # again.
+        taps = self.weight[:, :, top : top + height, left : left + width]
+        seen = input[:, :, : taps.shape[2], : taps.shape[3]]
+        return linear(seen.flatten(1), taps.flatten(1), self.bias)[:, :, None, None]
+
+    def _output_size(self, size: int) -> int:
+        return (size + 2 * int(self.padding[0]) - self.kernel_size[0]) // self.stride[0] + 1
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """A transposed convolution with square kernels."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Convolve `[N, C, H, W]`."""
+        if input.shape[2:] != (1, 1) or output_size is not None or any(self.output_padding):
+            return super().forward(input, output_size)
+        cut, end = int(self.padding[0]), self.kernel_size[0] - int(self.padding[0])
+        taps = self.weight[:, :, cut:end, cut:end]
+        output = (input.flatten(1) @ taps.flatten(1)).view(-1, *taps.shape[1:])
+        return output if self.bias is None else output + self.bias[:, None, None]

@@ -1,0 +1,110 @@
+"""The command line: wrong input gives one line and exit code 2, and loses nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.__main__ import main
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command that must be refused and return its message."""
+    assert main(list(arguments)) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ") and message.count("\n") == 1
+    return message
+
+
+@pytest.mark.parametrize("stage", ["split", "train", "evaluate", "baselines"])
+def test_unknown_suite(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    variant = ["--variant", "l2"] if stage in ("train", "evaluate") else []
+    message = refusal(capsys, stage, "--suite", "portrait", *variant)
+    assert "'portrait'" in message and "Did you mean portraits?" in message and "photos" in message
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate"])
+def test_unknown_variant(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    message = refusal(capsys, stage, "--suite", "portraits", "--variant", "locliser")
+    assert "'locliser'" in message and "localizer" in message
+
+
+@pytest.mark.parametrize("seed", ["-1", "x", "1.5"])
+def test_wrong_seed(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--suite", "portraits", "--variant", "l2", "--seed", seed])
+    assert stop.value.code == 2
+    assert "--seed" in capsys.readouterr().err
+
+
+def test_missing_root(capsys: pytest.CaptureFixture[str]) -> None:
+    message = refusal(capsys, "split", "--suite", "celeba_1024_128", "--root", "/no/such/place")
+    assert "/no/such/place: no such folder" in message
+
+
+def test_training_before_splitting_names_the_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("benchmark", "models"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    message = refusal(capsys, "train", "--suite", "portraits", "--variant", "l2")
+    assert "`python -m benchmark split --suite portraits` makes it" in message
+
+
+def test_device_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    options = ["--suite", "portraits", "--variant", "l2", "--device", "cuda"]
+    assert "cuda" in refusal(capsys, "train", *options).lower()
+
+
+def test_attach_refuses_to_hide_a_folder(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "benchmark").symlink_to(ROOT / "benchmark")
+    images = tmp_path / "images"
+    images.mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["attach", "--suite", "photos", str(images)]) == 0
+    assert (tmp_path / "data/raw/photos").resolve() == images
+    assert main(["attach", "--suite", "photos", str(images)]) == 0  # a link may be replaced
+    (tmp_path / "data/raw/photos").unlink()
+    (tmp_path / "data/raw/photos").mkdir()
+    capsys.readouterr()
+    assert "is a folder of its own" in refusal(capsys, "attach", "--suite", "photos", str(images))
+    assert "no such folder" in refusal(capsys, "attach", "--suite", "photos", str(tmp_path / "x"))
+
+
+def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    text = capsys.readouterr().out
+    for folder in ("benchmark/suites", "models/variants"):
+        for path in (ROOT / folder).glob("*.yaml"):
+            assert f"  {path.stem} " in text
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["split", "train", "evaluate", "baselines", "report", "readme", "attach", "weights", "list"],
+)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert len(capsys.readouterr().out) > 80
+
+
+def test_help_is_quick_and_fits_a_screen() -> None:
+    # PyTorch must not be loaded to show help: -X importtime would list it.
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "benchmark", "--help"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert len(done.stdout.splitlines()) <= 40
+    assert " torch\n" not in done.stderr

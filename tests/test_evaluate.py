@@ -1,0 +1,274 @@
+"""Scoring: what is in the ledger, that it adds up, and that a run is what it says it is."""
+
+import hashlib
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from benchmark import paths
+from benchmark.baselines import ORACLE, evaluate_baselines
+from benchmark.config import Suite
+from benchmark.evaluate import evaluate_run
+from benchmark.ledger import metric_columns, read_ledger
+from benchmark.metrics import METRICS, PROTOCOL
+from benchmark.paths import Run
+from benchmark.scoring import load_test_set
+from benchmark.split import split_suite
+from benchmark.train import train_run
+from data.errors import InputError
+from data.store import Store, pixel_sha256, write_manifest
+from models.baselines import BASELINES
+from tests.tiny import HOLE_PX, IMAGE_PX, files_below, isolate, tiny_suite, tiny_variant
+
+TEST_IMAGES, MASKS, EXAMPLES = 10, 2, 3
+RUN = Run("tiny", "l2", 0)
+
+
+def _suite(batch_size: int = 4, **changes: Any) -> Suite:
+    settings = {"batch_size": batch_size, "masks_per_image": MASKS, "examples": EXAMPLES}
+    return tiny_suite({"epochs": 1}, evaluation=settings, **changes)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a checkout with a trained run, scored, and scored baselines."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        isolate(patch, folder)
+        split_suite(_suite())
+        train_run(_suite(), tiny_variant("l2"), RUN, "cpu")
+        torch.use_deterministic_algorithms(False)  # training sets it for the whole process
+        evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
+        evaluate_baselines(_suite())
+    return folder
+
+
+@pytest.fixture
+def checkout(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of it, which is the present folder."""
+    shutil.copytree(trained, tmp_path / "checkout")
+    isolate(monkeypatch, tmp_path / "checkout")
+    return tmp_path / "checkout"
+
+
+@pytest.fixture
+def ledger(checkout: Path) -> pd.DataFrame:
+    return read_ledger(RUN.scores)
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+# The ledger
+
+
+def test_ledger_has_a_row_for_every_image_and_hole(ledger: pd.DataFrame) -> None:
+    assert len(ledger) == TEST_IMAGES * MASKS
+    assert {*ledger["method"]} == {"l2"}
+    assert {*ledger["seed"]} == {0}
+    assert {*ledger["hole_px"]} == {HOLE_PX**2}
+    records = Store(paths.prepared("tiny")).records("test")
+    assert [*ledger["image"]] == [record.sha256[:16] for record in records] * MASKS
+    assert {"mse_h", "psnr_h", "ssim_h", "seam", "known_mae_raw"} <= {*metric_columns(ledger)}
+    assert not [name for name in metric_columns(ledger) if name.startswith("lpips")]  # no weights
+
+
+def test_masks_are_named_by_their_pixels(ledger: pd.DataFrame) -> None:
+    boxes = Store(paths.prepared("tiny")).boxes("test")
+    expected = []
+    for number in range(MASKS):
+        for x0, y0, x1, y1 in boxes[:, number]:
+            hole = np.zeros((IMAGE_PX, IMAGE_PX), bool)
+            hole[y0:y1, x0:x1] = True
+            expected.append(hashlib.sha256(np.packbits(hole).tobytes()).hexdigest()[:16])
+    assert [*ledger["mask"]] == expected
+
+
+def test_scores_are_those_of_the_pixels_that_are_kept(ledger: pd.DataFrame) -> None:
+    completed, store = np.load(RUN.completed), Store(paths.prepared("tiny"))
+    targets, boxes = store.images("test")[:EXAMPLES], store.boxes("test")[:EXAMPLES, 0]
+    assert completed.shape == targets.shape
+    for row, (ours, target, (x0, y0, x1, y1)) in enumerate(
+        zip(completed, targets, boxes, strict=True)
+    ):
+        squared = (ours.astype(float) - target) ** 2 / 255**2
+        mse = squared[y0:y1, x0:x1].mean()
+        # Seven digits are written.
+        assert ledger["mse_h"][row] == pytest.approx(mse, rel=1e-6)
+        assert ledger["psnr_h"][row] == pytest.approx(-10 * math.log10(mse), rel=1e-6)
+        squared[y0:y1, x0:x1] = 0
+        assert (squared == 0).all()
+
+
+def test_metrics_are_the_means_of_the_ledger(ledger: pd.DataFrame) -> None:
+    content = _json(RUN.metrics)
+    assert content["protocol"] == PROTOCOL
+    assert content["checkpoint"] == "best_val_psnr"
+    assert content["epoch"] == 1
+    summaries = content["methods"]["l2"]
+    assert set(summaries) == set(METRICS)
+    for name in metric_columns(ledger):
+        per_image = ledger.groupby("image")[name].mean()
+        # Sums of float64 in another order.
+        assert summaries[name]["mean"] == pytest.approx(per_image.mean(), rel=1e-12)
+        assert summaries[name]["sd"] == pytest.approx(per_image.std(ddof=1), rel=1e-9)
+        assert summaries[name]["n"] == TEST_IMAGES
+    assert summaries["lpips_alex"]["mean"] is None
+    assert "python -m benchmark weights" in content["missing"]["lpips_alex"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_scores_do_not_depend_on_the_batch_size(batch_size: int, ledger: pd.DataFrame) -> None:
+    evaluate_run(_suite(batch_size), tiny_variant("l2"), RUN, "cpu")
+    other = read_ledger(RUN.scores)
+    names = metric_columns(ledger)
+    keys = ["method", "seed", "image", "mask", "hole_px"]
+    pd.testing.assert_frame_equal(other[keys], ledger[keys])
+    # The promise of the protocol: a batch may change the order of sums before pixels are rounded.
+    np.testing.assert_allclose(other[names], ledger[names], rtol=0, atol=1e-6)
+
+
+def test_evaluation_repeats_to_the_bit(checkout: Path) -> None:
+    before = files_below(checkout / "reports")
+    evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
+    evaluate_baselines(_suite())
+    assert files_below(checkout / "reports") == before
+
+
+def test_duplicate_test_image_is_scored_once(checkout: Path) -> None:
+    folder = paths.prepared("tiny")
+    store = Store(folder)
+    images, boxes = np.array(store.images("test")), store.boxes("test")
+    images[4], boxes[4] = images[1], boxes[1]
+    records = [r for split in ("train", "val", "test") for r in store.records(split)]
+    index = next(i for i, r in enumerate(records) if (r.split, r.index) == ("test", 4))
+    twin = type(records[0])("test", 4, "twin", pixel_sha256(images[1]), "")
+    assert twin.sha256 == store.records("test")[1].sha256
+    np.save(folder / "test.npy", images)
+    np.save(folder / "test_boxes.npy", boxes)
+    write_manifest(folder / "manifest.csv", [*records[:index], twin, *records[index + 1 :]])
+    assert load_test_set(_suite()).rows == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    evaluate_baselines(_suite())
+    scores = read_ledger(paths.baseline_scores("tiny"))
+    assert (scores["image"] == twin.sha256[:16]).sum() == MASKS * scores["method"].nunique()
+
+
+# Refusals
+
+
+def test_run_of_another_variant_is_refused(checkout: Path) -> None:
+    variant = tiny_variant("l2")
+    optimiser = variant.generator.optimiser.model_copy(update={"lr": 1e-3})
+    generator = variant.generator.model_copy(update={"optimiser": optimiser})
+    changed = variant.model_copy(update={"generator": generator})
+    with pytest.raises(InputError, match=r"trained with another config.*benchmark train --suite"):
+        evaluate_run(_suite(), changed, RUN, "cpu")
+
+
+def test_run_on_other_images_is_refused(checkout: Path) -> None:
+    boxes = paths.prepared("tiny") / "test_boxes.npy"
+    np.save(boxes, np.load(boxes)[::-1])
+    with pytest.raises(InputError, match="trained with another data"):
+        evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
+
+
+def test_edited_test_image_is_refused(checkout: Path) -> None:
+    path = paths.prepared("tiny") / "test.npy"
+    images = np.load(path)
+    images[3, 0, 0, 0] ^= 1
+    np.save(path, images)
+    with pytest.raises(InputError, match="image 3 .* is not the one of the manifest"):
+        evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
+    with pytest.raises(InputError, match="image 3 .* is not the one of the manifest"):
+        evaluate_baselines(_suite())
+
+
+def test_missing_run_names_the_command_that_trains_it(checkout: Path) -> None:
+    command = "python -m benchmark train --suite tiny --variant l2 --seed 3"
+    with pytest.raises(InputError, match=f"missing; `{command}` makes it"):
+        evaluate_run(_suite(), tiny_variant("l2"), Run("tiny", "l2", 3), "cpu")
+
+
+def test_damaged_weights_are_refused(checkout: Path) -> None:
+    (weights,) = RUN.checkpoints.glob("*.safetensors")
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(InputError, match="damaged or foreign"):
+        evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
+
+
+# The baselines
+
+
+def test_baselines_and_the_oracle_are_scored_on_the_same_images_and_holes(
+    ledger: pd.DataFrame,
+) -> None:
+    scores = read_ledger(paths.baseline_scores("tiny"))
+    assert {*scores["method"]} == {*BASELINES, ORACLE}
+    keys = [*zip(ledger["image"], ledger["mask"], strict=True)]
+    for _, rows in scores.groupby("method"):
+        assert [*zip(rows["image"], rows["mask"], strict=True)] == keys
+    assert metric_columns(scores) == metric_columns(ledger)
+    # Baselines leave known pixels as they are.
+    assert (scores["known_mae_raw"] == 0).all()
+    names = {path.stem for path in paths.baseline_completed("tiny").iterdir()}
+    assert names == {*BASELINES, ORACLE}
+
+
+def test_oracle_is_perfect(checkout: Path) -> None:
+    scores = read_ledger(paths.baseline_scores("tiny"))
+    oracle = scores[scores["method"] == ORACLE]
+    assert len(oracle) == TEST_IMAGES * MASKS
+    perfect = {"lower": 0.0, "zero": 0.0, "one": 1.0}
+    for name in metric_columns(scores):
+        if METRICS[name].unit == "dB":
+            assert (oracle[name] == math.inf).all()
+        elif name.startswith("ssim"):
+            # Ratios of equal sums of float64.
+            assert (oracle[name] - 1).abs().max() < 1e-12
+        else:
+            assert (oracle[name] == perfect[METRICS[name].better]).all(), name
+    summary = _json(paths.baseline_metrics("tiny"))["methods"][ORACLE]
+    assert summary["psnr_h"]["infinite"] == TEST_IMAGES * MASKS
+    # As if one channel of one pixel were off by one.
+    cap = 10 * math.log10(255**2 * 3 * HOLE_PX**2)
+    assert summary["psnr_h"]["mean"] == pytest.approx(cap, rel=1e-12)
+    completed = np.load(paths.baseline_completed("tiny") / f"{ORACLE}.npy")
+    assert np.array_equal(completed, Store(paths.prepared("tiny")).images("test")[:EXAMPLES])
+
+
+def test_baselines_do_not_see_what_is_in_the_hole(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Store, "verify", lambda *_: None)
+    folder = paths.prepared("tiny")
+    before = {p.name: np.load(p) for p in paths.baseline_completed("tiny").iterdir()}
+    images, boxes = np.load(folder / "test.npy"), np.load(folder / "test_boxes.npy")
+    for image, (x0, y0, x1, y1) in zip(images, boxes[:, 0], strict=True):
+        image[y0:y1, x0:x1] = 255 - image[y0:y1, x0:x1]
+    np.save(folder / "test.npy", images)
+    evaluate_baselines(_suite())
+    for name, expected in before.items():
+        completed = np.load(paths.baseline_completed("tiny") / name)
+        assert np.array_equal(completed, expected) is not name.startswith(ORACLE), name
+
+
+def test_baseline_that_does_not_run_on_this_size_is_a_row_less_and_a_reason_more(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _json(paths.baseline_metrics("tiny"))["refused"] == {}
+    monkeypatch.setattr("models.baselines.BIHARMONIC_LIMIT_PX", IMAGE_PX - 1)
+    evaluate_baselines(_suite())
+    content = _json(paths.baseline_metrics("tiny"))
+    assert [*content["refused"]] == ["biharmonic"]
+    assert "32x32" in content["refused"]["biharmonic"]
+    assert set(content["methods"]) == {*BASELINES, ORACLE} - {"biharmonic"}

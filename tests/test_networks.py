@@ -1,0 +1,167 @@
+"""The networks: parameter counts of the publications, and a contract that all of them keep."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.networks import (
+    Localisation,
+    Score,
+    discriminator_class,
+    discriminator_names,
+    generator_class,
+    generator_names,
+)
+from tests.tiny import numbers, random_scene
+
+SIZES = (32, 64, 128)
+GENERATORS = [(name, size) for name in generator_names() for size in SIZES]
+DISCRIMINATORS = [(name, size) for name in discriminator_names() for size in SIZES]
+
+
+def _count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_generator_has_the_parameters_of_the_publication() -> None:
+    with torch.device("meta"):
+        network = generator_class("locpaint_autoencoder")(128, 64)
+    assert _count(network.get_submodule("encoder")) == 8_479_136
+    assert _count(network.get_submodule("decoder")) == 9_001_283
+    assert _count(network) == 17_480_419
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "options", "expected"),
+    [
+        ("patch_dcgan", 64, {}, 2_766_529),
+        ("patch_dcgan", 64, {"bias": False}, 2_765_568),
+        ("localizer", 128, {"capacity": 1.0, "head_width": 256}, 11_150_277),
+        ("localizer", 128, {"capacity": 0.5, "head_width": 256}, 2_789_861),
+        ("localizer", 128, {"capacity": 0.5, "head_width": 256, "depth": 2}, 16_812_645),
+        ("localizer", 128, {"capacity": 1.0, "head_width": 128}, 9_052_229),
+        ("localizer", 128, {"capacity": 0.5, "head_width": 128}, 2_265_125),
+    ],
+)
+def test_discriminators_have_the_parameters_of_the_publications(
+    name: str, size: int, options: dict[str, Any], expected: int
+) -> None:
+    with torch.device("meta"):
+        network = discriminator_class(name)(size, **options)
+    assert _count(network) == expected
+
+
+def _activations(network: nn.Module, *inputs: Tensor) -> list[tuple[str, tuple[int, ...]]]:
+    """Return the kind and output shape of every layer, in the order of use."""
+    seen: list[tuple[str, tuple[int, ...]]] = []
+
+    def note(layer: nn.Module, _: Any, output: Tensor) -> None:
+        seen.append((type(layer).__name__, tuple(output.shape[1:])))
+
+    for layer in network.modules():
+        if not list(layer.children()):
+            layer.register_forward_hook(note)
+    network.eval()(*inputs)
+    return seen
+
+
+def test_generator_has_the_layers_of_the_publication() -> None:
+    scene = random_scene(1, 128, 64)
+    network = generator_class("locpaint_autoencoder")(128, 64)
+    seen = _activations(network, scene.masked, scene.mask, scene.corner)
+    convolutions = [shape for kind, shape in seen if kind.startswith("Conv")]
+    # Kernel 11 stride 4, five times stride 2, down to 1x1; 4000 channels; up to 32x32 in five.
+    down = [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4), (512, 2, 2), (512, 1, 1)]
+    up = [(512, 2, 2), (256, 4, 4), (128, 8, 8), (64, 16, 16), (3, 32, 32)]
+    assert convolutions == [*down, (4000, 1, 1), (512, 1, 1), *up]
+    kinds = [kind for kind, _ in seen]
+    latent = kinds.index("BilinearResize")
+    assert kinds[:18] == ["Conv2d", "BatchNorm2d", "ReLU"] * 6
+    assert kinds[18:21] == ["Conv2d", "Conv2d", "ReLU"]  # no activation after the 4000
+    assert kinds[21:33] == ["ConvTranspose2d", "BatchNorm2d", "ReLU"] * 4
+    assert kinds[33:latent] == ["ConvTranspose2d", "Tanh"]
+
+
+@pytest.mark.parametrize(("name", "size"), GENERATORS)
+def test_generator_keeps_the_contract(name: str, size: int) -> None:
+    scene = random_scene(3, size, size // 2)
+    network = generator_class(name)(size, size // 2).eval()
+    raw = network(scene.masked, scene.mask, scene.corner)
+    assert raw.shape == scene.image.shape
+    assert raw.dtype == torch.float32
+    _assert_gradients_reach_all(network, raw.square().sum())
+    with torch.no_grad():
+        alone = [
+            network(scene.masked[i : i + 1], scene.mask[i : i + 1], scene.corner[i : i + 1])
+            for i in range(3)
+        ]
+        # Sums of up to 8192 float32 products in an order that depends on the batch.
+        torch.testing.assert_close(torch.cat(alone), raw.detach(), rtol=0, atol=1e-5)
+        for parameter in network.parameters():
+            parameter.mul_(10)  # far into saturation
+        loud = network(scene.masked, scene.mask, scene.corner)
+    assert loud.abs().max() <= 1
+    assert loud.abs().max() > 0.5
+
+
+@pytest.mark.parametrize(("name", "size"), DISCRIMINATORS)
+def test_discriminator_keeps_the_contract(name: str, size: int) -> None:
+    images = numbers()(3, 3, size, size)
+    network = discriminator_class(name)(size).eval()
+    prediction = network(images)
+    assert isinstance(prediction, network.predicts)
+    _assert_gradients_reach_all(network, torch.stack([p.square().sum() for p in prediction]).sum())
+    with torch.no_grad():
+        alone = [network(images[i : i + 1]) for i in range(3)]
+        for together, *single in zip(prediction, *alone, strict=True):
+            # Sums of up to 8192 float32 products in an order that depends on the batch.
+            torch.testing.assert_close(torch.cat(single), together.detach(), rtol=0, atol=1e-5)
+        for parameter in network.parameters():
+            parameter.mul_(10)  # far into saturation
+        loud = network(images)
+    if isinstance(loud, Localisation):
+        assert loud.confidence.shape == (3,)
+        assert loud.box.shape == (3, 4)
+        assert loud.box.min() >= 0
+        assert loud.box.max() <= 1
+        assert max(loud.box.max(), 1 - loud.box.min()) > 0.9
+    else:
+        assert isinstance(loud, Score)
+        assert len(loud.logits) == 3
+        assert loud.logits.abs().max() > 1  # a logit, not a probability
+
+
+def _assert_gradients_reach_all(network: nn.Module, loss: Tensor) -> None:
+    # In evaluation mode, since batch statistics cancel the biases before a batch norm.
+    loss.backward()  # type: ignore[no-untyped-call]
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_generator_sees_nothing_of_the_hole() -> None:
+    scene = random_scene(2)
+    assert torch.equal(scene.masked * scene.mask, torch.zeros_like(scene.masked))
+    assert torch.equal(scene.masked * (1 - scene.mask), scene.image * (1 - scene.mask))
+
+
+@pytest.mark.parametrize("size", [4, 12, 48, 65])
+def test_patch_discriminator_refuses_sizes_that_it_cannot_halve_to_4(size: int) -> None:
+    with pytest.raises(ValueError, match=f"{size}"):
+        discriminator_class("patch_dcgan")(size)
+
+
+@pytest.mark.parametrize("size", [16, 33, 100])
+def test_localizer_refuses_sizes_that_it_cannot_halve(size: int) -> None:
+    with pytest.raises(ValueError, match=f"{size}"):
+        discriminator_class("localizer")(size)
+
+
+def test_unknown_networks_are_named_with_those_that_there_are() -> None:
+    with pytest.raises(ValueError, match=r"no generator 'unet'.*locpaint_autoencoder"):
+        generator_class("unet")
+    with pytest.raises(ValueError, match=r"no discriminator 'unet'.*localizer, patch_dcgan"):
+        discriminator_class("unet")

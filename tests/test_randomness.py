@@ -1,0 +1,276 @@
+"""Randomness is a value: what it depends on, what not, and that nothing else draws any."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.players import build_players
+from benchmark.randomness import (
+    pin_global_states,
+    training_boxes,
+    training_flips,
+    training_order,
+    weight_uniforms,
+)
+from benchmark.scenes import ImageFeed
+from benchmark.train import _scenes
+from data.masks import MaskLaw
+from models.initialisation import initialise
+from tests.tiny import ROOT, cpu_fabric, find_generator, numbers, tiny_suite, tiny_variant
+
+LAW = MaskLaw(kind="random_square", size=16)
+PACKAGES = ("benchmark", "models", "data")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+# Initial weights
+
+
+@pytest.fixture(autouse=True)
+def _tiny_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.players.generator_class", find_generator)
+
+
+def _initial(variant: str, seed: int) -> dict[str, torch.Tensor]:
+    return build_players(tiny_suite(), tiny_variant(variant), seed, cpu_fabric()).weights()
+
+
+def test_variants_that_share_a_network_start_from_equal_weights() -> None:
+    first = {name: _initial(name, 0) for name in ("l2", "binary", "localizer", "localizer_raw")}
+    for weights in first.values():
+        for name, value in first["l2"].items():
+            assert torch.equal(weights[name], value)
+    for name, value in first["localizer"].items():
+        assert torch.equal(first["localizer_raw"][name], value)
+
+
+def test_initial_weights_differ_by_seed_and_by_parameter_and_not_by_the_global_state() -> None:
+    torch.manual_seed(1)
+    first = _initial("localizer", 0)
+    torch.manual_seed(2)
+    again, other = _initial("localizer", 0), _initial("localizer", 1)
+    drawn = [name for name, value in first.items() if value.min() < value.max()]
+    assert len(drawn) > 15
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in drawn)
+    heads = [first[f"discriminator/localizer/{head}.0.weight"] for head in ("confidence", "box")]
+    assert not torch.equal(*heads)
+
+
+@pytest.mark.parametrize("layer", ["Conv2d", "ConvTranspose2d", "Linear"])
+def test_initial_weights_have_the_distribution_of_torch(layer: str) -> None:
+    options = {} if layer == "Linear" else {"kernel_size": 4}
+    ours: torch.nn.Module = getattr(torch.nn, layer)(64, 256, **options)
+    theirs: torch.nn.Module = getattr(torch.nn, layer)(64, 256, **options)
+    initialise(ours, weight_uniforms(0, "test"))
+    for name, parameter in theirs.named_parameters():
+        drawn, reference = ours.get_parameter(name), parameter
+        # Both fill the same interval: of 256 uniform numbers the outermost are within 5 % of its
+        # ends but for a chance of e^-6 a side; the mean's standard deviation is 3.6 % of its half.
+        assert drawn.max().item() == pytest.approx(reference.max().item(), rel=0.05)
+        assert drawn.min().item() == pytest.approx(reference.min().item(), rel=0.05)
+        assert abs(drawn.mean().item()) < 0.15 * drawn.max().item()
+
+
+def test_batch_norm_starts_neutral_whatever_it_was() -> None:
+    layer = torch.nn.BatchNorm2d(3)
+    layer.train()(numbers()(4, 3, 2, 2))
+    torch.nn.init.constant_(layer.weight, 7.0)
+    initialise(layer, weight_uniforms(0, "test"))
+    assert layer.weight.tolist() == [1.0] * 3
+    assert layer.bias.tolist() == [0.0] * 3
+    assert layer.running_mean is not None
+    assert layer.running_mean.tolist() == [0.0] * 3
+
+
+def test_layer_without_a_rule_is_refused() -> None:
+    with pytest.raises(TypeError, match="no rule to initialise PReLU"):
+        initialise(torch.nn.Sequential(torch.nn.PReLU()), weight_uniforms(0, "test"))
+
+
+# Data order
+
+
+@pytest.mark.parametrize("count", [1, 2, 48, 1000])
+def test_order_is_a_permutation(count: int) -> None:
+    order = training_order(0, 0, count)
+    assert sorted(order.tolist()) == list(range(count))
+    if count >= 48:  # by chance equal once in 48!
+        assert order.tolist() != training_order(0, 1, count).tolist()
+        assert order.tolist() != training_order(1, 0, count).tolist()
+        assert order.tolist() != list(range(count))
+
+
+def test_all_positions_are_equally_likely() -> None:
+    places = np.array([np.flatnonzero(training_order(seed, 0, 10) == 0) for seed in range(2000)])
+    counts = np.bincount(places.ravel(), minlength=10)
+    # 200 each, standard deviation 13.4: five of them.
+    assert np.abs(counts - 200).max() < 67
+
+
+def test_draws_of_an_image_do_not_depend_on_how_many_there_are() -> None:
+    boxes, flips = training_boxes(3, 5, 100, LAW, 32), training_flips(3, 5, 100)
+    assert np.array_equal(boxes[:10], training_boxes(3, 5, 10, LAW, 32))
+    assert np.array_equal(flips[:10], training_flips(3, 5, 10))
+
+
+def test_purposes_epochs_and_seeds_draw_apart() -> None:
+    boxes = [training_boxes(seed, epoch, 50, LAW, 32) for seed in (0, 1) for epoch in (0, 1)]
+    flips = [training_flips(seed, epoch, 50) for seed in (0, 1) for epoch in (0, 1)]
+    for draws in (boxes, flips):
+        assert len({draw.tobytes() for draw in draws}) == 4
+    assert 10 < flips[0].sum() < 40  # 25 on average, standard deviation 3.5
+
+
+def test_order_hole_and_mirroring_of_an_image_have_nothing_in_common() -> None:
+    order = training_order(0, 0, 1000)
+    flips, boxes = training_flips(0, 0, 1000)[order], training_boxes(0, 0, 1000, LAW, 32)[order]
+    place, x0, y0 = np.arange(1000), boxes[:, 0], boxes[:, 1]
+    for first, second in ((place, flips), (place, x0), (place, y0), (flips, x0), (x0, y0)):
+        # Zero on average, standard deviation 1/sqrt(1000) = .03; the same bits would give .8.
+        assert abs(np.corrcoef(first, second)[0, 1]) < 0.15
+
+
+def test_holes_of_an_epoch_are_inside_and_everywhere() -> None:
+    boxes = training_boxes(0, 0, 2000, LAW, 32)
+    assert (boxes[:, 2:] - boxes[:, :2] == 16).all()
+    # 17 places along an axis, 118 boxes each on average.
+    assert {*boxes[:, 0].tolist()} == {*boxes[:, 1].tolist()} == set(range(17))
+
+
+@pytest.mark.parametrize("batch_size", [4, 6, 12, 24])
+def test_scenes_of_an_epoch_do_not_depend_on_the_batch_size(batch_size: int) -> None:
+    def epoch(size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        suite = tiny_suite(training={"batch_size": size})
+        images = np.arange(24 * 32 * 32 * 3, dtype=np.uint32).astype(np.uint8)
+        packed = images.reshape(24, 32, 32, 3) + np.arange(24, dtype=np.uint8)[:, None, None, None]
+        device = torch.device("cpu")
+        scenes = [*_scenes(suite, 7, 2, 0, ImageFeed(packed, device), 24, device)]
+        return torch.cat([s.image for s in scenes]), torch.cat([s.mask for s in scenes])
+
+    for ours, reference in zip(epoch(batch_size), epoch(8), strict=True):
+        assert torch.equal(ours, reference)
+
+
+def test_scenes_from_a_step_on_are_the_tail_of_the_epoch() -> None:
+    suite, device = tiny_suite(), torch.device("cpu")
+    packed = numbers()(48, 32, 32, 3).mul(127).add(128).byte().numpy()
+    feed = ImageFeed(packed, device)
+    whole = [*_scenes(suite, 0, 1, 0, feed, 48, device)]
+    tail = [*_scenes(suite, 0, 1, 4, feed, 48, device)]
+    assert len(whole) == 6
+    for ours, reference in zip(tail, whole[4:], strict=True):
+        assert torch.equal(ours.image, reference.image)
+        assert torch.equal(ours.mask, reference.mask)
+
+
+def test_flip_mirrors_left_and_right_of_some_images() -> None:
+    device = torch.device("cpu")
+    packed = numbers()(48, 32, 32, 3).mul(127).add(128).byte().numpy()
+    feed = ImageFeed(packed, device)
+    order, flips = training_order(0, 0, 48), training_flips(0, 0, 48)
+    plain, mirrored = (
+        torch.cat([s.image for s in _scenes(suite, 0, 0, 0, feed, 48, device)])
+        for suite in (tiny_suite(training={"flip": False}), tiny_suite())
+    )
+    for place, row in enumerate(order):
+        expected = plain[place].flip(2) if flips[row] else plain[place]
+        assert torch.equal(mirrored[place], expected)
+
+
+def test_pinned_states_repeat() -> None:
+    def draws() -> tuple[float, float]:
+        pin_global_states(2**40 + 5)  # beyond what NumPy takes
+        return torch.rand(1).item(), float(np.random.rand())  # noqa: NPY002 - that is the state
+
+    assert draws() == draws()
+
+
+# Nothing else draws
+
+TORCH_DRAWS = ("rand", "manual_seed", "seed", "normal", "bernoulli", "multinomial", "dropout")
+METHODS = ("uniform_", "normal_", "bernoulli_", "random_", "seed_everything", "urandom", "uuid4")
+
+
+def _drawing(tree: ast.AST) -> Iterator[str]:
+    """Yield what a module uses of the generators with a state."""
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            dotted = re.fullmatch(r"[\w.]+", ast.unparse(node))
+            names = [dotted[0] if dotted else f"….{node.attr}"]
+        yield from (name for name in names if _draws(name))
+
+
+def _draws(name: str) -> bool:
+    first, *rest = name.split(".")
+    if first in ("np", "numpy"):
+        # Philox is counter-based, and seeded by nothing but its arguments.
+        return rest[:1] == ["random"] and len(rest) > 1 and rest[1] != "Philox"
+    if first == "torch" and any(part.startswith(TORCH_DRAWS) for part in rest):
+        return True
+    return first in ("random", "secrets") or rest[-1:] in ([last] for last in METHODS)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("import random", ["random"]),
+        ("from random import choice", ["random.choice"]),
+        ("np.random.rand(3)", ["np.random.rand"]),
+        ("numpy.random.default_rng()", ["numpy.random.default_rng"]),
+        ("from numpy.random import default_rng", ["numpy.random.default_rng"]),
+        ("torch.manual_seed(0)", ["torch.manual_seed"]),
+        ("torch.cuda.manual_seed_all(0)", ["torch.cuda.manual_seed_all"]),
+        ("torch.randperm(3)", ["torch.randperm"]),
+        ("x.normal_()", ["x.normal_"]),
+        ("torch.empty(3).uniform_()", ["….uniform_"]),
+        ("os.urandom(3)", ["os.urandom"]),
+        ("np.random.Philox(key=1).random_raw(3)", []),
+        ("from benchmark.randomness import training_order", []),
+        ("torch.round(x) + np.rint(y)", []),
+    ],
+)
+def test_the_search_finds_what_draws(code: str, expected: list[str]) -> None:
+    assert [*_drawing(ast.parse(code))] == expected
+
+
+def test_global_generators_are_touched_in_one_module_alone() -> None:
+    assert len(MODULES) > 30
+    found = {
+        path.relative_to(ROOT).as_posix(): drawn
+        for path in MODULES
+        if (drawn := [*_drawing(ast.parse(path.read_text(encoding="utf-8")))])
+    }
+    assert set(found) == {"benchmark/randomness.py"}, found
+
+
+def _imported_packages(path: Path) -> set[str]:
+    """Return which of our packages a module imports, inside functions too."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+    return {name.partition(".")[0] for name in names} & set(PACKAGES)
+
+
+def test_imports_go_from_the_benchmark_to_models_and_data_and_never_back() -> None:
+    for path in MODULES:
+        package = path.relative_to(ROOT).parts[0]
+        if package != "benchmark":
+            assert _imported_packages(path) <= {package}, path
+    everywhere = {package for path in MODULES for package in _imported_packages(path)}
+    assert everywhere == set(PACKAGES)

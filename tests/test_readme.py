@@ -1,0 +1,43 @@
+"""The README: its results are those of the committed report, and its links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmark.readme import END, START, with_results
+from data.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_results_are_those_of_the_report() -> None:
+    report = (ROOT / "reports/report.md").read_text(encoding="utf-8")
+    assert with_results(README, report) == README, "run `make repro`"
+
+
+def test_only_what_lies_between_the_markers_changes() -> None:
+    report = "# R\n\n## One\n\n**l2 wins**\n\n| a |\n|---|\n| 1 |\n\nrest\n\n## How to read\n\nx\n"
+    found = with_results(f"above\n{START}old\n{END}below\n", report)
+    assert found == f"above\n{START}**l2 wins**\n\n| a |\n|---|\n| 1 |\n{END}below\n"
+
+
+def test_missing_marker_is_refused() -> None:
+    with pytest.raises(InputError, match="needs a line"):
+        with_results("no markers", "")
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_links_and_named_files_exist(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    files = re.findall(r"`((?:benchmark|models|data|tests|reports)/[\w/.]+)`", text)
+    generated = ("data/raw", "data/prepared", "models/variants/localizer_box.yaml")
+    missing = [n for n in links + files if not n.startswith(generated) and not (ROOT / n).exists()]
+    assert missing == []
+
+
+def test_every_variant_is_in_the_table_of_systems() -> None:
+    for path in (ROOT / "models/variants").glob("*.yaml"):
+        assert f"\n| `{path.stem}` |" in README

@@ -1,0 +1,226 @@
+"""Training gives equal bytes whenever it is run, and wherever it is stopped and resumed."""
+
+import signal
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark import train
+from benchmark.paths import Run
+from benchmark.players import training_step
+from benchmark.split import split_suite
+from benchmark.train import TrainingInterruptedError
+from data.errors import InputError
+from tests.tiny import EPOCHS, STEPS_PER_EPOCH, files_below, isolate, tiny_suite, train_tiny
+
+TOTAL_STEPS = EPOCHS * STEPS_PER_EPOCH
+Outputs = dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outputs]:
+    """Return what a run gives that is never stopped."""
+
+    @cache
+    def outputs(variant: str) -> Outputs:
+        with pytest.MonkeyPatch.context() as patch:
+            isolate(patch, tmp_path_factory.mktemp("whole"))
+            split_suite(tiny_suite())
+            return _outputs(train_tiny(variant))
+
+    return outputs
+
+
+@pytest.fixture(autouse=True)
+def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    isolate(monkeypatch, tmp_path)
+    split_suite(tiny_suite())
+
+
+def _outputs(run: Run) -> Outputs:
+    """Return all that a run has written, having checked that no state is left behind."""
+    assert [path.name for path in run.scratch.iterdir()] == ["lock"]
+    weights, tables = files_below(run.checkpoints), files_below(Path("reports"))
+    return weights | {f"reports/{name}": content for name, content in tables.items()}
+
+
+def _before_step(
+    monkeypatch: pytest.MonkeyPatch, actions: dict[int, Callable[[], object]]
+) -> list[int]:
+    """Do something before certain steps, once each; return a list that the steps are added to."""
+    steps: list[int] = []
+    pending = dict(actions)
+
+    def wrapped(*arguments: Any) -> dict[str, Tensor]:
+        step = arguments[3]
+        if step in pending:
+            pending.pop(step)()
+        steps.append(step)
+        return training_step(*arguments)
+
+    monkeypatch.setattr("benchmark.train.training_step", wrapped)
+    return steps
+
+
+def _terminate() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+def _crash() -> None:
+    raise RuntimeError("power cut")
+
+
+@pytest.mark.parametrize("variant", ["l2", "localizer"])
+def test_same_run_gives_the_same_bytes(variant: str, whole: Callable[[str], Outputs]) -> None:
+    first = whole(variant)
+    torch.manual_seed(123)  # what was drawn before plays no part
+    assert _outputs(train_tiny(variant)) == first
+    assert len([name for name in first if name.endswith(".png")]) == EPOCHS
+    # In the same checkout, over the results that are there.
+    assert _outputs(train_tiny(variant)) == first
+
+
+def test_other_seed_gives_other_weights(whole: Callable[[str], Outputs]) -> None:
+    first = whole("l2")
+    other = _outputs(train_tiny("l2", seed=1))
+    assert not {*_weights(first).values()} & {*_weights(other).values()}
+
+
+def _weights(outputs: Outputs) -> Outputs:
+    return {name: content for name, content in outputs.items() if name.endswith(".safetensors")}
+
+
+@pytest.mark.parametrize(
+    ("variant", "stops"),
+    [
+        # The signal comes during the step of this number; 6, 12 and 18 steps end an epoch.
+        ("l2", [0]),
+        ("l2", [5]),
+        ("l2", [8, 9, 14]),
+        ("l2", [TOTAL_STEPS - 1]),
+        ("localizer", [2]),  # between two updates of the discriminator
+        ("localizer", [11, 15]),
+        ("staged", [10, 12]),  # just before the localizer starts, at 12.6
+        ("staged", [13]),
+    ],
+)
+def test_stopped_and_resumed_is_never_stopped(
+    variant: str,
+    stops: list[int],
+    whole: Callable[[str], Outputs],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = whole(variant)
+    steps = _before_step(monkeypatch, dict.fromkeys(stops, _terminate))
+    for stop in stops:
+        with pytest.raises(TrainingInterruptedError, match=f"after step {stop + 1} of 18"):
+            train_tiny(variant)
+        assert not Run("tiny", variant, 0).checkpoints.exists()
+    assert _outputs(train_tiny(variant)) == expected
+    assert steps == [*range(TOTAL_STEPS)]  # no step is done twice
+
+
+def test_signal_handlers_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    _before_step(monkeypatch, {1: lambda: signal.raise_signal(signal.SIGINT)})
+    with pytest.raises(TrainingInterruptedError):
+        train_tiny("l2")
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize(
+    ("variant", "step"), [("l2", 3), ("l2", 6), ("localizer", 9), ("staged", 17)]
+)
+def test_crashed_and_resumed_is_never_stopped(
+    variant: str,
+    step: int,
+    whole: Callable[[str], Outputs],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = whole(variant)
+    monkeypatch.setattr("benchmark.train.SAVE_EVERY_S", -1.0)  # after every step
+    steps = _before_step(monkeypatch, {step: _crash})
+    with pytest.raises(RuntimeError, match="power cut"):
+        train_tiny(variant)
+    assert _outputs(train_tiny(variant)) == expected
+    assert steps == [*range(TOTAL_STEPS)]
+
+
+@pytest.mark.parametrize("without_state", [False, True])
+def test_crash_in_the_validation_loses_no_epoch(
+    without_state: bool,
+    whole: Callable[[str], Outputs],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = whole("l2")
+    if not without_state:
+        monkeypatch.setattr("benchmark.train.SAVE_EVERY_S", -1.0)
+    _fail_once(monkeypatch, "_validate", at_call=2)
+    with pytest.raises(RuntimeError, match="power cut"):
+        train_tiny("l2")
+    assert _outputs(train_tiny("l2")) == expected
+
+
+@pytest.mark.parametrize("function", ["write_json", "write_text"])
+def test_crash_while_results_are_written_loses_nothing(
+    function: str,
+    whole: Callable[[str], Outputs],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = whole("l2")
+    monkeypatch.setattr("benchmark.train.SAVE_EVERY_S", -1.0)
+    _fail_once(monkeypatch, function, at_call=1)
+    with pytest.raises(RuntimeError, match="power cut"):
+        train_tiny("l2")
+    assert _outputs(train_tiny("l2")) == expected
+
+
+def _fail_once(monkeypatch: pytest.MonkeyPatch, function: str, at_call: int) -> None:
+    original, calls = getattr(train, function), []
+
+    def wrapped(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == at_call:
+            _crash()
+        return original(*arguments)
+
+    monkeypatch.setattr(train, function, wrapped)
+
+
+def test_changed_budget_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = _before_step(monkeypatch, {4: _terminate})
+    with pytest.raises(TrainingInterruptedError):
+        train_tiny("l2")
+    _outputs(train_tiny("l2", epochs=1))
+    assert steps == [*range(5), *range(STEPS_PER_EPOCH)]
+
+
+def test_damaged_state_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    _before_step(monkeypatch, {4: _terminate})
+    with pytest.raises(TrainingInterruptedError):
+        train_tiny("l2")
+    (state,) = Run("tiny", "l2", 0).scratch.glob("*/step*.safetensors")
+    state.write_bytes(state.read_bytes()[:-8])
+    with pytest.raises(InputError, match=r"damaged.*to begin anew"):
+        train_tiny("l2")
+
+
+def test_code_that_changes_while_it_runs_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = tmp_path / "losses.py"
+    code.write_text("weight = 1\n")
+    monkeypatch.setattr("benchmark.environment.ROOT", tmp_path)
+    monkeypatch.setattr("benchmark.train.loaded_code", lambda: [code])
+    _before_step(monkeypatch, {7: lambda: code.write_text("weight = 2\n")})
+    with pytest.raises(InputError, match="the code changed while it ran"):
+        train_tiny("l2")
+    run = Run("tiny", "l2", 0)
+    assert not run.checkpoints.exists()
+    assert not run.curves.exists()
+    assert train_tiny("l2").checkpoints.exists()

@@ -1,0 +1,206 @@
+"""The train stage: what it writes, and when it refuses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmark import paths
+from benchmark.checkpoints import load_checkpoint, run_lock, without_prefix
+from benchmark.metrics import score_images
+from benchmark.paths import Run
+from benchmark.players import build_generator, loss_names, training_step
+from benchmark.progress import TrainingDivergedError
+from benchmark.scenes import complete
+from benchmark.split import split_suite
+from data.errors import InputError
+from data.store import Store
+from tests.tiny import (
+    STEPS_PER_EPOCH,
+    TRAINING_IMAGES,
+    isolate,
+    tiny_suite,
+    tiny_variant,
+    train_tiny,
+)
+
+
+@pytest.fixture(autouse=True)
+def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    isolate(monkeypatch, tmp_path)
+    split_suite(tiny_suite())
+
+
+# What is written
+
+
+def test_curves_are_the_means_of_the_losses_and_of_the_validation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[dict[str, float]] = []
+
+    def record(*arguments: Any) -> dict[str, Tensor]:
+        losses = training_step(*arguments)
+        seen.append({name: float(value) for name, value in losses.items()})
+        return losses
+
+    monkeypatch.setattr("benchmark.train.training_step", record)
+    run = train_tiny("staged")
+    curves = pd.read_csv(run.curves)
+    variant = tiny_variant("staged")
+    validation = ["mse_h", "psnr_h", "ssim_h", "lpips_alex"]
+    expected = [
+        "epoch",
+        "images_seen",
+        *loss_names(variant),
+        *[f"validation/{v}" for v in validation],
+    ]
+    assert [*curves.columns] == expected
+    assert [*curves["epoch"]] == [1, 2, 3]
+    assert [*curves["images_seen"]] == [TRAINING_IMAGES * epoch for epoch in (1, 2, 3)]
+    for epoch, row in curves.iterrows():
+        first = int(str(epoch)) * STEPS_PER_EPOCH
+        for name in loss_names(variant):
+            values = [s[name] for s in seen[first : first + STEPS_PER_EPOCH] if name in s]
+            # A term of a discriminator that has not started has no value, not zero.
+            assert values or np.isnan(row[name])
+            # Seven digits are written.
+            assert not values or row[name] == pytest.approx(np.mean(values), rel=1e-6)
+    started = curves["discriminator/localizer/confidence"].notna()
+    assert [*started] == [False, False, True]
+    assert curves["validation/lpips_alex"].isna().all()  # there are no weights
+    assert curves["validation/psnr_h"].notna().all()
+
+
+def test_kept_checkpoints_are_the_best_of_the_curves() -> None:
+    run = train_tiny("localizer", epochs=5)
+    curves = pd.read_csv(run.curves).set_index("epoch")
+    kept = json.loads((run.checkpoints / "manifest.json").read_text())["checkpoints"]
+    assert {name: entry["epoch"] for name, entry in kept.items()} == {
+        "last": 5,
+        "best_train_loss": curves["generator/reconstruction"].idxmin(),
+        "best_val_psnr": curves["validation/psnr_h"].idxmax(),
+        "best_val_ssim": curves["validation/ssim_h"].idxmax(),
+    }
+    files = {entry["file"] for entry in kept.values()}
+    assert {path.name for path in run.checkpoints.glob("*.safetensors")} == files
+    for name, entry in kept.items():
+        assert entry["file"] == f"epoch{entry['epoch']:04d}.safetensors"
+        tensors, _ = load_checkpoint(run.checkpoints, name, "train")
+        assert {key.split("/")[0] for key in tensors} == {"generator", "discriminator"}
+        found = _validation_psnr_db(tensors)
+        # Seven digits are written.
+        expected = curves["validation/psnr_h"][entry["epoch"]]
+        assert found == pytest.approx(expected, rel=1e-6)
+
+
+def _validation_psnr_db(tensors: dict[str, Tensor]) -> float:
+    suite = tiny_suite()
+    network = build_generator(suite, tiny_variant("l2"))
+    network.load_state_dict(without_prefix("generator", tensors))
+    store = Store(paths.prepared("tiny"))
+    images = torch.from_numpy(np.array(store.images("val")))
+    boxes = torch.from_numpy(store.boxes("val")[:, 0])
+    done = complete(network.eval(), images, boxes, suite.mask.size)
+    return float(score_images(done.completed, done.target, done.mask, ["psnr_h"])["psnr_h"].mean())
+
+
+def _replace_loss(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: float, first_step: int = 0
+) -> None:
+    def wrapped(*arguments: Any) -> dict[str, Tensor]:
+        losses = training_step(*arguments)
+        if arguments[3] >= first_step:
+            losses[name] = torch.tensor(value)
+        return losses
+
+    monkeypatch.setattr("benchmark.train.training_step", wrapped)
+
+
+def test_first_of_equal_epochs_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.zeros((32, 64, 3), np.uint8)
+    values = iter([10.0, 12.0, 12.0])
+    _replace_loss(monkeypatch, "generator/reconstruction", 0.5)
+    monkeypatch.setattr(
+        "benchmark.train._validate", lambda _: ({"validation/psnr_h": next(values)}, picture)
+    )
+    run = train_tiny("l2")
+    kept = json.loads((run.checkpoints / "manifest.json").read_text())["checkpoints"]
+    assert kept["best_val_psnr"]["epoch"] == 2
+    assert kept["best_train_loss"]["epoch"] == 1
+    assert "best_val_ssim" not in kept
+
+
+def test_pictures_show_the_known_pixels_of_the_validation_images() -> None:
+    run = train_tiny("l2", epochs=1)
+    (path,) = (run.checkpoints / "validation").iterdir()
+    picture = np.asarray(Image.open(path))
+    store = Store(paths.prepared("tiny"))
+    images = store.images("val")
+    assert picture.shape == (32, 8 * 32, 3)
+    for place, (image, (x0, y0, x1, y1)) in enumerate(
+        zip(images, store.boxes("val")[:, 0], strict=True)
+    ):
+        shown = picture[:, place * 32 : (place + 1) * 32].copy()
+        assert not np.array_equal(shown, image)
+        shown[y0:y1, x0:x1] = image[y0:y1, x0:x1]
+        assert np.array_equal(shown, image)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    ("at_step", "found_at"),
+    [(2, 6), (8, 10)],  # at the end of the epoch, or at the next look, whichever is first
+)
+def test_loss_that_is_no_number_stops_the_run(
+    value: float, at_step: int, found_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _replace_loss(monkeypatch, "generator/hole_mse", value, at_step)
+    message = f"tiny/l2/seed0: the loss generator/hole_mse is {value} at step {found_at}"
+    with pytest.raises(TrainingDivergedError, match=message):
+        train_tiny("l2")
+    assert not Run("tiny", "l2", 0).checkpoints.exists()
+
+
+def test_state_with_a_loss_that_is_no_number_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    _replace_loss(monkeypatch, "generator/hole_mse", float("nan"), 2)
+    monkeypatch.setattr("benchmark.train.SAVE_EVERY_S", -1.0)
+    with pytest.raises(TrainingDivergedError, match="generator/hole_mse is nan at step 3"):
+        train_tiny("l2")
+    (state,) = Run("tiny", "l2", 0).scratch.glob("*/state.json")
+    assert json.loads(state.read_text())["progress"]["step"] == 2
+
+
+def test_run_that_another_process_trains_is_refused() -> None:
+    with (
+        run_lock(Run("tiny", "l2", 0).scratch),
+        pytest.raises(InputError, match="the run is being trained by process"),
+    ):
+        train_tiny("l2")
+
+
+def test_missing_images_name_the_command_that_makes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    isolate(monkeypatch, tmp_path / "empty")
+    with pytest.raises(InputError, match="python -m benchmark split --suite tiny"):
+        train_tiny("l2")
+
+
+def test_batch_larger_than_the_training_set_is_refused() -> None:
+    with pytest.raises(InputError, match=r"48 training images are fewer.*batch_size, 64"):
+        train_tiny("l2", batch_size=64)
+
+
+def test_incomplete_last_batch_is_left_out() -> None:
+    run = train_tiny("l2", batch_size=20, epochs=1)
+    assert [*pd.read_csv(run.curves)["images_seen"]] == [40]

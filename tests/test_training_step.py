@@ -1,0 +1,362 @@
+"""The step that trains all networks: who is updated when, from which gradients, seeing what."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from benchmark.players import Players, build_players, loss_names, training_step
+from benchmark.randomness import training_boxes
+from benchmark.scenes import ImageFeed, make_output, make_scene, masks_from_boxes
+from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS
+from models.scene import Scene
+from tests.tiny import (
+    IMAGE_PX,
+    cpu_fabric,
+    find_generator,
+    numbers,
+    random_scene,
+    tiny_suite,
+    tiny_variant,
+)
+
+TOTAL_STEPS = 30
+NAMES = ("l2", "binary", "localizer", "localizer_raw", "staged")
+
+
+@pytest.fixture(autouse=True)
+def _tiny_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.players.generator_class", find_generator)
+
+
+def _players(name: str) -> Players:
+    players = build_players(tiny_suite(), tiny_variant(name), 0, cpu_fabric())
+    players.train(True)
+    return players
+
+
+def _step(players: Players, step: int, scene: Scene | None = None) -> dict[str, Tensor]:
+    return training_step(cpu_fabric(), players, scene or random_scene(), step, TOTAL_STEPS)
+
+
+def _weights(network: nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach().clone() for name, p in network.named_parameters()}
+
+
+def _equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[n], second[n]) for n in first)
+
+
+def _watch(network: nn.Module) -> list[tuple[Tensor, ...]]:
+    """Return a list that grows by a network's arguments each time it is asked."""
+    calls: list[tuple[Tensor, ...]] = []
+    network.register_forward_pre_hook(lambda _, inputs: calls.append(inputs))
+    return calls
+
+
+def test_localizer_is_updated_every_second_step_and_the_generator_every_step() -> None:
+    players = _players("localizer")
+    localizer, generator = players.discriminators["localizer"].network, players.generator.network
+    for step in range(4):
+        before = _weights(localizer), _weights(generator)
+        losses = _step(players, step)
+        due = step % 2 == 0
+        assert _equal(before[0], _weights(localizer)) is not due
+        assert ("discriminator/localizer/confidence" in losses) is due
+        assert not _equal(before[1], _weights(generator))
+        assert "generator/confidence" in losses
+
+
+def test_discriminator_that_has_not_started_is_unchanged_and_not_asked() -> None:
+    players = _players("staged")
+    localizer = players.discriminators["localizer"].network
+    # With the buffers: a forward pass would move the running statistics of the batch norms.
+    before = {name: value.clone() for name, value in localizer.state_dict().items()}
+    calls = _watch(localizer)
+    for step in (0, 1, 20):  # at 20 of 30 its terms have started, but it starts at 21
+        losses = _step(players, step)
+        assert "generator/adversarial" in losses
+        assert not any("localizer" in name or name == "generator/confidence" for name in losses)
+    assert calls == []
+    assert _equal(before, localizer.state_dict())
+    assert players.discriminators["localizer"].optimiser.state_dict()["state"] == {}
+    assert "generator/confidence" in _step(players, 21)
+    # 21 is odd: it is asked by the generator, but updated only with the next step.
+    assert len(calls) == 1
+    assert "discriminator/localizer/confidence" in _step(players, 22)
+    assert not _equal(before, localizer.state_dict())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_networks_are_asked_no_more_than_needed(name: str) -> None:
+    players = _players(name)
+    of_generator = _watch(players.generator.network)
+    calls = {role: _watch(player.network) for role, player in players.discriminators.items()}
+    _step(players, 28)
+    assert len(of_generator) == 1
+    # Real and fake for its own update, fake again for the generator's, with the new weights.
+    assert {role: len(inputs) for role, inputs in calls.items()} == dict.fromkeys(calls, 3)
+    _step(players, 29)
+    assert len(of_generator) == 2
+    for role, inputs in calls.items():
+        assert len(inputs) == 3 + (
+            1 if players.variant.discriminators[role].update_every == 2 else 3
+        )
+
+
+def _loss_of_generator(players: Players, scene: Scene, judges: Players, progress: float) -> Tensor:
+    output = make_output(scene, players.generator.network(scene.masked, scene.mask, scene.corner))
+    total = torch.zeros(())
+    for name, term in players.variant.generator.losses.items():
+        prediction = None
+        if term.discriminator is not None:
+            spec = players.variant.discriminators[term.discriminator]
+            seen = output.completed if spec.input == "completed" else output.raw
+            if spec.input == "hole":
+                seen = _slices(output.raw, scene)
+            prediction = judges.discriminators[term.discriminator].network(seen)
+        value = GENERATOR_TERMS[name](scene, output, prediction, **term.options)
+        total = total + term.weight_at(progress) * value
+    return total
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradient_of_the_generator_is_that_of_its_own_loss(name: str) -> None:
+    scene, step = random_scene(), 28
+    trained, fresh = _players(name), _players(name)
+    _step(trained, step, scene)
+    # The initial generator, judged by the discriminators as their updates have left them.
+    loss = _loss_of_generator(fresh, scene, trained, step / TOTAL_STEPS)
+    parameters = dict(fresh.generator.network.named_parameters())
+    expected = torch.autograd.grad(loss, list(parameters.values()))
+    found = dict(trained.generator.network.named_parameters())
+    # The parts of `staged` are added in another order. Relative to the largest gradient, since that
+    # of a bias before a batch norm is rounding alone.
+    room = 1e-6 * max(float(gradient.abs().max()) for gradient in expected)
+    for path, gradient in zip(parameters, expected, strict=True):
+        torch.testing.assert_close(found[path].grad, gradient, rtol=0, atol=room)
+    if name != "l2":
+        plain = _loss_of_generator(fresh, scene, fresh, step / TOTAL_STEPS)
+        assert plain != loss  # so the order of the updates shows in the comparison
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_gradient_of_a_discriminator_is_that_of_its_own_loss(name: str) -> None:
+    scene = random_scene()
+    trained, fresh = _players(name), _players(name)
+    _step(trained, 28, scene)
+    with torch.no_grad():
+        raw = fresh.generator.network(scene.masked, scene.mask, scene.corner)
+    completed = make_output(scene, raw).completed
+    for role, spec in fresh.variant.discriminators.items():
+        network = fresh.discriminators[role].network
+        real, fake = scene.image, completed if spec.input == "completed" else raw
+        if spec.input == "hole":
+            real, fake = _slices(scene.image, scene), _slices(raw, scene)
+        on_real, on_fake = network(real), network(fake)
+        loss = torch.zeros(())
+        for term, weight in spec.losses.items():
+            value = DISCRIMINATOR_TERMS[term](scene, on_real, on_fake, spec.label_smoothing)
+            loss = loss + weight * value
+        expected = torch.autograd.grad(loss, list(network.parameters()))
+        found = trained.discriminators[role].network.parameters()
+        room = 1e-6 * max(float(gradient.abs().max()) for gradient in expected)  # as above
+        for parameter, gradient in zip(found, expected, strict=True):
+            torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=room)
+            assert parameter.requires_grad
+
+
+def test_update_of_the_generator_leaves_no_gradient_in_a_discriminator() -> None:
+    players = _players("localizer")
+    losses = _step(players, 1)  # odd: only the generator is updated
+    assert "generator/confidence" in losses
+    localizer = players.discriminators["localizer"].network
+    assert all(p.grad is None and p.requires_grad for p in localizer.parameters())
+
+
+@pytest.mark.parametrize("name", ["binary", "localizer"])
+def test_gradients_of_two_steps_do_not_add_up(name: str) -> None:
+    used, fresh, scene = _players(name), _players(name), random_scene(seed=2)
+    initial = {name: value.clone() for name, value in fresh.tensors().items()}
+    _step(used, 28, random_scene(seed=1))
+    used.restore(initial)
+    for players in (used, fresh):
+        _step(players, 28, scene)
+    pairs = [(used.generator, fresh.generator)]
+    pairs += [
+        (used.discriminators[role], fresh.discriminators[role]) for role in fresh.discriminators
+    ]
+    for first, second in pairs:
+        for ours, expected in zip(
+            first.network.parameters(), second.network.parameters(), strict=True
+        ):
+            assert ours.grad is not None
+            assert expected.grad is not None
+            assert torch.equal(ours.grad, expected.grad)
+
+
+def _slices(images: Tensor, scene: Scene) -> Tensor:
+    side = scene.hole_size
+    return torch.stack(
+        [
+            image[:, y0 : y0 + side, x0 : x0 + side]
+            for image, (x0, y0) in zip(images, scene.corner.tolist(), strict=True)
+        ]
+    )
+
+
+def _seen(name: str, role: str) -> tuple[Scene, Tensor, list[Tensor]]:
+    """Return a scene, the raw output, and what a discriminator saw: real, fake, fake."""
+    players, scene = _players(name), random_scene()
+    calls = _watch(players.discriminators[role].network)
+    raw: list[Tensor] = []
+    players.generator.network.register_forward_hook(lambda *args: raw.append(args[2].detach()))
+    _step(players, 28, scene)
+    return scene, raw[0], [inputs[0].detach() for inputs in calls]
+
+
+@pytest.mark.parametrize("name", ["binary", "staged"])
+def test_input_hole_is_exactly_the_crop(name: str) -> None:
+    scene, raw, (real, *fakes) = _seen(name, "binary")
+    assert torch.equal(real, _slices(scene.image, scene))
+    for fake in fakes:
+        assert torch.equal(fake, _slices(raw, scene))
+
+
+def test_input_completed_has_the_known_pixels_of_the_image() -> None:
+    scene, raw, (real, *fakes) = _seen("localizer", "localizer")
+    hole = scene.mask.bool().expand_as(raw)
+    assert torch.equal(real, scene.image)
+    for fake in fakes:
+        assert torch.equal(fake[~hole], scene.image[~hole])
+        assert torch.equal(fake[hole], raw[hole])
+        assert not torch.equal(fake, raw)
+
+
+def test_input_raw_is_the_output_as_it_is() -> None:
+    scene, raw, (real, *fakes) = _seen("localizer_raw", "localizer")
+    assert torch.equal(real, scene.image)
+    assert all(torch.equal(fake, raw) for fake in fakes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_losses_are_scalars_without_history_under_known_names(name: str) -> None:
+    players = _players(name)
+    losses = _step(players, 28)
+    assert losses.keys() == set(loss_names(players.variant))
+    assert all(value.shape == () and not value.requires_grad for value in losses.values())
+    terms = players.variant.generator.losses
+    total = sum(
+        terms[n].weight_at(28 / 30) * losses[f"generator/{n}"] for n in terms if terms[n].weight
+    )
+    # Five float32 numbers, added in float32 here as well.
+    assert float(losses["generator/total"]) == pytest.approx(float(total), rel=1e-6)
+    weighted = terms["hole_mse"].weight * losses["generator/hole_mse"]
+    assert float(losses["generator/reconstruction"]) == pytest.approx(float(weighted), rel=1e-6)
+
+
+class _NoWaiting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Fails on operations that bring a value, or a shape that depends on values, to the host."""
+
+    forbidden = (
+        torch.ops.aten._local_scalar_dense.default,
+        torch.ops.aten.item.default,
+        torch.ops.aten.is_nonzero.default,
+        torch.ops.aten.equal.default,
+        torch.ops.aten.nonzero.default,
+        torch.ops.aten.masked_select.default,
+        torch.ops.aten._unique2.default,
+    )
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        assert func not in self.forbidden, f"{func} waits for the device"
+        if func is torch.ops.aten.index.Tensor:
+            masks = [i for i in args[1] if i is not None and i.dtype is torch.bool]
+            assert not masks, "indexing by a mask waits for the device"
+        return func(*args, **(kwargs or {}))
+
+
+def _watch_for_waiting() -> _NoWaiting:
+    return _NoWaiting()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        lambda x: x.sum().item(),
+        lambda x: float(x[0]),
+        lambda x: bool((x > 0).any()),
+        lambda x: x[x > 0],
+        lambda x: x.nonzero(),
+    ],
+)
+def test_the_watch_for_waiting_sees_it(waiting: Callable[[Tensor], Any]) -> None:
+    with pytest.raises(AssertionError, match="waits for the device"), _watch_for_waiting():
+        waiting(torch.ones(3))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_in_a_step_waits_for_the_device(name: str) -> None:
+    players, suite = _players(name), tiny_suite()
+    images = torch.randint(
+        256, (8, IMAGE_PX, IMAGE_PX, 3), dtype=torch.uint8, generator=torch.Generator()
+    )
+    boxes = torch.from_numpy(training_boxes(0, 0, 8, suite.mask, IMAGE_PX))
+    for step in (0, 28, 29):  # before and after the optimisers have a state; odd and even
+        with _watch_for_waiting():
+            _step(players, step, make_scene(images, boxes, suite.mask.size))
+
+
+def test_scene_of_packed_images() -> None:
+    images = torch.tensor([0, 51, 255], dtype=torch.uint8).expand(2, 8, 8, 3)
+    boxes = torch.tensor([[1, 2, 4, 5], [5, 0, 8, 3]])
+    scene = make_scene(images, boxes, 3)
+    # Exactly -1 and 1 at the ends; 51/127.5 is .4, rounded once in float32.
+    assert (scene.image[:, 0] == -1).all()
+    assert (scene.image[:, 2] == 1).all()
+    assert scene.image[0, 1, 0, 0].item() == pytest.approx(-0.6, abs=1e-7)
+    for mask, (x0, y0, x1, y1) in zip(scene.mask, boxes.tolist(), strict=True):
+        expected = torch.zeros(1, 8, 8)
+        expected[:, y0:y1, x0:x1] = 1
+        assert torch.equal(mask, expected)
+    assert scene.corner.tolist() == [[1, 2], [5, 0]]
+    assert torch.equal(masks_from_boxes(boxes, 8), scene.mask.bool())
+
+
+def test_feed_gathers_rows_in_their_order() -> None:
+    images = torch.arange(5 * 2 * 2 * 3, dtype=torch.uint8).reshape(5, 2, 2, 3)
+    feed = ImageFeed(images.numpy(), torch.device("cpu"))
+    assert torch.equal(feed(torch.tensor([3, 0, 3])), images[[3, 0, 3]])
+
+
+def test_composite_keeps_the_gradient_of_the_hole_alone() -> None:
+    scene = random_scene(2)
+    raw = numbers(3)(2, 3, IMAGE_PX, IMAGE_PX).requires_grad_()
+    completed = make_output(scene, raw).completed
+    (gradient,) = torch.autograd.grad(completed.sum(), raw)
+    assert torch.equal(gradient, scene.mask.expand_as(raw))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_in_a_step_waits_for_the_gpu(name: str) -> None:
+    suite, fabric = tiny_suite(), Fabric(accelerator="cuda", devices=1)
+    players = build_players(suite, tiny_variant(name), 0, fabric)
+    players.train(True)
+    feed = ImageFeed(np.zeros((8, IMAGE_PX, IMAGE_PX, 3), np.uint8), fabric.device)
+    rows = torch.arange(8, device=fabric.device)
+    boxes = torch.from_numpy(training_boxes(0, 0, 8, suite.mask, IMAGE_PX)).to(fabric.device)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for step in (0, 28, 29):
+            scene = make_scene(feed(rows), boxes, suite.mask.size)
+            training_step(fabric, players, scene, step, TOTAL_STEPS)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
