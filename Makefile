@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# DVC runs the stages through a shell, which has to find the environment's python.
-export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: setup repro test test-slow throughput lint lock clean
 .DEFAULT_GOAL := repro
@@ -18,23 +16,23 @@ $(VENV)/.installed: requirements.lock
 	touch $@
 
 repro: setup  ## everything from photographs to reports/
-	dvc repro
-	python -m benchmark readme
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro  # whose stages run the `python` that they find
+	$(BIN)/python -m benchmark readme
 
 test: setup  ## the default test suite: CPU only, offline
-	python -m pytest
+	$(BIN)/python -m pytest
 
 test-slow: setup  ## the long versions too
-	python -m pytest -m "not gpu and not throughput"
+	$(BIN)/python -m pytest -m "not gpu and not throughput"
 
 throughput: setup  ## images/s of the networks on this machine
-	python -m pytest -m throughput
+	$(BIN)/python -m pytest -m throughput
 
 lint: setup  ## style, types, spelling
-	ruff check .
-	ruff format --check .
-	mypy
-	codespell
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell
 
 lock: setup  ## pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

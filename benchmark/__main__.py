@@ -6,30 +6,47 @@ import sys
 from pathlib import Path
 
 from benchmark import paths
+from benchmark.code import changed_code, snapshot
 from data.errors import InputError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes: a check or a run failed; the input cannot be used; stopped by a signal."""
 
 
-# Threads of PyTorch that wait for each other by spinning lose a factor of ten as soon as another
-# process wants one of their cores; sleeping costs up to a fifth. OpenMP reads this when PyTorch is
-# loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# By default GNU's OpenMP lets PyTorch's threads wait for each other spinning, so that a step of
+# training takes five to ten times as long as soon as another process wants one of their cores.
+# After this many turns they sleep, which costs a step up to an eighth (measured with two cores). It
+# is read when PyTorch is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
+        before = snapshot()
         code: int = options.run(options) or 0
+        # DVC records the state of the code after a stage, so it would take the result for the new
+        # code's.
+        if changed := changed_code(before):
+            return _complain(f"{changed[0]} changed while this ran; run it again", MISUSED)
         return code
     except InputError as error:
         return _complain(error, MISUSED)
-    except PermissionError as error:
-        return _complain(f"{error.filename}: no permission ({error.strerror})", MISUSED)
+    except OSError as error:
+        return _complain(
+            f"{error.filename}: {error.strerror}" if error.filename else error, MISUSED
+        )
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
+
+
+def _warn_of_gaps() -> None:
+    """Say which metrics cannot be computed here, and what would mend it."""
+    from benchmark.metrics import missing_metrics
+
+    for name, reason in missing_metrics().items():
+        print(f"warning: {name} is missing: {reason}", file=sys.stderr)
 
 
 def _complain(message: object, code: int) -> int:
@@ -39,8 +56,7 @@ def _complain(message: object, code: int) -> int:
 
 def _split(options: argparse.Namespace) -> None:
     from benchmark.config import load_suite
-    from benchmark.environment import usable_cpus
-    from benchmark.split import split_suite
+    from benchmark.split import split_suite, usable_cpus
 
     root = Path(options.root) if options.root else None
     summary = split_suite(load_suite(options.suite), root, options.workers or usable_cpus())
@@ -75,14 +91,16 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     suite, variant = load_suite(options.suite), load_variant(options.variant)
     evaluate_run(suite, variant, _run_of(options), options.device)
+    _warn_of_gaps()
 
 
 def _baselines(options: argparse.Namespace) -> None:
     from benchmark.baselines import evaluate_baselines
     from benchmark.config import load_suite
-    from benchmark.environment import usable_cpus
 
-    evaluate_baselines(load_suite(options.suite), options.workers or usable_cpus())
+    suite = load_suite(options.suite)
+    evaluate_baselines(suite)
+    _warn_of_gaps()
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -146,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--seed", type=_seed, default=0, help="seed of the run (default: 0)")
             added.add_argument(
                 "--device",
-                choices=("auto", "cpu", "cuda", "mps"),
+                choices=("auto", "cpu", "cuda"),
                 default="auto",
                 help="auto (default) takes a CUDA device where there is one",
             )
@@ -166,13 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         "train", _train, "train one variant; continues where it was stopped", "suite", "variant"
     )
     command("evaluate", _evaluate, "score a trained run on the test split", "suite", "variant")
-    command(
-        "baselines",
-        _baselines,
-        "score the classical baselines on the test split",
-        "suite",
-        "workers",
-    )
+    command("baselines", _baselines, "score the classical baselines on the test split", "suite")
     command("report", _report, "write reports/ from the scores of what params.yaml names")
     command("readme", _readme, "copy the tables of the report into README.md")
     attach = command("attach", _attach, "link a folder of your images to a suite", "suite")
@@ -184,8 +196,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _seed(text: str) -> int:
     value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{value} is negative")
+    if not 0 <= value < 2**31:
+        raise argparse.ArgumentTypeError(f"{value} is not in [0, 2**31)")
     return value
 
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from benchmark.environment import file_sha256
+from benchmark.code import file_sha256
 from benchmark.files import atomic_path, read_json, write_json
 from data.errors import InputError
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 NAME_PATTERN = "^[a-z][a-z0-9_]*$"
 """No `-`: DVC joins the keys of a matrix with it and drops collisions silently."""
 
+SEED_LIMIT = 2**31
+
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Criterion = Literal["last", "best_train_loss", "best_val_psnr", "best_val_ssim", "best_val_lpips"]
 Config = TypeVar("Config", bound=BaseModel)
@@ -50,7 +52,7 @@ class Params(_Frozen):
 
     suites: tuple[Name, ...] = Field(min_length=1)
     variants: tuple[Name, ...] = Field(min_length=1)
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=SEED_LIMIT)], ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _no_duplicates(self) -> "Params":
@@ -115,7 +117,7 @@ class Suite(_Frozen):
 
     @model_validator(mode="after")
     def _hole_fits(self) -> "Suite":
-        if self.mask.positions(self.image_size) < 1:
+        if self.mask.positions(self.image_size) < 1 or self.mask.size == self.image_size:
             raise ValueError(
                 f"mask: a hole of {self.mask.size} px with a margin of {self.mask.margin} px does "
                 f"not fit into an image of {self.image_size} px"

@@ -7,6 +7,7 @@ from torch import Tensor
 from benchmark import paths
 from benchmark.checkpoints import load_checkpoint, without_prefix
 from benchmark.config import Suite
+from benchmark.device import open_device
 from benchmark.environment import fingerprint
 from benchmark.files import atomic_path, write_json
 from benchmark.ledger import write_ledger
@@ -18,13 +19,13 @@ from data.store import Store
 from models.variant import Variant
 
 
-def evaluate_run(suite: Suite, variant: Variant, run: paths.Run, accelerator: str = "auto") -> None:
+def evaluate_run(suite: Suite, variant: Variant, run: paths.Run, device: str = "auto") -> None:
     """Score a trained run and write its ledger, its metrics and its completed examples.
 
     Raises:
         InputError: the run is not trained, or was trained with other settings or images.
     """
-    fabric = Fabric(accelerator=accelerator, devices=1, precision=suite.training.precision)
+    fabric = open_device(suite.training, device)
     generator, manifest = load_generator(suite, variant, run, fabric)
     test = load_test_set(suite)
 
@@ -33,8 +34,7 @@ def evaluate_run(suite: Suite, variant: Variant, run: paths.Run, accelerator: st
         boxes = torch.from_numpy(test.boxes[rows, mask_number]).to(fabric.device)
         return complete(generator, images, boxes, suite.mask.size).quantised.cpu()
 
-    batch_size = suite.evaluation.batch_size
-    ledger, completed = score_method(variant.name, run.seed, test, fill, batch_size)
+    ledger, completed = score_method(variant.name, run.seed, test, fill, suite.evaluation)
     write_ledger(run.scores, ledger)
     chosen = manifest["checkpoints"][suite.evaluation.checkpoint]
     content = metrics_content(suite, run.scores)
@@ -48,7 +48,7 @@ def evaluate_run(suite: Suite, variant: Variant, run: paths.Run, accelerator: st
     }
     write_json(run.provenance, provenance)
     with atomic_path(run.completed) as partial:
-        save_examples(partial, completed, suite.evaluation.examples)
+        save_examples(partial, completed)
 
 
 def load_generator(

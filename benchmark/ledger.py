@@ -3,16 +3,16 @@
 import csv
 import io
 import math
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmark.files import write_text
 from benchmark.metrics import METRICS
 from data.errors import InputError
 
@@ -43,19 +43,7 @@ def write_ledger(path: Path, frame: pd.DataFrame) -> None:
     """
     text = frame.to_csv(index=False, float_format="%.7g", na_rep="", lineterminator="\n")
     _parse(text, path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8", newline=""
-    ) as file:
-        try:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).chmod(0o644)
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    write_text(path, text)
 
 
 def read_ledger(path: Path) -> pd.DataFrame:
@@ -181,6 +169,15 @@ def aggregate(
     return result
 
 
+def psnr_cap_db(pixels: Any) -> Any:
+    """Return the PSNR of a region in which one channel of one pixel is off by one, in dB.
+
+    Args:
+        pixels: number of pixels of the region, or an array of such numbers.
+    """
+    return 10 * np.log10(255**2 * 3 * pixels)
+
+
 def _summary(mean: float, deviation: float, number: int, infinite: int) -> Summary:
     return {
         "mean": float(mean),
@@ -206,9 +203,8 @@ def _cap(
         metric = METRICS.get(name)
         if metric is None or metric.unit != "dB" or metric.region not in ("w", "h"):
             raise ValueError(f"{name} is infinite, and there is no cap for it")
-        pixels = frame["hole_px"].astype(float) if metric.region == "h" else float(image_px)
-        cap = 10 * np.log10(255**2 * 3 * pixels)
-        capped[name] = frame[name].mask(infinite[name], cap)
+        pixels = frame["hole_px"] if metric.region == "h" else image_px
+        capped[name] = frame[name].mask(infinite[name], psnr_cap_db(pixels))
     return capped, infinite
 
 

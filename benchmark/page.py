@@ -57,6 +57,7 @@ def _section(results: Results, words: Words) -> str:
         f"In brackets: mean paired difference in {escape_markdown(METRIC)} to the baseline and its "
         "95 % interval; negative is better for the variant.",
         markdown_table(result_table(results, words)).strip(),
+        _checkpoints(results),
         *_breakdowns(results),
         f"### Completed test images\n\n{_choice(results)} The hole of the input is grey.",
         figure("completed images", suite.name, "comparison"),
@@ -64,6 +65,19 @@ def _section(results: Results, words: Words) -> str:
         f"### Training curves\n\n{figure('training curves', suite.name, 'curves')}",
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def _checkpoints(results: Results) -> str:
+    """Say which checkpoints were scored."""
+    settings = results.suite
+    scored = ", ".join(
+        f"`{variant}` {' / '.join(str(results.epochs[variant, seed]) for seed in results.seeds)}"
+        for variant in results.variants
+    )
+    return (
+        f"Scored checkpoint: `{settings.evaluation.checkpoint}`, "
+        f"of epoch (of {settings.training.epochs}): {scored}."
+    )
 
 
 def _choice(results: Results) -> str:

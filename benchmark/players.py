@@ -13,8 +13,8 @@ from benchmark.checkpoints import (
     with_prefix,
     without_prefix,
 )
+from benchmark.code import json_digest
 from benchmark.config import Suite
-from benchmark.environment import json_digest
 from benchmark.randomness import weight_uniforms
 from benchmark.scenes import make_output
 from data.errors import InputError

@@ -39,6 +39,8 @@ class Results:
     """Why a baseline was not run."""
     curves: Mapping[tuple[str, int], pd.DataFrame]
     """One row per epoch, by variant and seed."""
+    epochs: Mapping[tuple[str, int], int]
+    """The epoch whose checkpoint was scored, by variant and seed."""
     pictures: Mapping[str, Images]
     """The first test images as each method completed them, `[E, H, W, 3]`; of the first seed."""
     truth: Images
@@ -94,7 +96,7 @@ def read_results(params: Params, suite_name: str) -> Results:
     missing, refused = dict(content.get("missing", {})), dict(content.get("refused", {}))
     present = tuple(dict.fromkeys(frame["method"]))
     baselines = tuple(str(name) for name in present if name != ORACLE)
-    pictures, curves, ledgers = {}, {}, []
+    pictures, curves, epochs, ledgers = {}, {}, {}, []
     for variant in params.variants:
         for seed in params.seeds:
             run = paths.Run(suite_name, variant, seed)
@@ -102,7 +104,9 @@ def read_results(params: Params, suite_name: str) -> Results:
             evaluate, train = (f"python -m benchmark {s} {options}" for s in ("evaluate", "train"))
             ledgers.append(_ledger(run.scores, evaluate))
             _check_owner(ledgers[-1], run)
-            missing.update(read_json(run.metrics, evaluate).get("missing", {}))
+            scored = read_json(run.metrics, evaluate)
+            missing.update(scored.get("missing", {}))
+            epochs[variant, seed] = int(scored.get("epoch", 0))
             curves[variant, seed] = _curves(run.curves, train)
             if seed == params.seeds[0]:
                 pictures[variant] = _pictures(run.completed, evaluate)
@@ -113,8 +117,7 @@ def read_results(params: Params, suite_name: str) -> Results:
         raise InputError(f"suite {suite_name}: {min(clash)} is both a variant and a baseline")
     frame = pd.concat([*ledgers, frame], ignore_index=True)
     _check_images(frame, suite_name)
-    if (frame.loc[frame["method"] == ORACLE, METRIC] != 0).any():
-        raise InputError(f"suite {suite_name}: the {ORACLE} has an error; its scores are wrong")
+    _check_canaries(frame, baselines, suite)
     count = min(len(array) for array in pictures.values())
     truth, boxes, labels = _examples(frame, suite_name, count)
     return Results(
@@ -126,6 +129,7 @@ def read_results(params: Params, suite_name: str) -> Results:
         missing=missing,
         refused=refused,
         curves=curves,
+        epochs=epochs,
         pictures={name: array[:count] for name, array in pictures.items()},
         truth=truth,
         boxes=boxes,
@@ -210,6 +214,23 @@ def _examples(
     scored = frame.drop_duplicates("image")[["image", "label"]].head(count)
     rows = [first[image] for image in scored["image"]]
     return store.images("test")[rows], store.boxes("test")[rows, 0], scored["label"].tolist()
+
+
+def _check_canaries(frame: pd.DataFrame, baselines: tuple[str, ...], suite: Suite) -> None:
+    """Refuse scores that cannot be right, whatever the methods are."""
+    oracle = frame[frame["method"] == ORACLE]
+    if (oracle[METRIC] != 0).any() or not (oracle["ssim_h"] == 1).all():
+        raise InputError(f"suite {suite.name}: the {ORACLE} is not perfect; the scores are wrong")
+    touched = frame[frame["method"].isin([*baselines, ORACLE]) & (frame["known_mae_raw"] != 0)]
+    if len(touched):
+        name = touched["method"].iloc[0]
+        raise InputError(f"suite {suite.name}: {name} changed known pixels; its scores are wrong")
+    # mse_w is mse_h times the share of the hole, as the completed image is exact elsewhere.
+    share = 10 * np.log10(frame["hole_px"] / suite.image_size**2)
+    difference = frame["psnr_w"] - frame["psnr_h"] + share
+    # 1e-4 dB: a ledger keeps 7 significant digits of values below 100.
+    if (difference[np.isfinite(difference)].abs() > 1e-4).any():
+        raise InputError(f"suite {suite.name}: psnr_w and psnr_h of a ledger contradict each other")
 
 
 def _check_images(frame: pd.DataFrame, suite_name: str) -> None:

@@ -10,11 +10,18 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
 from benchmark import paths
-from benchmark.config import Suite
+from benchmark.config import Evaluation, Suite
 from benchmark.ledger import aggregate, aggregate_by_label, read_ledger
-from benchmark.metrics import PROTOCOL, known_mae_raw, missing_metrics, score_images
+from benchmark.metrics import (
+    METRICS,
+    PROTOCOL,
+    known_mae_raw,
+    missing_metrics,
+    score_images,
+)
 from benchmark.scenes import masks_from_boxes
 from data.store import Record, Store
 
@@ -63,7 +70,7 @@ Fill = Callable[[list[int], int], Tensor]
 
 
 def score_method(
-    method: str, seed: int, test: TestSet, fill: Fill, batch_size: int
+    method: str, seed: int, test: TestSet, fill: Fill, settings: Evaluation
 ) -> tuple[pd.DataFrame, Tensor]:
     """Score a method on all test images and holes.
 
@@ -72,24 +79,29 @@ def score_method(
         seed: seed for the ledger; 0 for methods that have none.
         test: the test images.
         fill: the method; what it puts on known pixels is measured apart and otherwise discarded.
-        batch_size: images at a time; does not change the scores.
+        settings: how many images to take at a time, which does not change the scores, and how many
+            examples to return.
 
     Returns:
-        The ledger, and the completed images of the first hole, `[N, 3, H, W]` uint8.
+        The ledger, and the first examples completed in their first hole, `[E, 3, H, W]` uint8.
     """
-    parts, pictures = [], []
-    for mask_number in range(test.boxes.shape[1]):
-        for start in range(0, len(test.rows), batch_size):
-            rows = test.rows[start : start + batch_size]
-            target, mask = test.targets(rows), test.masks(rows, mask_number)
-            filled = fill(rows, mask_number)
-            completed = torch.where(mask, filled, target)
-            scores = score_images(completed, target, mask)
-            scores["known_mae_raw"] = known_mae_raw(filled, target, mask)
-            parts.append(_ledger_rows(method, seed, test, rows, mask, scores))
-            if mask_number == 0:
-                pictures.append(completed)
-    return pd.concat(parts, ignore_index=True), torch.cat(pictures)
+    parts, examples = [], []
+    holes, batch_size = test.boxes.shape[1], settings.batch_size
+    total = holes * len(test.rows)
+    with tqdm(total=total, desc=f"score {method}", unit="image", leave=False) as bar:
+        for mask_number in range(holes):
+            for start in range(0, len(test.rows), batch_size):
+                rows = test.rows[start : start + batch_size]
+                target, mask = test.targets(rows), test.masks(rows, mask_number)
+                filled = fill(rows, mask_number)
+                completed = torch.where(mask, filled, target)
+                scores = score_images(completed, target, mask)
+                scores["known_mae_raw"] = known_mae_raw(filled, target, mask)
+                parts.append(_ledger_rows(method, seed, test, rows, mask, scores))
+                if mask_number == 0 and start < settings.examples:
+                    examples.append(completed[: settings.examples - start])
+                bar.update(len(rows))
+    return pd.concat(parts, ignore_index=True), torch.cat(examples)
 
 
 def _ledger_rows(
@@ -103,7 +115,10 @@ def _ledger_rows(
         "hole_px": mask.sum((1, 2, 3)).numpy(),
         "label": [test.records[row].label for row in rows],
     }
-    return pd.DataFrame(keys | {name: values.cpu().numpy() for name, values in scores.items()})
+    # A metric that cannot be computed here has a column all the same, and no value in it.
+    missing = {name: np.nan for name in missing_metrics()}
+    found = {name: values.cpu().numpy() for name, values in scores.items()}
+    return pd.DataFrame(keys | {name: (found | missing)[name] for name in METRICS})
 
 
 def metrics_content(suite: Suite, ledger_path: Path) -> dict[str, object]:
@@ -119,7 +134,7 @@ def metrics_content(suite: Suite, ledger_path: Path) -> dict[str, object]:
     }
 
 
-def save_examples(path: Path, completed: Tensor, count: int) -> None:
-    """Write the first completed images as `[count, H, W, 3]` uint8."""
+def save_examples(path: Path, completed: Tensor) -> None:
+    """Write completed images as `[E, H, W, 3]` uint8."""
     with path.open("wb") as file:
-        np.save(file, completed[:count].permute(0, 2, 3, 1).contiguous().numpy())
+        np.save(file, completed.permute(0, 2, 3, 1).contiguous().numpy())

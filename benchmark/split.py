@@ -1,9 +1,13 @@
 """The split stage: from a source to packed images, content-based splits and fixed holes."""
 
 import multiprocessing
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,13 @@ from data.store import Record, pixel_sha256, write_manifest
 
 CHUNK = 16
 """Images that a worker decodes at a time."""
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def split_suite(suite: Suite, root: Path | None = None, workers: int = 1) -> dict[str, Any]:
@@ -109,15 +120,35 @@ def _pack(
     return hashes
 
 
+Decoded = NDArray[np.uint8] | UnreadableImageError
+
+
 def _map(
-    decode: "partial[NDArray[np.uint8] | UnreadableImageError]", items: Sequence[Item], workers: int
-) -> Iterator[NDArray[np.uint8] | UnreadableImageError]:
+    decode: Callable[[Item], Decoded], items: Sequence[Item], workers: int
+) -> Iterator[Decoded]:
+    """Decode in order, with a bounded number of images on the way, so that memory stays flat."""
     if workers <= 1 or len(items) <= CHUNK:
         yield from map(decode, items)
         return
+    chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
     # spawn: forking a process that has threads (PyTorch, OpenCV) can dead-lock.
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield from pool.imap(decode, items, chunksize=CHUNK)
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            waiting = deque(
+                pool.submit(_decode_all, decode, c) for c in islice(chunks, 4 * workers)
+            )
+            while waiting:
+                yield from waiting.popleft().result()
+                waiting.extend(pool.submit(_decode_all, decode, c) for c in islice(chunks, 1))
+    except BrokenProcessPool:
+        raise InputError(
+            "a process that decodes was killed, probably for want of memory; try --workers 1"
+        ) from None
+
+
+def _decode_all(decode: Callable[[Item], Decoded], items: Sequence[Item]) -> list[Decoded]:
+    return [decode(item) for item in items]
 
 
 def _decode(suite: Suite, root: Path, item: Item) -> NDArray[np.uint8] | UnreadableImageError:

@@ -1,7 +1,5 @@
 """The train stage: one loop for all variants."""
 
-import hashlib
-import os
 import shutil
 import signal
 import time
@@ -23,9 +21,12 @@ from tqdm import tqdm
 
 from benchmark import paths
 from benchmark.checkpoints import MANIFEST, ResumeState, run_lock, save_tensors
+from benchmark.code import code_digest, json_digest, loaded_code
 from benchmark.config import Suite
-from benchmark.environment import code_digest, fingerprint, loaded_code
+from benchmark.device import open_device
+from benchmark.environment import fingerprint
 from benchmark.files import atomic_folder, write_json, write_text
+from benchmark.ledger import psnr_cap_db
 from benchmark.metrics import missing_metrics, score_images
 from benchmark.players import (
     Players,
@@ -34,7 +35,7 @@ from benchmark.players import (
     training_digest,
     training_step,
 )
-from benchmark.progress import LossMeter, Progress, check_finite
+from benchmark.progress import CRITERIA, LossMeter, Progress, TrainingDivergedError, check_finite
 from benchmark.randomness import (
     pin_global_states,
     training_boxes,
@@ -72,7 +73,7 @@ class Session:
     state: ResumeState
 
 
-def train_run(suite: Suite, variant: Variant, run: paths.Run, accelerator: str = "auto") -> None:
+def train_run(suite: Suite, variant: Variant, run: paths.Run, device: str = "auto") -> None:
     """Train a variant on a suite and write its checkpoints and curves.
 
     An interrupted run continues where it was; the result is the same as if it had never stopped.
@@ -81,16 +82,17 @@ def train_run(suite: Suite, variant: Variant, run: paths.Run, accelerator: str =
         suite: data, budget and selection.
         variant: networks and losses.
         run: names of both, and the seed.
-        accelerator: `auto`, `cpu`, `cuda` or `mps`, as Lightning Fabric understands it.
+        device: `cpu`, `cuda`, or `auto`, which is CUDA where there is such a device.
 
     Raises:
-        InputError: the prepared images are missing or do not fit, or another process trains the
-            run.
+        InputError: the prepared images are missing or do not fit, there is no such device, or
+            another process trains the run.
         TrainingInterruptedError: SIGINT or SIGTERM came.
         TrainingDivergedError: a loss is NaN or infinite.
     """
     pin_global_states(run.seed)
-    fabric = _set_up_device(suite, accelerator)
+    fabric = open_device(suite.training, device)
+    _check_selection(suite)
     store = Store(paths.prepared(suite.name))
     store.verify("train", "val")
     with run_lock(run.scratch):
@@ -101,7 +103,8 @@ def train_run(suite: Suite, variant: Variant, run: paths.Run, accelerator: str =
             "data_sha256": store.digest(),
             "code_sha256": code_digest(files),
         }
-        key = hashlib.sha256(f"{run} {sorted(digests.items())}".encode()).hexdigest()[:16]
+        # With another device or library the rest of the run would not be of one piece.
+        key = json_digest([str(run), digests, fingerprint(fabric.device)])[:16]
         session = Session(fabric, suite, run, store, players, ResumeState(run.scratch, key))
         progress = _run_epochs(session)
         if code_digest(files) != digests["code_sha256"]:
@@ -110,18 +113,15 @@ def train_run(suite: Suite, variant: Variant, run: paths.Run, accelerator: str =
         _clear(run.scratch)
 
 
-def _set_up_device(suite: Suite, accelerator: str) -> Fabric:
-    if suite.training.deterministic:
-        # cuBLAS reads this when it is first used.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-        # A debugging aid that costs time.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        torch.backends.cudnn.benchmark = False
-    try:
-        return Fabric(accelerator=accelerator, devices=1, precision=suite.training.precision)
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"--device {accelerator}: {' '.join(str(error).split())}") from None
+def _check_selection(suite: Suite) -> None:
+    """Refuse before the training what would fail after it."""
+    column, _ = CRITERIA.get(suite.evaluation.checkpoint, ("", ""))
+    reason = missing_metrics().get(column.removeprefix("validation/"))
+    if reason is not None:
+        raise InputError(
+            f"suite {suite.name}: evaluation.checkpoint is {suite.evaluation.checkpoint}, "
+            f"which cannot be computed: {reason}"
+        )
 
 
 def _run_epochs(session: Session) -> Progress:
@@ -188,12 +188,14 @@ def _scenes(
 ) -> Iterator[Scene]:
     """Yield the batches of an epoch, from a step of it on."""
     law, batch_size = suite.mask, suite.training.batch_size
-    order = torch.from_numpy(training_order(seed, epoch, count)).to(device)
+    order = training_order(seed, epoch, count)
+    order_there = torch.from_numpy(order).to(device)
     boxes = torch.from_numpy(training_boxes(seed, epoch, count, law, suite.image_size)).to(device)
     flips = torch.from_numpy(training_flips(seed, epoch, count)).to(device)
     for step in range(first_step, count // batch_size):
-        rows = order[step * batch_size : (step + 1) * batch_size]
-        images = feed(rows)
+        part = slice(step * batch_size, (step + 1) * batch_size)
+        rows = order_there[part]
+        images = feed(order[part], rows)
         if suite.training.flip:
             images = torch.where(flips[rows][:, None, None, None], images.flip(2), images)
         yield make_scene(images, boxes[rows], law.size)
@@ -202,7 +204,12 @@ def _scenes(
 def _finish_epoch(session: Session, progress: Progress, epoch: int, is_last: bool) -> None:
     """Validate, extend the curves, and keep the weights if a criterion asks for them."""
     losses = progress.losses()
-    scores, pictures = _validate(session)
+    try:
+        scores, pictures = _validate(session)
+    except ValueError as error:  # NaN in the output: the last update broke the weights
+        raise TrainingDivergedError(
+            f"{session.run}: validation after epoch {epoch}: {error}"
+        ) from None
     images_seen = progress.step * session.suite.training.batch_size
     row = {"epoch": float(epoch), "images_seen": float(images_seen), **losses, **scores}
     criteria = progress.finish_epoch(row) + ["last"] * is_last
@@ -245,9 +252,10 @@ def _validate(session: Session) -> tuple[dict[str, float], NDArray[np.uint8]]:
             scores[name].append(values)
         if start < FIXED_IMAGES:
             pictures.append(done.completed[: FIXED_IMAGES - start])
-    # An exact completion has an infinite PSNR; 100 dB stands for it.
+    cap = psnr_cap_db(session.suite.mask.size**2)
     means = {
-        f"validation/{name}": float(torch.cat(values).clamp(max=100.0).mean())
+        # Only a PSNR can be infinite, and no other metric comes near its cap.
+        f"validation/{name}": float(torch.cat(values).clamp(max=cap).mean())
         for name, values in scores.items()
     }
     return means, torch.cat(pictures).permute(2, 0, 3, 1).flatten(1, 2).cpu().numpy()

@@ -3,10 +3,7 @@
 Each takes images whose hole the caller has blanked, so none can see what it has to guess.
 """
 
-import multiprocessing
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -14,7 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from skimage.restoration import inpaint_biharmonic
-from tqdm import tqdm
 
 Images = NDArray[np.uint8]
 Holes = NDArray[np.bool_]
@@ -31,16 +27,13 @@ class BaselineRefused(ValueError):
 class Baseline(Protocol):
     """Complete images from their known pixels, and from training images where it uses them."""
 
-    def __call__(
-        self, masked: Images, hole: Holes, training: Images, *, workers: int = 1
-    ) -> Images:
+    def __call__(self, masked: Images, hole: Holes, training: Images) -> Images:
         """Return the completed images; known pixels are those of `masked`.
 
         Args:
             masked: `[N, H, W, 3]` uint8, the hole's pixels 0.
             hole: `[N, H, W]` bool, True in the hole.
             training: `[M, H, W, 3]` uint8, possibly memory-mapped.
-            workers: processes for baselines that work image by image.
 
         Raises:
             BaselineRefused: the baseline does not run on these images.
@@ -49,7 +42,7 @@ class Baseline(Protocol):
         ...
 
 
-def mean_colour(masked: Images, hole: Holes, training: Images, *, workers: int = 1) -> Images:
+def mean_colour(masked: Images, hole: Holes, training: Images) -> Images:
     """Fill with the mean colour of the image's known pixels, rounded half to even."""
     _check(masked, hole)
     known_px = (~hole).sum((1, 2))
@@ -58,18 +51,18 @@ def mean_colour(masked: Images, hole: Holes, training: Images, *, workers: int =
     return np.asarray(np.where(hole[..., None], colour[:, None, None, :], masked))
 
 
-def telea(masked: Images, hole: Holes, training: Images, *, workers: int = 1) -> Images:
+def telea(masked: Images, hole: Holes, training: Images) -> Images:
     """Fill by fast marching (Telea 2004), OpenCV, radius 3."""
-    return _per_image(partial(_opencv, method=cv2.INPAINT_TELEA), masked, hole, workers, "telea")
+    return _per_image(partial(_opencv, method=cv2.INPAINT_TELEA), masked, hole)
 
 
-def navier_stokes(masked: Images, hole: Holes, training: Images, *, workers: int = 1) -> Images:
+def navier_stokes(masked: Images, hole: Holes, training: Images) -> Images:
     """Fill by fluid dynamics (Bertalmio et al. 2001), OpenCV, radius 3."""
     fill = partial(_opencv, method=cv2.INPAINT_NS)
-    return _per_image(fill, masked, hole, workers, "navier_stokes")
+    return _per_image(fill, masked, hole)
 
 
-def biharmonic(masked: Images, hole: Holes, training: Images, *, workers: int = 1) -> Images:
+def biharmonic(masked: Images, hole: Holes, training: Images) -> Images:
     """Fill with a biharmonic surface (Damelin and Hoang 2018), scikit-image."""
     height, width = masked.shape[1:3]
     if max(height, width) > BIHARMONIC_LIMIT_PX:
@@ -77,10 +70,10 @@ def biharmonic(masked: Images, hole: Holes, training: Images, *, workers: int = 
             f"biharmonic solves one linear system per image and is kept to "
             f"{BIHARMONIC_LIMIT_PX} px a side; these are {height}x{width}"
         )
-    return _per_image(_biharmonic, masked, hole, workers, "biharmonic")
+    return _per_image(_biharmonic, masked, hole)
 
 
-def nearest_train(masked: Images, hole: Holes, training: Images, *, workers: int = 1) -> Images:
+def nearest_train(masked: Images, hole: Holes, training: Images) -> Images:
     """Paste from the training image whose pixels are nearest where the image is known.
 
     Nearest is the least sum of squared differences, exact; ties go to the lowest index.
@@ -90,7 +83,7 @@ def nearest_train(masked: Images, hole: Holes, training: Images, *, workers: int
         raise ValueError(f"training {training.shape} does not fit images {masked.shape}")
     completed = np.empty_like(masked)
     step = max(1, CHUNK_BYTES // (8 * masked[0].size))
-    for first in tqdm(range(0, len(masked), step), desc="nearest_train", leave=False):
+    for first in range(0, len(masked), step):
         rows = slice(first, first + step)
         nearest = _nearest(masked[rows], hole[rows], training, step)
         pasted = training[nearest]
@@ -128,28 +121,12 @@ def _biharmonic(image: Images, hole: Holes) -> Images:
     return np.asarray(np.rint(filled * 255), dtype=np.uint8)
 
 
-def _per_image(
-    fill: Callable[[Images, Holes], Images], masked: Images, hole: Holes, workers: int, name: str
-) -> Images:
+def _per_image(fill: Callable[[Images, Holes], Images], masked: Images, hole: Holes) -> Images:
     _check(masked, hole)
     completed = masked.copy()
-    with _mapper(workers) as run:
-        filled = tqdm(run(fill, masked, hole), total=len(masked), desc=name, leave=False)
-        for image, where, result in zip(completed, hole, filled, strict=True):
-            image[where] = result[where]
+    for image, where in zip(completed, hole, strict=True):
+        image[where] = fill(image, where)[where]
     return completed
-
-
-@contextmanager
-def _mapper(workers: int) -> Iterator[Callable[..., Iterator[Images]]]:
-    """Yield a `map` that keeps the order, over processes if there is more than one."""
-    if workers == 1:
-        yield map
-        return
-    # Forking a process that holds threads or a GPU can hang; spawning cannot.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield partial(pool.map, chunksize=16)
 
 
 def _nearest(masked: Images, hole: Holes, training: Images, step: int) -> NDArray[np.int64]:

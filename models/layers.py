@@ -1,9 +1,8 @@
 """Convolutions that are matrix products where a map is a single pixel.
 
 A convolution whose output is 1x1 reads each weight at most once, and a transposed convolution whose
-input is
-1x1 writes each output once: both are one matrix product with the taps that meet the map. Parameters
-keep their names, shapes and counts; results differ from PyTorch's by rounding alone.
+input is 1x1 writes each output once: both are one matrix product with the taps that meet the map.
+Parameters keep their names, shapes and counts; results differ from PyTorch's by rounding alone.
 """
 
 from torch import Tensor, nn

@@ -23,7 +23,7 @@ def check_options(configured: Callable[..., Any], options: Mapping[str, Any], wh
             valid = ", ".join(arguments) or "none"
             raise ValueError(f"{where}: unknown option {name!r} (valid: {valid})")
         try:
-            TypeAdapter(arguments[name].annotation).validate_python(value)
+            TypeAdapter(arguments[name].annotation).validate_python(value, strict=True)
         except ValidationError as error:
             raise ValueError(
                 f"{where}.{name}: {error.errors()[0]['msg']} (it is {value!r})"

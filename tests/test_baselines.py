@@ -80,13 +80,6 @@ def test_baseline_continues_a_flat_image(name: str) -> None:
     assert np.abs(completed.astype(int) - 77).max() <= 3
 
 
-def test_several_processes_give_what_one_gives_in_order() -> None:
-    images, hole = _noise(0, 5), _holes(5)
-    masked = _blank(images, hole)
-    one = BASELINES["biharmonic"](masked, hole, images)
-    assert np.array_equal(BASELINES["biharmonic"](masked, hole, images, workers=2), one)
-
-
 def test_mean_colour_is_that_of_the_known_pixels() -> None:
     images = np.zeros((1, 2, 2, 3), dtype=np.uint8)
     images[0, 0] = [[1, 2, 4], [2, 2, 5]]

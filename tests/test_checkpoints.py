@@ -27,7 +27,7 @@ from benchmark.checkpoints import (
     with_prefix,
     without_prefix,
 )
-from benchmark.environment import file_sha256
+from benchmark.code import file_sha256
 from benchmark.files import atomic_folder, write_json, write_text
 from data.errors import InputError
 from tests.tiny import ROOT, files_below, numbers

@@ -45,6 +45,28 @@ def test_missing_root(capsys: pytest.CaptureFixture[str]) -> None:
     assert "/no/such/place: no such folder" in message
 
 
+def test_write_that_fails_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device", "/some/file")
+
+    monkeypatch.setattr("benchmark.split.split_suite", full_disk)
+    assert "/some/file: No space left" in refusal(capsys, "split", "--suite", "portraits")
+
+
+def test_code_that_changes_while_a_stage_runs_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = ROOT / "benchmark/split.py"
+    monkeypatch.setattr("benchmark.__main__.snapshot", lambda: {changed: "another digest"})
+    monkeypatch.setattr("benchmark.readme.update_readme", lambda: None)
+    from benchmark import split  # so that the module counts as loaded
+
+    assert Path(split.__file__) == changed
+    assert f"{changed} changed while this ran" in refusal(capsys, "readme")
+
+
 def test_training_before_splitting_names_the_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -55,13 +77,14 @@ def test_training_before_splitting_names_the_command(
     assert "`python -m benchmark split --suite portraits` makes it" in message
 
 
-def test_device_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("stage", ["train", "evaluate"])
+def test_device_that_is_not_there(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
     import torch
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
     options = ["--suite", "portraits", "--variant", "l2", "--device", "cuda"]
-    assert "cuda" in refusal(capsys, "train", *options).lower()
+    assert "cuda" in refusal(capsys, stage, *options).lower()
 
 
 def test_attach_refuses_to_hide_a_folder(

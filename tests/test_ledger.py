@@ -93,7 +93,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
         raise OSError("disk full")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match=r"cannot be written \(disk full\)"):
         write_ledger(path, _valid().iloc[:1])
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -1,6 +1,7 @@
 """The DVC pipeline: what it declares, and what it does in a copy of the checkout."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -36,6 +37,10 @@ def outputs(stage: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
 
 LOADED_MODULES = """
 import sys, benchmark.{stage}
+if "{stage}" in ("train", "evaluate", "report"):
+    from benchmark.config import load_variant, names_in
+    for path in names_in(__import__("pathlib").Path("models/variants")):
+        load_variant(path)
 if "models.networks" in sys.modules:
     from models import networks
     for name in networks.generator_names():
@@ -114,16 +119,48 @@ def test_names_cannot_collide_in_the_matrix() -> None:
     assert [name for name in names if not re.fullmatch(NAME_PATTERN, name)] == []
 
 
+def dvc_md5(path: Path) -> str:
+    """Return the hash that DVC gives a file, or a folder without what .dvcignore names."""
+    if path.is_file():
+        return hashlib.md5(path.read_bytes()).hexdigest()
+    files = [p for p in path.rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    files = [p for p in files if p.name not in (".gitignore", ".gitkeep")]
+    entries = [{"md5": dvc_md5(p), "relpath": p.relative_to(path).as_posix()} for p in files]
+    entries.sort(key=lambda entry: entry["relpath"].split("/"))
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
 def test_committed_results_are_those_of_the_committed_code() -> None:
     locked = YAML(typ="safe").load(ROOT / "dvc.lock")["stages"]
-    stale = set()
-    for stage in locked.values():
-        for dep in stage["deps"]:
-            path = ROOT / dep["path"]
-            if path.suffix in (".py", ".lock") and path.is_file():
-                if hashlib.md5(path.read_bytes()).hexdigest() != dep["md5"]:
-                    stale.add(dep["path"])
+    stale, compared = set(), set()
+    for name, stage in locked.items():
+        for entry in stage["deps"] + stage["outs"]:
+            path = entry["path"]
+            # What is not in git (prepared images, weights) is not there in a fresh clone.
+            if path.startswith(("data/raw/", "reports/")) and entry in stage["deps"]:
+                continue
+            if git("ls-files", path):
+                compared.add(path)
+                if dvc_md5(ROOT / path) != entry["md5"]:
+                    stale.add(path)
+        for path, values in stage.get("params", {}).items():
+            current = YAML(typ="safe", pure=True).load(ROOT / path)
+            found = {key: current[key] for key in values} if path == "params.yaml" else current
+            if found != values:
+                stale.add(f"{name}: {path}")
+    assert {"benchmark/metrics", "models/generators", "reports/summary.json"} <= compared
     assert stale == set(), "run `make repro` and commit dvc.lock and reports/"
+
+
+def test_no_two_variants_have_the_same_scores() -> None:
+    params = load_params(ROOT)
+    for suite in params.suites:
+        scores = [
+            (ROOT / f"reports/scores/{suite}/{variant}/seed0.csv").read_text().split(",", 1)[1]
+            for variant in params.variants
+        ]
+        bodies = [re.sub(r"^[a-z_0-9]+,", "", text, flags=re.MULTILINE) for text in scores]
+        assert len(set(bodies)) == len(bodies)
 
 
 def test_lock_file_of_the_environment_names_no_index() -> None:

@@ -83,7 +83,9 @@ class Checkout:
             "label": self.labels,
         }
         scores = {"mse_h": mse, "psnr_h": psnr, "ssim_h": 1 - mse, "seam": -mse}
-        return pd.DataFrame(keys | scores | {"sharpness_h": 1 + mse})
+        scores |= {"sharpness_h": 1 + mse, "known_mae_raw": 0 * mse}
+        scores["psnr_w"] = psnr - 10 * np.log10(32 * 32 / self.images[0, :, :, 0].size)
+        return pd.DataFrame(keys | scores)
 
     def _write_prepared(self) -> None:
         folder = self.root / paths.prepared("tiny")
@@ -270,11 +272,29 @@ def test_scores_of_other_test_images_are_refused(checkout: Checkout) -> None:
         write_report(load_params())
 
 
+@pytest.mark.parametrize(
+    ("column", "change", "message"),
+    [
+        ("known_mae_raw", 0.01, "telea changed known pixels"),
+        ("psnr_w", 0.01, "psnr_w and psnr_h of a ledger contradict each other"),
+    ],
+)
+def test_scores_that_cannot_be_right_are_refused(
+    checkout: Checkout, column: str, change: float, message: str
+) -> None:
+    values = {"telea": TELEA, "oracle": TELEA * 0}
+    frame = pd.concat([checkout.ledger(name, 0, list(v)) for name, v in values.items()])
+    frame.loc[frame["method"] == "telea", column] += change
+    write_ledger(paths.baseline_scores("tiny"), frame)
+    with pytest.raises(InputError, match=message):
+        write_report(load_params())
+
+
 def test_an_oracle_that_errs_is_refused(checkout: Checkout) -> None:
     path = paths.baseline_scores("tiny")
     parts = [checkout.ledger(name, 0, list(TELEA)) for name in ("telea", "oracle")]
     write_ledger(path, pd.concat(parts))
-    with pytest.raises(InputError, match="oracle has an error"):
+    with pytest.raises(InputError, match="oracle is not perfect"):
         write_report(load_params())
 
 

@@ -215,7 +215,7 @@ def test_code_that_changes_while_it_runs_is_noticed(
 ) -> None:
     code = tmp_path / "losses.py"
     code.write_text("weight = 1\n")
-    monkeypatch.setattr("benchmark.environment.ROOT", tmp_path)
+    monkeypatch.setattr("benchmark.code.ROOT", tmp_path)
     monkeypatch.setattr("benchmark.train.loaded_code", lambda: [code])
     _before_step(monkeypatch, {7: lambda: code.write_text("weight = 2\n")})
     with pytest.raises(InputError, match="the code changed while it ran"):

@@ -61,6 +61,7 @@ _METRICS = (
     Metric("mse_b", "b", "", "lower", partial(mse, region="b")),
     Metric("mse_c", "c", "", "lower", partial(mse, region="c")),
     Metric("mse_w", "w", "", "lower", partial(mse, region="w")),
+    Metric("mae_w", "w", "", "lower", partial(mae, region="w")),
     Metric("psnr_w", "w", "dB", "higher", partial(psnr_db, region="w")),
     Metric("ssim_w", "w", "", "higher", ssim_w),
     _lpips("vgg"),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ class Source(ImageSource):
 
     cell: int = Field(ge=16)
     block: int = Field(ge=16)
-    scales: tuple[int, ...] = (1,)
+    scales: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1,), min_length=1)
     min_contrast: float = Field(default=4.0, ge=0)
     """Blocks whose pixels have a smaller standard deviation (of 255) are dropped."""
 

@@ -37,8 +37,8 @@ def run_pinned(variant: str, folder: Path, threads: int = 1) -> dict[str, Any]:
     os.chdir(folder)
     try:
         split_suite(suite)
-        train_run(suite, load_variant(variant, ROOT), run, accelerator="cpu")
-        evaluate_run(suite, load_variant(variant, ROOT), run, accelerator="cpu")
+        train_run(suite, load_variant(variant, ROOT), run, device="cpu")
+        evaluate_run(suite, load_variant(variant, ROOT), run, device="cpu")
         metrics = json.loads(run.metrics.read_text())["methods"][variant]
         manifest = json.loads((run.checkpoints / "manifest.json").read_text())
         machine = fingerprint(torch.device("cpu"))

@@ -34,7 +34,7 @@ def test_metrics(pinned_and_found: tuple[dict[str, object], dict[str, object]]) 
         assert found["metrics"] == pinned["metrics"]
         assert found["weights_sha256"] == pinned["weights_sha256"]
     else:
-        assert found["metrics"] == pytest.approx(pinned["metrics"], rel=BAND, abs=1e-3)
+        assert found["metrics"] == pytest.approx(pinned["metrics"], rel=BAND)
 
 
 def test_data_is_the_same_everywhere(
