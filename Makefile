@@ -26,7 +26,8 @@ test-slow: setup  ## the long versions too
 	$(BIN)/python -m pytest -m "not gpu and not throughput"
 
 throughput: setup  ## images/s of the networks on this machine
-	$(BIN)/python -m pytest -m throughput
+	mkdir -p .benchmarks
+	$(BIN)/python -m pytest -m throughput -v -s --benchmark-json=.benchmarks/throughput.json
 
 lint: setup  ## style, types, spelling
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ Run by `make throughput`. No time is asserted here: a figure means something onl
 of the same machine and hour.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.environment import fingerprint
+from benchmark.split import usable_cpus
 from models.networks import (
     discriminator_class,
     discriminator_names,
@@ -24,7 +26,17 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 BATCH = 64
 
 
+@pytest.fixture(autouse=True)
+def all_threads() -> Iterator[None]:
+    """Use all CPUs, where the other tests use one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(usable_cpus())
+    yield
+    torch.set_num_threads(before)
+
+
 def measure(benchmark: Any, network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    """Time forward passes; keep and print images/s and FLOP/s."""
     network = network.to(DEVICE).eval()
     inputs = tuple(tensor.to(DEVICE) for tensor in inputs)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -47,6 +59,7 @@ def measure(benchmark: Any, network: nn.Module, inputs: tuple[torch.Tensor, ...]
         "machine": fingerprint(DEVICE),
     }
     assert flops > 0
+    print(f"{BATCH / seconds:9.0f} images/s {flops / seconds / 1e9:7.1f} GFLOP/s", end=" ")
 
 
 @pytest.mark.parametrize("size", [64, 128])
