@@ -55,7 +55,7 @@ def split_suite(suite: Suite, root: Path | None = None, workers: int = 1) -> dic
     if repeated := [item_id for item_id, n in Counter(i.id for i in items).items() if n > 1]:
         raise InputError(f"suite {suite.name}: two images have the id {repeated[0]!r}")
     with atomic_folder(paths.prepared(suite.name)) as folder:
-        packed = folder / "packed.npy"
+        packed = folder / "packed.bytes"
         hashes = _pack(suite, items, root, packed, workers)
         readable = [index for index, sha256 in enumerate(hashes) if sha256 is not None]
         candidates = [Candidate(hashes[i] or "", items[i].group, items[i].split) for i in readable]
@@ -69,12 +69,9 @@ def split_suite(suite: Suite, root: Path | None = None, workers: int = 1) -> dic
             "digest": split_digest([r.sha256 for r in records], [r.split for r in records]),
         }
         _check(suite, records, summary)
-        images = np.load(packed, mmap_mode="r", allow_pickle=False)
         for split in SPLITS:
-            wanted = [
-                readable[row] for row, r in zip(rows, records, strict=True) if r.split == split
-            ]
-            _copy_rows(images, wanted, folder / f"{split}.npy")
+            wanted = [row for row, r in zip(rows, records, strict=True) if r.split == split]
+            _copy_rows(packed, wanted, suite.image_size, folder / f"{split}.npy")
         for split in ("val", "test"):
             sha256s = [r.sha256 for r in records if r.split == split]
             labels: list[Label] = [suite.evaluation.mask_seed, f"{split} mask"]
@@ -84,7 +81,6 @@ def split_suite(suite: Suite, root: Path | None = None, workers: int = 1) -> dic
             np.save(folder / f"{split}_boxes.npy", bank)
         write_manifest(folder / "manifest.csv", records)
         write_json(folder / "split.json", summary)
-        del images
         packed.unlink()
     return summary
 
@@ -92,19 +88,18 @@ def split_suite(suite: Suite, root: Path | None = None, workers: int = 1) -> dic
 def _pack(
     suite: Suite, items: Sequence[Item], root: Path, path: Path, workers: int
 ) -> list[str | None]:
-    """Write all images into one array in the source's order; return their hashes.
+    """Write the pixels of all readable images one after the other, in the source's order.
 
-    The hash of an unreadable image is None.
+    Files are written and read piecewise: pages of a mapped one would count as memory in use.
+
+    Returns:
+        The hash of each image, None where it is unreadable.
     """
-    size = suite.image_size
-    packed = np.lib.format.open_memmap(
-        path, mode="w+", dtype=np.uint8, shape=(len(items), size, size, 3)
-    )
     hashes: list[str | None] = []
     decode = partial(_decode, suite, root)
     bar = tqdm(total=len(items), desc=f"split {suite.name}", unit="image", mininterval=0.5)
-    with bar:
-        for index, result in enumerate(_map(decode, items, workers)):
+    with bar, path.open("wb") as packed:
+        for result in _map(decode, items, workers):
             if isinstance(result, UnreadableImageError):
                 if suite.unreadable == "error":
                     raise InputError(
@@ -113,10 +108,9 @@ def _pack(
                     )
                 hashes.append(None)
             else:
-                packed[index] = result
+                packed.write(result.tobytes())
                 hashes.append(pixel_sha256(result))
             bar.update()
-    packed.flush()
     return hashes
 
 
@@ -198,12 +192,12 @@ def _check(suite: Suite, records: Sequence[Record], summary: dict[str, Any]) -> 
         )
 
 
-def _copy_rows(images: NDArray[np.uint8], rows: Sequence[int], path: Path) -> None:
-    """Copy rows of a mapped array into a file of its own, a few at a time."""
-    target = np.lib.format.open_memmap(
-        path, mode="w+", dtype=np.uint8, shape=(len(rows), *images.shape[1:])
-    )
-    for start in range(0, len(rows), 256):
-        part = rows[start : start + 256]
-        target[start : start + len(part)] = images[part]
-    target.flush()
+def _copy_rows(packed: Path, rows: Sequence[int], size: int, path: Path) -> None:
+    """Copy images out of the packed bytes into an array file of their own."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(rows), size, size, 3)}
+    image_bytes = size * size * 3
+    with packed.open("rb") as source, path.open("wb") as target:
+        np.lib.format.write_array_header_1_0(target, header)
+        for row in rows:
+            source.seek(row * image_bytes)
+            target.write(source.read(image_bytes))

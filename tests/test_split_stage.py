@@ -314,7 +314,7 @@ def test_full_disk_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np.lib.format, "open_memmap", full)
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", full)
     with pytest.raises(InputError, match=r"small: cannot be written \(No space left on device\)"):
         split_suite(suite())
     assert not PREPARED.exists()
