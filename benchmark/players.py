@@ -15,15 +15,45 @@ from benchmark.checkpoints import (
 )
 from benchmark.code import json_digest
 from benchmark.config import Suite
-from benchmark.randomness import weight_uniforms
+from benchmark.randomness import DropoutDraws, weight_uniforms
 from benchmark.scenes import make_output
+from benchmark.views import Inpainter, seen_fake, seen_real
 from data.errors import InputError
 from models.initialisation import initialise
-from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS, Prediction
+from models.layers import Dropout
+from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS, Prediction, accuracy
 from models.networks import discriminator_class, generator_class
 from models.scene import Output, Scene
-from models.squares import crop_squares
-from models.variant import Adam, DiscriminatorSpec, Variant
+from models.variant import DiscriminatorSpec, GeneratorSpec, SkipRule, Variant
+
+
+class RecentAccuracy:
+    """The share of right answers of a discriminator in its latest updates, kept on the device."""
+
+    def __init__(self, rule: SkipRule, device: torch.device) -> None:
+        self._rule = rule
+        self._values = torch.zeros(rule.window, device=device)
+        self._count = 0
+
+    def note(self, share: Tensor) -> Tensor:
+        """Take note of a step's share of right answers.
+
+        Returns:
+            `[]`, 1 if the mean is now above the limit, so that the step is to be skipped, else 0.
+        """
+        self._values[self._count % self._rule.window] = share
+        self._count += 1
+        mean = self._values.sum() / min(self._count, self._rule.window)
+        return (mean > self._rule.accuracy).float()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the state, for resuming."""
+        return {"values": self._values, "count": torch.tensor(self._count)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Set the state."""
+        self._values.copy_(tensors["values"])
+        self._count = int(tensors["count"])
 
 
 @dataclass(frozen=True)
@@ -32,16 +62,43 @@ class Player:
 
     network: nn.Module
     optimiser: torch.optim.Optimizer
+    clip_norm: float | None = None
+    recent: RecentAccuracy | None = None
+    """Of a discriminator that is not updated while it is too good."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return weights and optimiser state, for resuming."""
-        weights = with_prefix("network", self.network.state_dict())
-        return weights | with_prefix("optimiser", optimiser_tensors(self.optimiser))
+        tensors = with_prefix("network", self.network.state_dict())
+        tensors |= with_prefix("optimiser", optimiser_tensors(self.optimiser))
+        if self.recent is not None:
+            tensors |= with_prefix("recent", self.recent.tensors())
+        return tensors
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Set weights and optimiser state."""
         self.network.load_state_dict(without_prefix("network", tensors))
         restore_optimiser(self.optimiser, without_prefix("optimiser", tensors))
+        if self.recent is not None:
+            self.recent.restore(without_prefix("recent", tensors))
+
+    def update(self, fabric: Fabric, loss: Tensor, skip: Tensor | None = None) -> None:
+        """Do a step of the optimiser.
+
+        Args:
+            fabric: device and precision.
+            loss: what to minimise.
+            skip: `[]`, 1 where neither weights nor the optimiser's state are to change, else 0; it
+                stays on the device.
+        """
+        self.optimiser.zero_grad()
+        fabric.backward(loss)
+        if self.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip_norm)
+        if skip is not None:
+            # The fused kernel leaves everything as it is where this flag is set, as it does for
+            # gradients that overflow in mixed precision.
+            self.optimiser.optimizer.found_inf = skip  # type: ignore[attr-defined]
+        self.optimiser.step()
 
 
 @dataclass(frozen=True)
@@ -51,6 +108,12 @@ class Players:
     variant: Variant
     generator: Player
     discriminators: dict[str, Player]
+    dropouts: tuple[DropoutDraws, ...] = ()
+
+    @property
+    def inpainter(self) -> Inpainter:
+        """The generator and what it is shown."""
+        return Inpainter(self.generator.network, self.variant.generator)
 
     def train(self, training: bool) -> None:
         """Put all networks into training or evaluation mode."""
@@ -117,21 +180,33 @@ def build_players(suite: Suite, variant: Variant, seed: int, fabric: Fabric) -> 
     Raises:
         InputError: a network cannot be built for the sizes of the suite.
     """
+    dropouts: list[DropoutDraws] = []
 
-    def set_up(network: nn.Module, role: str, settings: Adam) -> Player:
-        initialise(network, weight_uniforms(seed, role))
+    def set_up(
+        network: nn.Module,
+        kind: str,
+        spec: GeneratorSpec | DiscriminatorSpec,
+        skip: SkipRule | None,
+    ) -> Player:
+        role, settings = f"{kind} {spec.network}", spec.optimiser
+        initialise(network, weight_uniforms(seed, role), spec.initialisation)
+        for path, layer in network.named_modules():
+            if isinstance(layer, Dropout):
+                layer.uniforms = DropoutDraws(seed, f"{role}.{path}")
+                dropouts.append(layer.uniforms)
         optimiser = torch.optim.Adam(
             network.parameters(), lr=settings.lr, betas=settings.betas, fused=True
         )
-        return Player(*fabric.setup(network, optimiser))
+        recent = RecentAccuracy(skip, fabric.device) if skip is not None else None
+        on_device, wrapped = fabric.setup(network, optimiser)
+        return Player(on_device, wrapped, spec.clip_norm, recent)
 
-    spec = variant.generator
-    generator = set_up(build_generator(suite, variant), f"generator {spec.network}", spec.optimiser)
-    discriminators = {}
-    for name, d in variant.discriminators.items():
-        network = build_discriminator(suite, variant, name)
-        discriminators[name] = set_up(network, f"discriminator {d.network}", d.optimiser)
-    return Players(variant, generator, discriminators)
+    generator = set_up(build_generator(suite, variant), "generator", variant.generator, None)
+    discriminators = {
+        name: set_up(build_discriminator(suite, variant, name), "discriminator", d, d.skip_above)
+        for name, d in variant.discriminators.items()
+    }
+    return Players(variant, generator, discriminators, tuple(dropouts))
 
 
 def training_step(
@@ -153,7 +228,9 @@ def training_step(
     progress = step / total_steps
     variant = players.variant
     active = {n: d for n, d in variant.discriminators.items() if progress >= d.start}
-    output = make_output(scene, players.generator.network(scene.masked, scene.mask, scene.corner))
+    for draws in players.dropouts:
+        draws.begin_step(step)
+    output = make_output(scene, players.inpainter(scene))
     losses: dict[str, Tensor] = {}
     detached = Output(output.raw.detach(), output.completed.detach())
     for name, spec in active.items():
@@ -172,16 +249,15 @@ def _update_discriminator(
     scene: Scene,
     output: Output,
 ) -> dict[str, Tensor]:
-    real = player.network(_seen_real(spec, scene))
-    fake = player.network(_seen_fake(spec, scene, output))
+    real = player.network(seen_real(spec, scene))
+    fake = player.network(seen_fake(spec, scene, output))
     terms = {
         term: DISCRIMINATOR_TERMS[term](scene, real, fake, spec.label_smoothing)
         for term in spec.losses
     }
     total = torch.stack([weight * terms[term] for term, weight in spec.losses.items()]).sum()
-    player.optimiser.zero_grad()
-    fabric.backward(total)
-    player.optimiser.step()
+    skip = None if player.recent is None else player.recent.note(accuracy(real, fake))
+    player.update(fabric, total, skip)
     return {f"discriminator/{name}/{term}": value.detach() for term, value in terms.items()}
 
 
@@ -206,31 +282,17 @@ def _update_generator(
             network = players.discriminators[judge].network
             # Its gradients would be thrown away; those of its input are needed.
             network.requires_grad_(False)
-            predictions[judge] = network(_seen_fake(active[judge], scene, output))
+            predictions[judge] = network(seen_fake(active[judge], scene, output))
         prediction = None if judge is None else predictions[judge]
         value = GENERATOR_TERMS[name](scene, output, prediction, **term.options)
         values[f"generator/{name}"] = value.detach()
         total = total + weight * value
         if judge is None:
             reconstruction = reconstruction + weight * value.detach()
-    players.generator.optimiser.zero_grad()
-    fabric.backward(total)
-    players.generator.optimiser.step()
+    players.generator.update(fabric, total)
     for name in predictions:
         players.discriminators[name].network.requires_grad_(True)
     return values | {"generator/reconstruction": reconstruction, "generator/total": total.detach()}
-
-
-def _seen_real(spec: DiscriminatorSpec, scene: Scene) -> Tensor:
-    if spec.input == "hole":
-        return crop_squares(scene.image, scene.corner, scene.hole_size)
-    return scene.image
-
-
-def _seen_fake(spec: DiscriminatorSpec, scene: Scene, output: Output) -> Tensor:
-    if spec.input == "hole":
-        return crop_squares(output.raw, scene.corner, scene.hole_size)
-    return output.completed if spec.input == "completed" else output.raw
 
 
 def loss_names(variant: Variant) -> list[str]:

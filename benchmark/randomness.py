@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data.draws import random_bits, uniforms
+from data.draws import Label, random_bits, uniforms
 from data.masks import MaskLaw
 
 
@@ -57,3 +57,22 @@ def training_boxes(
 def training_flips(seed: int, epoch: int, count: int) -> NDArray[np.bool_]:
     """Return which training images are mirrored in an epoch, `[count]`."""
     return random_bits([seed, "training flip", epoch], count)[:, 0] >= np.uint64(2**63)
+
+
+class DropoutDraws:
+    """The draws of one dropout layer: by step, by how often the step asked before, by position."""
+
+    def __init__(self, seed: int, layer: str) -> None:
+        self._labels: list[Label] = [seed, "dropout", layer]
+        self._step = self._calls = 0
+
+    def begin_step(self, step: int) -> None:
+        """Say which step the next draws are for."""
+        self._step, self._calls = step, 0
+
+    def __call__(self, shape: tuple[int, ...]) -> Tensor:
+        """Return fresh numbers in [0, 1), float64, on the CPU."""
+        size = math.prod(shape)
+        bits = random_bits([*self._labels, self._step, self._calls], -(-size // 4))
+        self._calls += 1
+        return torch.from_numpy(uniforms(bits.reshape(-1)[:size]).reshape(shape))

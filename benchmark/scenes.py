@@ -1,13 +1,10 @@
-"""From packed images to what networks see, and from what they put out to scored pixels."""
-
-from typing import NamedTuple
+"""From packed images and holes to scenes, and from raw outputs to completed images."""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from benchmark.metrics import composite, quantise
 from models.scene import Output, Scene
 
 RESIDENT_BYTES = 2**33
@@ -55,29 +52,6 @@ def make_scene(images: Tensor, boxes: Tensor, hole_size: int) -> Scene:
     image = images.permute(0, 3, 1, 2).float() / 127.5 - 1
     mask = masks_from_boxes(boxes, images.shape[1]).to(image.dtype)
     return Scene(image.contiguous(), mask, boxes[:, :2].long(), hole_size)
-
-
-class Completed(NamedTuple):
-    """Pixels after a generator."""
-
-    quantised: Tensor
-    """`[N, 3, H, W]` uint8, the raw output."""
-    completed: Tensor
-    """`[N, 3, H, W]` uint8, composited."""
-    target: Tensor
-    """`[N, 3, H, W]` uint8."""
-    mask: Tensor
-    """`[N, 1, H, W]` bool."""
-
-
-@torch.no_grad()
-def complete(generator: nn.Module, images: Tensor, boxes: Tensor, hole_size: int) -> Completed:
-    """Fill the holes of packed images and composite the result with the known pixels."""
-    scene = make_scene(images, boxes, hole_size)
-    quantised = quantise(generator(scene.masked, scene.mask, scene.corner).float())
-    target = images.permute(0, 3, 1, 2)
-    mask = scene.mask.bool()
-    return Completed(quantised, composite(quantised, target, mask), target, mask)
 
 
 def make_output(scene: Scene, raw: Tensor) -> Output:

@@ -1,10 +1,13 @@
-"""Convolutions that are matrix products where a map is a single pixel.
+"""Layers with an exact cheaper form, or whose backward pass or draws PyTorch leaves open.
 
 A convolution whose output is 1x1 reads each weight at most once, and a transposed convolution whose
 input is 1x1 writes each output once: both are one matrix product with the taps that meet the map.
 Parameters keep their names, shapes and counts; results differ from PyTorch's by rounding alone.
 """
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
@@ -39,3 +42,52 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         taps = self.weight[:, :, cut:end, cut:end]
         output = (input.flatten(1) @ taps.flatten(1)).view(-1, *taps.shape[1:])
         return output if self.bias is None else output + self.bias[:, None, None]
+
+
+class HalvingMaxPool(nn.Module):
+    """The maximum of each 2 by 2 pixels; its backward pass is deterministic on every device."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Halve `[N, C, H, W]`, whose sides are even."""
+        even, odd = input[..., ::2, :], input[..., 1::2, :]
+        rows = torch.maximum(even, odd)
+        return torch.maximum(rows[..., ::2], rows[..., 1::2])
+
+
+class Gain(nn.Module):
+    """A trained factor that starts at zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.zeros(()))
+
+    def reset_parameters(self) -> None:
+        """Set the factor to zero."""
+        nn.init.zeros_(self.factor)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Scale a tensor of any shape."""
+        return self.factor * input
+
+
+class Dropout(nn.Module):
+    """Dropout (Srivastava et al. 2014) whose draws are given, so that a resumed run repeats them.
+
+    Args:
+        probability: share of the values that become 0; the others grow to keep the mean.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+        self.uniforms: Callable[[tuple[int, ...]], Tensor] | None = None
+        """From a shape to fresh numbers in [0, 1); to be set before the network is trained."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Drop values in training mode."""
+        if not self.training or self.probability == 0:
+            return input
+        if self.uniforms is None:
+            raise RuntimeError("the draws of a dropout layer are not set")
+        kept = self.uniforms(tuple(input.shape)) >= self.probability
+        return input * kept.to(input.device, input.dtype) / (1 - self.probability)

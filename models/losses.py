@@ -8,16 +8,22 @@ arguments.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
 
+from models.edges import sobel
 from models.networks import Localisation, Score
 from models.scene import Output, Scene
+from models.similarity import similarity_map
 
 Prediction = Score | Localisation
+Pixels = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+EDGE_EPSILON = 1e-6
 
 
 @dataclass(frozen=True)
@@ -36,17 +42,81 @@ class Term:
 
 
 def hole_mse(
-    scene: Scene, output: Output, prediction: None, *, average: Literal["hole", "image"] = "hole"
+    scene: Scene,
+    output: Output,
+    prediction: None,
+    *,
+    average: Literal["hole", "image"] = "hole",
+    overlap_px: Pixels = 0,
+    overlap_weight: Positive = 1.0,
 ) -> Tensor:
     """Return the mean squared error of the hole, in units of [-1, 1].
 
-    With `average: image` the sum over the hole is divided by the number of all values of the image,
-    as LocPaint does; for a hole of a quarter of the image that is a quarter of the other.
+    Args:
+        scene: the images and their holes.
+        output: what the generator made.
+        prediction: not used.
+        average: with `image` the sum over the hole is divided by the number of all values of the
+            image, as LocPaint does; for a hole of a quarter of the image that is a quarter of the
+            other.
+        overlap_px: width of the frame inside the hole's border that counts more.
+        overlap_weight: how many times as much (10 in Pathak et al. 2016); the divisor stays.
     """
     squared = ((output.raw - scene.image) * scene.mask).square()
+    if overlap_px > 0:
+        squared = squared * (overlap_weight - (overlap_weight - 1) * scene.window(-overlap_px))
     if average == "image":
         return squared.mean()
     return squared.sum() / (scene.mask.sum() * scene.image.shape[1])
+
+
+def l1(scene: Scene, output: Output, prediction: None, *, dilation_px: Pixels = 0) -> Tensor:
+    """Return the mean absolute error of the hole, dilated, of the raw output on [-1, 1]."""
+    return _mean_over((output.raw - scene.image).abs(), scene.window(dilation_px))
+
+
+def ssim(scene: Scene, output: Output, prediction: None) -> Tensor:
+    """Return 1 minus the mean SSIM of the completed and the true image (Wang et al. 2004)."""
+    return 1 - similarity_map(output.completed, scene.image, value_range=2).mean()
+
+
+def edge(
+    scene: Scene,
+    output: Output,
+    prediction: None,
+    *,
+    dilation_px: Pixels = 0,
+    normalise: Literal["none", "batch_maximum"] = "none",
+) -> Tensor:
+    """Return the mean absolute difference of Sobel gradient magnitudes in the hole, dilated.
+
+    Compared are the true image and the one in which the dilated hole is generated.
+
+    Args:
+        scene: the images and their holes.
+        output: what the generator made.
+        prediction: not used.
+        dilation_px: by how much the hole grows on each side.
+        normalise: with `batch_maximum` each side is divided by its own maximum over the batch, as
+            the attention U-Net's code does; the loss of an image then depends on its batch.
+    """
+    window = scene.window(dilation_px)
+    ours = edge_magnitude(torch.where(window.bool(), output.raw, scene.image))
+    truth = edge_magnitude(scene.image)
+    if normalise == "batch_maximum":
+        ours, truth = ours / ours.max(), truth / truth.max()
+    return _mean_over((ours - truth).abs(), window)
+
+
+def edge_magnitude(image: Tensor) -> Tensor:
+    """Return √(gx² + gy² + ε) of the Sobel operator per channel; ε keeps the gradient finite."""
+    gx, gy = sobel(image)
+    return (gx.square() + gy.square() + EDGE_EPSILON).sqrt()
+
+
+def _mean_over(values: Tensor, window: Tensor) -> Tensor:
+    """Return the mean of `[N, C, H, W]` where `[N, 1, H, W]` is 1."""
+    return (values * window).sum() / (window.sum() * values.shape[1])
 
 
 # Adversarial terms of the generator
@@ -97,6 +167,15 @@ def iou_d(scene: Scene, real: Localisation, fake: Localisation, smoothing: float
     return 1 - box_iou(fake.box, scene.box).mean()
 
 
+def accuracy(real: Prediction, fake: Prediction) -> Tensor:
+    """Return the share of right answers on real and on fake images, `[]` without gradient."""
+    on_real, on_fake = (
+        -p.confidence.detach() if isinstance(p, Localisation) else p.logits.detach()
+        for p in (real, fake)
+    )
+    return ((on_real > 0).float().mean() + (on_fake < 0).float().mean()) / 2
+
+
 def box_iou(first: Tensor, second: Tensor) -> Tensor:
     """Return the intersection over union of pairs of boxes.
 
@@ -125,6 +204,9 @@ def _cross_entropy(logits: Tensor, label: float) -> Tensor:
 
 GENERATOR_TERMS = {
     "hole_mse": Term(hole_mse, None),
+    "l1": Term(l1, None),
+    "ssim": Term(ssim, None),
+    "edge": Term(edge, None),
     "adversarial": Term(adversarial_g, Score),
     "confidence": Term(confidence_g, Localisation),
     "box": Term(box_g, Localisation),

@@ -24,6 +24,25 @@ def crop_squares(images: Tensor, corner: Tensor, side: int) -> Tensor:
     return rows[:, None] @ images @ columns[:, None].transpose(-1, -2)
 
 
+def paste_squares(squares: Tensor, corner: Tensor, canvas: Tensor) -> Tensor:
+    """Put one square into each image.
+
+    Args:
+        squares: `[N, C, side, side]`.
+        corner: `[N, 2]` int64, `(x0, y0)` of the square in pixels; it must lie inside the image.
+        canvas: `[N, C, H, W]`, what surrounds the squares.
+
+    Returns:
+        `[N, C, H, W]`.
+    """
+    side = squares.shape[-1]
+    columns = _selection(corner[:, 0], side, canvas.shape[3], canvas.dtype)
+    rows = _selection(corner[:, 1], side, canvas.shape[2], canvas.dtype)
+    placed = rows[:, None].transpose(-1, -2) @ squares @ columns[:, None]
+    covered = rows.sum(1)[:, None, :, None] * columns.sum(1)[:, None, None, :]
+    return torch.where(covered.bool(), placed, canvas)
+
+
 def _selection(start: Tensor, side: int, size: int, dtype: torch.dtype) -> Tensor:
     """Return `[N, side, size]` matrices that pick `side` consecutive entries from `start` on."""
     picked = start[:, None] + torch.arange(side, device=start.device)
@@ -31,16 +50,21 @@ def _selection(start: Tensor, side: int, size: int, dtype: torch.dtype) -> Tenso
 
 
 class BilinearResize(nn.Module):
-    """Resize `[N, C, in, in]` to `[N, C, out, out]`, half-pixel centres, no antialiasing.
+    """Resize `[N, C, in, in]` to `[N, C, out, out]`, without antialiasing.
 
-    Equals `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`.
+    Equals `torch.nn.functional.interpolate(mode="bilinear")`: with `align_corners` the centres of
+    the corner pixels fall on each other, without it the corners of the images do.
     """
 
     matrix: Tensor
 
-    def __init__(self, in_size: int, out_size: int) -> None:
+    def __init__(self, in_size: int, out_size: int, *, align_corners: bool = False) -> None:
         super().__init__()
-        centre = (torch.arange(out_size, dtype=torch.float64) + 0.5) * in_size / out_size - 0.5
+        position = torch.arange(out_size, dtype=torch.float64)
+        if align_corners:
+            centre = position * (in_size - 1) / max(out_size - 1, 1)
+        else:
+            centre = (position + 0.5) * in_size / out_size - 0.5
         centre = centre.clamp(0, in_size - 1)
         distance = (centre[:, None] - torch.arange(in_size, dtype=torch.float64)).abs()
         matrix = (1 - distance).clamp(min=0).float()

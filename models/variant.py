@@ -1,10 +1,11 @@
 """What a variant is: networks, weighted loss terms, optimisers and schedules."""
 
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from models.initialisation import LAWS
 from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS
 from models.networks import discriminator_class, generator_class
 from models.options import check_options
@@ -55,13 +56,37 @@ class GeneratorTerm(_Frozen):
         return self.weight * min(1.0, (progress - self.start) / self.ramp)
 
 
-class GeneratorSpec(_Frozen):
-    """The generator and what it is trained with."""
+class _NetworkSpec(_Frozen):
+    """What generators and discriminators have in common."""
 
     network: str
     options: dict[str, Any] = {}
+    initialisation: str = "fan_in"
+    """A law of `models.initialisation`."""
     optimiser: Adam
+    clip_norm: float | None = Field(default=None, gt=0)
+    """Gradients are scaled down to this Euclidean norm."""
+
+    @model_validator(mode="after")
+    def _law_exists(self) -> Self:
+        if self.initialisation not in LAWS:
+            raise ValueError(
+                f"initialisation: no law {self.initialisation!r}; there are {', '.join(LAWS)}"
+            )
+        return self
+
+
+Level = Annotated[int, Field(ge=0, le=255)]
+
+
+class GeneratorSpec(_NetworkSpec):
+    """The generator and what it is trained with."""
+
     losses: dict[str, GeneratorTerm] = Field(min_length=1)
+    fill: tuple[Level, Level, Level] | None = None
+    """Colour of the hole in the masked image; mid-grey, which is 0 for networks, without it."""
+    mask_dilation: int = Field(default=0, ge=0)
+    """By how many pixels the hole is grown on each side in the mask that the network is given."""
 
     @model_validator(mode="after")
     def _exists(self) -> "GeneratorSpec":
@@ -75,18 +100,25 @@ class GeneratorSpec(_Frozen):
         return self
 
 
-class DiscriminatorSpec(_Frozen):
+class SkipRule(_Frozen):
+    """When a discriminator that is too good is not updated."""
+
+    accuracy: float = Field(ge=0.5, lt=1)
+    """It is not updated while the mean share of its right answers is above this."""
+    window: int = Field(ge=1)
+    """Number of latest steps, the present one included, over which the mean is taken."""
+
+
+class DiscriminatorSpec(_NetworkSpec):
     """A discriminator, what it looks at, and when it is trained."""
 
-    network: str
-    options: dict[str, Any] = {}
     input: Literal["completed", "raw", "hole"]
     """The completed image, the generator's raw output, or the raw output cropped at the hole."""
-    optimiser: Adam
     losses: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     """The label 1 becomes 1 minus this; the label 0 stays (Salimans et al. 2016, one-sided)."""
     update_every: int = Field(default=1, ge=1)
+    skip_above: SkipRule | None = None
     start: Share = 0.0
     """Before this share of the run it is neither trained nor asked."""
 

@@ -1,18 +1,27 @@
 """Every loss term against a number worked by hand."""
 
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS, box_iou
+from models.losses import (
+    DISCRIMINATOR_TERMS,
+    GENERATOR_TERMS,
+    accuracy,
+    box_iou,
+    edge_magnitude,
+)
 from models.networks import Localisation, Score
 from models.scene import Output, Scene
 from models.variant import Adam, GeneratorTerm
-from tests.tiny import full_variant
+from tests.tiny import full_variant, numbers, random_scene
 
 LOG_2, LOG_3, LOG_4 = math.log(2), math.log(3), math.log(4)
 LOGITS = torch.tensor([0.0, LOG_3])
@@ -55,6 +64,150 @@ def test_hole_mse_averages_over_the_hole_or_the_image() -> None:
     assert term(scene, _output(scene), None).item() == 0.625
     assert term(scene, _output(scene), None, average="hole").item() == 0.625
     assert term(scene, _output(scene), None, average="image").item() == 0.625 / 4
+
+
+def _wide_scene() -> Scene:
+    """Return a black image of 8 px with a hole of 4 px at (2, 3)."""
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[0, 0, 3:7, 2:6] = 1
+    return Scene(torch.zeros(1, 3, 8, 8), mask, torch.tensor([[2, 3]]), 4)
+
+
+def test_frame_inside_the_hole_counts_more() -> None:
+    scene, term = _wide_scene(), GENERATOR_TERMS["hole_mse"]
+    raw = torch.full((1, 3, 8, 8), 0.5)
+    raw[:, :, 4:6, 3:5] = 1.0  # the inner 2x2 of the hole
+    # Twelve pixels of the frame with error .25, four inside with error 1.
+    options = {"overlap_px": 1, "overlap_weight": 10.0}
+    expected = (12 * 10 * 0.25 + 4 * 1.0) / 16
+    assert term(scene, Output(raw, raw), None, **options).item() == pytest.approx(expected, EXACT)
+    by_image = term(scene, Output(raw, raw), None, average="image", **options).item()
+    assert by_image == pytest.approx(expected / 4, EXACT)
+    # A frame that meets in the middle leaves nothing that counts once.
+    everything = {"overlap_px": 2, "overlap_weight": 10.0}
+    all_ten = term(scene, Output(raw, raw), None, **everything).item()
+    assert all_ten == pytest.approx(10 * (12 * 0.25 + 4) / 16, EXACT)
+
+
+def test_l1_averages_over_the_dilated_hole() -> None:
+    scene, term = _wide_scene(), GENERATOR_TERMS["l1"]
+    raw = torch.full((1, 3, 8, 8), -0.5)
+    raw[:, :, 3:7, 2:6] = 1.0
+    output = Output(raw, scene.image)
+    assert term(scene, output, None).item() == 1.0
+    # 36 pixels, of them 16 with error 1 and 20 with error .5.
+    assert term(scene, output, None, dilation_px=1).item() == pytest.approx(26 / 36, EXACT)
+    # The image is 8 px: dilated by 4, rows -1 to 10 and columns -2 to 9 are cut to all of it.
+    assert term(scene, output, None, dilation_px=4).item() == pytest.approx(40 / 64, EXACT)
+
+
+def _step_image(height: float) -> Tensor:
+    """Return an image of 8 px that is 0 left of column 4 and `height` from there on."""
+    image = torch.zeros(1, 3, 8, 8)
+    image[..., 4:] = height
+    return image
+
+
+def test_edge_compares_gradient_magnitudes_in_the_hole() -> None:
+    scene, term = _wide_scene(), GENERATOR_TERMS["edge"]
+    # A vertical step of .5: the Sobel response is 4 * .5 in the two columns beside it, 3 and 4, and
+    # the hole (columns 2 to 5) holds both in each of its rows; but the rows next to its upper and
+    # lower border see the black image beyond: there the response is 3 * .5 across and, in the
+    # columns 3, 4, 5, some .5, 1.5, 2 down.
+    raw = _step_image(0.5)
+    whole = {"dilation_px": 8}
+    found = term(scene, Output(raw, raw), None, **whole).item()
+    # √(4 + ε) less √ε in two columns of eight, √ε less √ε elsewhere.
+    expected = 2 / 8 * (math.sqrt(4 + 1e-6) - 1e-3)
+    assert found == pytest.approx(expected, EXACT)
+    magnitude = edge_magnitude(torch.where(scene.mask.bool(), raw, scene.image))[0, 0]
+    # Across, the border of the hole after column 5 is a step down, seen in column 5.
+    assert magnitude[4, 5].item() == pytest.approx(2.0, abs=1e-5)
+    inside = (magnitude - 1e-3)[3:7, 2:6].mean().item()
+    assert term(scene, Output(raw, raw), None).item() == pytest.approx(inside, EXACT)
+
+
+def test_edge_over_the_maximum_of_the_batch_does_not_see_contrast() -> None:
+    truth = _step_image(1.0)
+    scene = Scene(truth, torch.ones(1, 1, 8, 8), torch.tensor([[0, 0]]), 8)
+    raw = _step_image(0.25)
+    term, output = GENERATOR_TERMS["edge"], Output(raw, raw)
+    # 4 and 1 in two columns of eight.
+    assert term(scene, output, None).item() == pytest.approx(3 * 2 / 8, rel=1e-4)
+    # Both 1 after the division; ε leaves 1e-3 / 1 against 1e-3 / 4 in the flat part.
+    normalised = term(scene, output, None, normalise="batch_maximum").item()
+    assert normalised == pytest.approx(6 / 8 * (1e-3 - 1e-3 / 4), rel=1e-2)
+
+
+def test_edge_has_a_finite_gradient_where_everything_is_flat() -> None:
+    scene = _wide_scene()
+    raw = torch.zeros(1, 3, 8, 8, requires_grad=True)
+    (gradient,) = torch.autograd.grad(GENERATOR_TERMS["edge"](scene, Output(raw, raw), None), raw)
+    assert gradient.isfinite().all()
+
+
+def test_ssim_is_one_minus_that_of_scikit_image() -> None:
+    image, completed = numbers(0)(2, 3, 24, 24), numbers(1)(2, 3, 24, 24)
+    scene = Scene(image, torch.ones(2, 1, 24, 24), torch.zeros(2, 2).long(), 24)
+    found = GENERATOR_TERMS["ssim"](scene, Output(completed, completed), None).item()
+    values = []
+    for ours, truth in zip(completed.numpy(), image.numpy(), strict=True):
+        full = structural_similarity(  # type: ignore[no-untyped-call]
+            ours, truth, data_range=2, channel_axis=0, gaussian_weights=True, sigma=1.5,
+            use_sample_covariance=False, full=True,
+        )[1]  # fmt: skip
+        values.append(full[:, 5:-5, 5:-5].mean())
+    # float32 sums of 121 products against float64.
+    assert found == pytest.approx(1 - np.mean(values), abs=1e-5)
+    same = GENERATOR_TERMS["ssim"](scene, Output(image, image), None)
+    assert same.item() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("hole_mse", {"overlap_px": 2, "overlap_weight": 10.0}),
+        ("l1", {"dilation_px": 2}),
+        ("edge", {"dilation_px": 2}),
+        ("edge", {"normalise": "batch_maximum"}),
+        ("ssim", {}),
+    ],
+)
+def test_gradient_of_a_reconstruction_term_is_the_numerical_one(
+    name: str, options: dict[str, Any]
+) -> None:
+    small = random_scene(1, 12, 4)
+    scene = Scene(small.image.double(), small.mask.double(), small.corner, 4)
+    raw = numbers(3)(1, 3, 12, 12).double().requires_grad_()
+
+    def loss(raw: Tensor) -> Tensor:
+        completed = torch.where(scene.mask.bool(), raw, scene.image)
+        return GENERATOR_TERMS[name](scene, Output(raw, completed), None, **options)
+
+    assert torch.autograd.gradcheck(loss, (raw,))
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "expected"),
+    [
+        # Right: 2 of 4 on real, 3 of 4 on fake.
+        (
+            Score(torch.tensor([[1.0, -1], [2, -3]])),
+            Score(torch.tensor([[-1.0, -1], [2, -3]])),
+            0.625,
+        ),
+        # A localizer is right where it says 0 on real and 1 on fake: 1 of 2, and 2 of 2.
+        (
+            Localisation(torch.tensor([-1.0, 1]), torch.zeros(2, 4)),
+            Localisation(torch.tensor([3.0, 1]), torch.zeros(2, 4)),
+            0.75,
+        ),
+    ],
+)
+def test_accuracy_counts_right_answers(
+    real: Score | Localisation, fake: Score | Localisation, expected: float
+) -> None:
+    assert accuracy(real, fake).item() == expected
 
 
 def test_hole_mse_has_no_gradient_on_known_pixels() -> None:

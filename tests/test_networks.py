@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
+from models.generators.attention_unet import SelfAttention
+from models.layers import Gain
 from models.networks import (
     Localisation,
     Score,
@@ -34,8 +37,53 @@ def test_generator_has_the_parameters_of_the_publication() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("context_encoder", {}, 71_130_531),
+        ("context_encoder", {"bias": False}, 71_124_544),
+        ("context_encoder", {"latent_norm": False}, 71_122_531),
+        ("strided_context_encoder", {}, 40_401_187),
+    ],
+)
+def test_context_encoders_have_the_parameters_of_the_publications(
+    name: str, options: dict[str, Any], expected: int
+) -> None:
+    with torch.device("meta"):
+        network = generator_class(name)(128, 64, **options)
+    assert _count(network) == expected
+
+
+BLOCKS = ("enc1", "enc2", "enc3", "attention", "bottleneck", "dec3", "dec2", "dec1")
+
+
+@pytest.mark.parametrize(
+    ("channels", "total", "blocks"),
+    [
+        (
+            64,
+            4_880_836,
+            (39_296, 221_440, 885_248, 82_241, 1_180_160, 1_769_984, 590_080, 112_387),
+        ),
+        (32, 1_221_860, (10_432, 55_424, 221_440, 20_641, 295_168, 442_624, 147_584, 28_547)),
+    ],
+)
+def test_attention_unet_has_the_parameters_of_the_publication_in_every_block(
+    channels: int, total: int, blocks: tuple[int, ...]
+) -> None:
+    with torch.device("meta"):
+        network = generator_class("attention_unet")(200, 32, channels=channels)
+        plain = generator_class("attention_unet")(200, 32, channels=channels, attention=False)
+    assert tuple(_count(network.get_submodule(name)) for name in BLOCKS) == blocks
+    assert _count(network) == total
+    assert _count(plain) == total - blocks[BLOCKS.index("attention")]
+
+
+@pytest.mark.parametrize(
     ("name", "size", "options", "expected"),
     [
+        ("patchgan_small", 200, {}, 35_553),
+        ("patchgan_instance", 64, {}, 2_764_737),
+        ("patchgan_instance", 64, {"printed_end": True}, 2_764_737),
         ("patch_dcgan", 64, {}, 2_766_529),
         ("patch_dcgan", 64, {"bias": False}, 2_765_568),
         ("localizer", 128, {"capacity": 1.0, "head_width": 256}, 11_150_277),
@@ -84,10 +132,83 @@ def test_generator_has_the_layers_of_the_publication() -> None:
     assert kinds[33:latent] == ["ConvTranspose2d", "Tanh"]
 
 
+def _convolutions(network: nn.Module, size: int, hole_px: int) -> list[tuple[int, ...]]:
+    scene = random_scene(1, size, hole_px)
+    with torch.no_grad():
+        seen = _activations(network, scene.masked, scene.mask, scene.corner)
+    return [shape for kind, shape in seen if kind.startswith("Conv")]
+
+
+def test_context_encoder_has_the_layers_of_the_publication() -> None:
+    down = [(64, 64, 64), (64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4), (4000, 1, 1)]
+    up = [(512, 4, 4), (256, 8, 8), (128, 16, 16), (64, 32, 32), (3, 64, 64)]
+    network = generator_class("context_encoder")(128, 64)
+    assert _convolutions(network, 128, 64) == down + up
+
+
+def test_strided_context_encoder_has_the_layers_of_the_publication() -> None:
+    down = [(64, 64, 64), (64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4), (4000, 4, 4)]
+    up = [(512, 8, 8), (256, 16, 16), (128, 32, 32), (64, 64, 64), (3, 64, 64)]
+    network = generator_class("strided_context_encoder")(128, 64)
+    assert _convolutions(network, 128, 64) == down + up
+
+
+@pytest.mark.parametrize("name", ["context_encoder", "strided_context_encoder"])
+@pytest.mark.parametrize(("size", "hole_px"), [(32, 16), (64, 32), (64, 16), (128, 32)])
+def test_generated_square_is_pasted_into_its_hole_wherever_it_is(
+    name: str, size: int, hole_px: int
+) -> None:
+    scene = random_scene(4, size, hole_px)  # two of the holes in corners of the image
+    network = generator_class(name)(size, hole_px).eval()
+    with torch.no_grad():
+        squares = network.get_submodule("decoder")(network.get_submodule("encoder")(scene.masked))
+        raw = network(scene.masked, scene.mask, scene.corner)
+    assert torch.equal(raw * (1 - scene.mask), scene.image * (1 - scene.mask))
+    for image, square, (x0, y0) in zip(raw, squares, scene.corner.tolist(), strict=True):
+        assert torch.equal(image[:, y0 : y0 + hole_px, x0 : x0 + hole_px], square)
+
+
+@pytest.mark.parametrize("name", ["context_encoder", "strided_context_encoder"])
+@pytest.mark.parametrize(("size", "hole_px"), [(200, 32), (128, 60), (8, 8)])
+def test_context_encoders_refuse_sizes_that_do_not_halve_to_4(
+    name: str, size: int, hole_px: int
+) -> None:
+    with pytest.raises(ValueError, match=rf"{size}|{hole_px}"):
+        generator_class(name)(size, hole_px)
+
+
+def test_attention_starts_as_the_identity_and_lets_far_pixels_meet() -> None:
+    attention = SelfAttention(16)
+    features = numbers()(1, 16, 6, 6).requires_grad_()
+    assert torch.equal(attention(features), features)
+    nn.init.ones_(attention.gain.factor)
+    # The first position depends on the last one, which no small kernel would reach.
+    (gradient,) = torch.autograd.grad(attention(features)[0, :, 0, 0].sum(), features)
+    assert gradient[0, :, -1, -1].abs().max() > 0
+
+
+def test_attention_is_that_of_torch() -> None:
+    attention = SelfAttention(16)
+    nn.init.ones_(attention.gain.factor)
+    features = numbers()(2, 16, 3, 5)
+    query, key, value = (
+        layer(features).flatten(2).transpose(1, 2)
+        for layer in (attention.query, attention.key, attention.value)
+    )
+    expected = scaled_dot_product_attention(query, key, value, scale=1.0).transpose(1, 2)
+    # Sums of 15 float32 products, in another order.
+    torch.testing.assert_close(
+        attention(features), features + expected.view_as(features), rtol=0, atol=1e-5
+    )
+
+
 @pytest.mark.parametrize(("name", "size"), GENERATORS)
 def test_generator_keeps_the_contract(name: str, size: int) -> None:
     scene = random_scene(3, size, size // 2)
     network = generator_class(name)(size, size // 2).eval()
+    for layer in network.modules():
+        if isinstance(layer, Gain):  # at 0, nothing would reach the layers before it
+            nn.init.ones_(layer.factor)
     raw = network(scene.masked, scene.mask, scene.corner)
     assert raw.shape == scene.image.shape
     assert raw.dtype == torch.float32
@@ -154,6 +275,22 @@ def test_patch_discriminator_refuses_sizes_that_it_cannot_halve_to_4(size: int) 
         discriminator_class("patch_dcgan")(size)
 
 
+@pytest.mark.parametrize(("size", "printed_end"), [(16, False), (32, True)])
+def test_patches_with_instance_norm_refuse_too_few_of_them(size: int, printed_end: bool) -> None:
+    with pytest.raises(ValueError, match=f"{size}"):
+        discriminator_class("patchgan_instance")(size, printed_end=printed_end)
+
+
+def test_printed_end_takes_away_what_patches_have_in_common() -> None:
+    network = discriminator_class("patchgan_instance")(64, printed_end=True).eval()
+    images = numbers()(2, 3, 64, 64)
+    logits = network(images).logits
+    # Before the LeakyReLU each image's patches had mean 0: what is below is a fifth.
+    undone = torch.where(logits < 0, logits / 0.2, logits)
+    # Nine float32 numbers of size 1.
+    torch.testing.assert_close(undone.mean((1, 2)), torch.zeros(2), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("size", [16, 33, 100])
 def test_localizer_refuses_sizes_that_it_cannot_halve(size: int) -> None:
     with pytest.raises(ValueError, match=f"{size}"):
@@ -161,7 +298,9 @@ def test_localizer_refuses_sizes_that_it_cannot_halve(size: int) -> None:
 
 
 def test_unknown_networks_are_named_with_those_that_there_are() -> None:
-    with pytest.raises(ValueError, match=r"no generator 'unet'.*locpaint_autoencoder"):
+    with pytest.raises(
+        ValueError, match=r"no generator 'unet'.*attention_unet, .*locpaint_autoencoder"
+    ):
         generator_class("unet")
     with pytest.raises(ValueError, match=r"no discriminator 'unet'.*localizer, patch_dcgan"):
         discriminator_class("unet")

@@ -1,6 +1,7 @@
 """Randomness is a value: what it depends on, what not, and that nothing else draws any."""
 
 import ast
+import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest
+from torch import Tensor
 
 from benchmark.players import build_players
 from benchmark.randomness import (
+    DropoutDraws,
     pin_global_states,
     training_boxes,
     training_flips,
@@ -75,6 +79,54 @@ def test_initial_weights_have_the_distribution_of_torch(layer: str) -> None:
         assert drawn.max().item() == pytest.approx(reference.max().item(), rel=0.05)
         assert drawn.min().item() == pytest.approx(reference.min().item(), rel=0.05)
         assert abs(drawn.mean().item()) < 0.15 * drawn.max().item()
+
+
+def test_dcgan_law_is_normal() -> None:
+    convolution, norm = torch.nn.Conv2d(64, 128, 4), torch.nn.BatchNorm2d(4096)
+    initialise(torch.nn.Sequential(convolution, norm), weight_uniforms(0, "test"), "dcgan")
+    assert convolution.bias is not None
+    assert not convolution.bias.any()
+    assert not norm.bias.any()
+    weights, scales = convolution.weight.detach().flatten(), norm.weight.detach()
+    for values, mean in ((weights, 0.0), (scales, 1.0)):
+        # The Kolmogorov-Smirnov distance stays below 1.95 / √n in 999 of 1,000 samples.
+        distance = kstest((values.double().numpy() - mean) / 0.02, "norm").statistic
+        assert distance < 1.95 / len(values) ** 0.5
+    # Known draws have known quantiles: the median, and one standard deviation above it.
+    known = torch.tensor([0.5, 0.8413447460685429], dtype=torch.float64)
+    layer = torch.nn.Linear(2, 1)
+    initialise(layer, lambda name, shape: known.reshape(1, 2), "dcgan")
+    torch.testing.assert_close(layer.weight.detach(), torch.tensor([[0.0, 0.02]]))
+
+
+def test_draw_of_zero_has_a_finite_weight() -> None:
+    layer = torch.nn.Linear(2, 2)
+    initialise(layer, lambda name, shape: torch.zeros(shape, dtype=torch.float64), "dcgan")
+    assert layer.weight.isfinite().all()
+
+
+def test_initial_weights_of_the_dcgan_law_are_pinned() -> None:
+    layer = torch.nn.Conv2d(3, 8, 4)
+    initialise(layer, weight_uniforms(0, "test"), "dcgan")
+    digest = hashlib.sha256(layer.weight.detach().numpy().tobytes()).hexdigest()
+    assert digest == ("2b26e63972f08cefe72ec7354b2d01e4311b3fabdf24a75850d328cba4b2764b")
+
+
+def test_dropout_draws_are_a_value_of_step_call_and_layer() -> None:
+    def drawn(seed: int, layer: str, step: int, calls: int) -> Tensor:
+        draws = DropoutDraws(seed, layer)
+        draws.begin_step(3)  # what came before leaves no trace
+        draws((5,))
+        draws.begin_step(step)
+        return [draws((2, 7)) for _ in range(calls)][-1]
+
+    expected = drawn(0, "a", 2, 2)
+    assert torch.equal(drawn(0, "a", 2, 2), expected)
+    assert expected.min() >= 0
+    assert expected.max() < 1
+    for other in (drawn(1, "a", 2, 2), drawn(0, "b", 2, 2), drawn(0, "a", 1, 2)):
+        assert not torch.equal(other, expected)
+    assert not torch.equal(drawn(0, "a", 2, 1), expected)
 
 
 def test_batch_norm_starts_neutral_whatever_it_was() -> None:

@@ -1,6 +1,6 @@
 """The step that trains all networks: who is updated when, from which gradients, seeing what."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,18 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmark.players import Players, build_players, loss_names, training_step
+from benchmark.players import (
+    Players,
+    RecentAccuracy,
+    build_players,
+    loss_names,
+    training_step,
+)
 from benchmark.randomness import training_boxes
 from benchmark.scenes import ImageFeed, make_output, make_scene, masks_from_boxes
 from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS
 from models.scene import Scene
+from models.variant import SkipRule
 from tests.tiny import (
     IMAGE_PX,
     cpu_fabric,
@@ -26,7 +33,7 @@ from tests.tiny import (
 )
 
 TOTAL_STEPS = 30
-NAMES = ("l2", "binary", "localizer", "localizer_raw", "staged")
+NAMES = ("l2", "binary", "localizer", "localizer_raw", "staged", "attention_unet")
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +117,7 @@ def test_networks_are_asked_no_more_than_needed(name: str) -> None:
 
 
 def _loss_of_generator(players: Players, scene: Scene, judges: Players, progress: float) -> Tensor:
-    output = make_output(scene, players.generator.network(scene.masked, scene.mask, scene.corner))
+    output = make_output(scene, players.inpainter(scene))
     total = torch.zeros(())
     for name, term in players.variant.generator.losses.items():
         prediction = None
@@ -125,6 +132,11 @@ def _loss_of_generator(players: Players, scene: Scene, judges: Players, progress
     return total
 
 
+def _clipped(gradients: Sequence[Tensor], limit: float | None) -> Sequence[Tensor]:
+    norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+    return gradients if limit is None or norm <= limit else [g * (limit / norm) for g in gradients]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_of_the_generator_is_that_of_its_own_loss(name: str) -> None:
     scene, step = random_scene(), 28
@@ -133,11 +145,13 @@ def test_gradient_of_the_generator_is_that_of_its_own_loss(name: str) -> None:
     # The initial generator, judged by the discriminators as their updates have left them.
     loss = _loss_of_generator(fresh, scene, trained, step / TOTAL_STEPS)
     parameters = dict(fresh.generator.network.named_parameters())
-    expected = torch.autograd.grad(loss, list(parameters.values()))
+    gradients = torch.autograd.grad(loss, list(parameters.values()))
+    expected = _clipped(gradients, fresh.variant.generator.clip_norm)
     found = dict(trained.generator.network.named_parameters())
     # The parts of `staged` are added in another order. Relative to the largest gradient, since that
     # of a bias before a batch norm is rounding alone.
-    room = 1e-6 * max(float(gradient.abs().max()) for gradient in expected)
+    # Clipping divides by the norm plus 1e-6.
+    room = 2e-6 * max(float(gradient.abs().max()) for gradient in expected)
     for path, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(found[path].grad, gradient, rtol=0, atol=room)
     if name != "l2":
@@ -151,7 +165,7 @@ def test_gradient_of_a_discriminator_is_that_of_its_own_loss(name: str) -> None:
     trained, fresh = _players(name), _players(name)
     _step(trained, 28, scene)
     with torch.no_grad():
-        raw = fresh.generator.network(scene.masked, scene.mask, scene.corner)
+        raw = fresh.inpainter(scene)
     completed = make_output(scene, raw).completed
     for role, spec in fresh.variant.discriminators.items():
         network = fresh.discriminators[role].network
@@ -163,7 +177,7 @@ def test_gradient_of_a_discriminator_is_that_of_its_own_loss(name: str) -> None:
         for term, weight in spec.losses.items():
             value = DISCRIMINATOR_TERMS[term](scene, on_real, on_fake, spec.label_smoothing)
             loss = loss + weight * value
-        expected = torch.autograd.grad(loss, list(network.parameters()))
+        expected = _clipped(torch.autograd.grad(loss, list(network.parameters())), spec.clip_norm)
         found = trained.discriminators[role].network.parameters()
         room = 1e-6 * max(float(gradient.abs().max()) for gradient in expected)  # as above
         for parameter, gradient in zip(found, expected, strict=True):
@@ -256,7 +270,11 @@ def test_losses_are_scalars_without_history_under_known_names(name: str) -> None
     )
     # Five float32 numbers, added in float32 here as well.
     assert float(losses["generator/total"]) == pytest.approx(float(total), rel=1e-6)
-    weighted = terms["hole_mse"].weight * losses["generator/hole_mse"]
+    weighted = sum(
+        term.weight * losses[f"generator/{n}"]
+        for n, term in terms.items()
+        if term.discriminator is None
+    )
     assert float(losses["generator/reconstruction"]) == pytest.approx(float(weighted), rel=1e-6)
 
 
@@ -342,6 +360,131 @@ def test_composite_keeps_the_gradient_of_the_hole_alone() -> None:
     completed = make_output(scene, raw).completed
     (gradient,) = torch.autograd.grad(completed.sum(), raw)
     assert torch.equal(gradient, scene.mask.expand_as(raw))
+
+
+def _patch_players(**changes: Any) -> Players:
+    """Return the tiny generator against the patch discriminator of the attention U-Net."""
+    variant = tiny_variant("attention_unet")
+    spec = variant.discriminators["patch"].model_copy(update=changes)
+    variant = variant.model_copy(update={"discriminators": {"patch": spec}})
+    players = build_players(tiny_suite(), variant, 0, cpu_fabric())
+    players.train(True)
+    return players
+
+
+def _answer(players: Players, bias: float) -> None:
+    """Make the patch discriminator say the same of all images: real for a positive bias."""
+    last = list(players.discriminators["patch"].network.parameters())[-2:]
+    with torch.no_grad():
+        last[0].zero_()
+        last[1].fill_(bias)
+
+
+def test_discriminator_is_skipped_while_its_recent_accuracy_is_above_the_limit() -> None:
+    # One that says "real" of everything is right in half of the cases.
+    rule = SkipRule(accuracy=0.5, window=2)
+    players = _patch_players(skip_above=rule)
+    player = players.discriminators["patch"]
+    assert player.recent is not None
+    _answer(players, 1.0)
+    before = {name: value.clone() for name, value in player.tensors().items()}
+    _step(players, 0)
+    assert not _equal(_parameters(player.tensors()), _parameters(before))  # .5 is not above .5
+    # Two right answers of two in the past, so that the mean stays above the limit for one step.
+    player.recent.restore({"values": torch.tensor([1.0, 1.0]), "count": torch.tensor(2)})
+    _answer(players, 1.0)
+    held = {name: value.clone() for name, value in player.tensors().items()}
+    generator = _weights(players.generator.network)
+    _step(players, 1)  # the mean of 1 and .5
+    after = {name: value.clone() for name, value in player.tensors().items()}
+    kept = [name for name in held if name.startswith("optimiser/")]
+    assert kept
+    assert all(torch.equal(after[name], held[name]) for name in kept)
+    assert _equal(_parameters(after), _parameters(held))
+    assert not _equal(_weights(players.generator.network), generator)
+    _step(players, 2)  # .5 and .5
+    assert not _equal(_parameters(player.tensors()), _parameters(held))
+
+
+def _parameters(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the parameters among a player's tensors, without running statistics."""
+    start = "network/"
+    buffers = ("running_mean", "running_var", "num_batches_tracked")
+    return {
+        name.removeprefix(start): value
+        for name, value in tensors.items()
+        if name.startswith(start) and not name.endswith(buffers)
+    }
+
+
+def test_recent_accuracy_is_the_mean_of_the_latest_updates() -> None:
+    recent = RecentAccuracy(SkipRule(accuracy=0.8, window=3), torch.device("cpu"))
+    shares = [1.0, 0.5, 0.95, 0.95, 0.55, 0.8]
+    # Means: 1; .75; .8167; .8; .8167; .7667. At .8 it is rounding that decides, so it is left out.
+    skipped = [recent.note(torch.tensor(share)).item() for share in shares]
+    assert [skipped[i] for i in (0, 1, 2, 4, 5)] == [1, 0, 1, 1, 0]
+
+
+def test_recent_accuracy_survives_a_restart() -> None:
+    players, fresh = _patch_players(), _patch_players()
+    for step in range(3):
+        _step(players, step, random_scene(seed=step))
+    fresh.restore({name: value.clone() for name, value in players.tensors().items()})
+    for each in (players, fresh):
+        _step(each, 3)
+    assert players.tensors().keys() == fresh.tensors().keys()
+    assert _equal(players.tensors(), fresh.tensors())
+
+
+@pytest.mark.parametrize("limit", [1e-3, 1e6])
+def test_gradients_are_clipped_to_the_norm(limit: float) -> None:
+    plain, clipped = _patch_players(clip_norm=None), _patch_players(clip_norm=limit)
+    for players in (plain, clipped):
+        _step(players, 0)
+    norms = [_norm(players.discriminators["patch"].network) for players in (plain, clipped)]
+    assert norms[0] > 1e-2
+    # PyTorch divides by the norm plus 1e-6, a thousandth of the smaller limit.
+    assert norms[1] == pytest.approx(min(norms[0], limit), rel=2e-3)
+    # The norm of the generator's gradient, in whose variant it is limited to 1.
+    assert _norm(clipped.generator.network) == pytest.approx(1.0, rel=1e-4)
+
+
+def _norm(network: nn.Module) -> float:
+    gradients = [p.grad.flatten() for p in network.parameters() if p.grad is not None]
+    return float(torch.cat(gradients).norm())
+
+
+def _dropping_players() -> Players:
+    variant = tiny_variant("localizer")
+    spec = variant.discriminators["localizer"]
+    spec = spec.model_copy(update={"options": {**spec.options, "dropout": 0.5}})
+    variant = variant.model_copy(update={"discriminators": {"localizer": spec}})
+    players = build_players(tiny_suite(), variant, 0, cpu_fabric())
+    players.train(True)
+    return players
+
+
+def test_dropout_of_a_step_does_not_depend_on_the_steps_before() -> None:
+    players, fresh = _dropping_players(), _dropping_players()
+    assert len(players.dropouts) == 5  # one after each halving layer
+    for step in range(2):
+        _step(players, step, random_scene(seed=step))
+    fresh.restore({name: value.clone() for name, value in players.tensors().items()})
+    torch.manual_seed(99)
+    for each in (players, fresh):
+        _step(each, 2)
+    assert _equal(players.tensors(), fresh.tensors())
+    without = _players("localizer")
+    _step(without, 0)
+    assert not torch.equal(
+        without.tensors()["discriminator/localizer/network/features.0.weight"],
+        _stepped(_dropping_players())["discriminator/localizer/network/features.0.weight"],
+    )
+
+
+def _stepped(players: Players) -> dict[str, Tensor]:
+    _step(players, 0)
+    return players.tensors()
 
 
 @pytest.mark.gpu

@@ -1,9 +1,9 @@
 """What the Sobel operator sees in the hole: sharpness and edge distance."""
 
 from torch import Tensor
-from torch.nn import functional
 
 from benchmark.metrics.pixels import check_images, mean_over
+from models.edges import sobel
 
 
 def sharpness_h(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -38,13 +38,6 @@ def edge_h(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def _gradient_energy(image: Tensor) -> Tensor:
-    """Return gx² + gy² of the 3 by 3 Sobel operator per channel, `[N, 3, H, W]` float64, exact.
-
-    The image is continued by its border pixels.
-    """
-    padded = functional.pad(image.double(), (1, 1, 1, 1), mode="replicate")
-    across = padded[..., 2:] - padded[..., :-2]
-    down = padded[..., 2:, :] - padded[..., :-2, :]
-    gx = across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]
-    gy = down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]
+    """Return gx² + gy² of the Sobel operator per channel, `[N, 3, H, W]` float64, exact."""
+    gx, gy = sobel(image.double())
     return gx**2 + gy**2

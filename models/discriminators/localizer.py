@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from models.layers import Conv2d
+from models.layers import Conv2d, Dropout
 from models.networks import DiscriminatorNetwork, Localisation
 
 Positive = Annotated[float, Field(gt=0, le=8)]
@@ -19,6 +19,7 @@ class Discriminator(DiscriminatorNetwork):
         capacity: factor on the number of channels and on the heads' width.
         depth: number of halving layers.
         head_width: width of the heads' hidden layer at capacity 1.
+        dropout: probability with which each value after a halving layer is dropped in training.
     """
 
     predicts = Localisation
@@ -30,6 +31,7 @@ class Discriminator(DiscriminatorNetwork):
         capacity: Positive = 1.0,
         depth: Annotated[int, Field(ge=1, le=8)] = 5,
         head_width: Annotated[int, Field(ge=1)] = 256,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
         super().__init__()
         if input_size % 2**depth:
@@ -42,6 +44,8 @@ class Discriminator(DiscriminatorNetwork):
             if stage > 0:
                 layers.append(nn.BatchNorm2d(wider))
             layers.append(nn.LeakyReLU(0.2, inplace=True))
+            if dropout > 0:
+                layers.append(Dropout(dropout))
             channels = wider
         self.features = nn.Sequential(*layers, nn.Flatten())
         num_features = channels * (input_size >> depth) ** 2
