@@ -1,11 +1,12 @@
 """Decoding and resizing of photographs."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field
 
 from data.sources import UnreadableImageError
@@ -32,18 +33,20 @@ class Resize(BaseModel):
     filter: Literal["box", "bilinear", "bicubic", "lanczos"] = "bicubic"
     crop_from: int | None = Field(default=None, ge=1)
     """Side in pixels of a centred square to cut out before resizing, as is usual for CelebA."""
+    through: int | None = Field(default=None, ge=1)
+    """Side in pixels to come to first, so that larger images keep the detail of this size alone."""
 
     def apply(self, pixels: NDArray[np.uint8], image_size: int) -> NDArray[np.uint8]:
-        """Return the image as `[image_size, image_size, 3]`; unchanged where it has that size."""
+        """Return the image as `[image_size, image_size, 3]`; a step that keeps its size is none."""
         if self.crop_from is not None:
             pixels = centre_square(pixels, min(self.crop_from, *pixels.shape[:2]))
         elif self.fit == "crop":
             pixels = centre_square(pixels, min(pixels.shape[:2]))
-        if pixels.shape[:2] == (image_size, image_size):
-            return pixels
-        side = (image_size, image_size)
-        resized = Image.fromarray(pixels).resize(side, _FILTERS[self.filter])
-        return np.asarray(resized)
+        for side in (self.through or image_size, image_size):
+            if pixels.shape[:2] != (side, side):
+                image = Image.fromarray(pixels).resize((side, side), _FILTERS[self.filter])
+                pixels = np.asarray(image)
+        return pixels
 
 
 def centre_square(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -58,13 +61,24 @@ def decode(path: Path) -> NDArray[np.uint8]:
     Raises:
         UnreadableImageError: the file is missing, truncated, not an image, or dangerously large.
     """
+    return _decode(path, str(path))
+
+
+def decode_bytes(content: bytes, name: str) -> NDArray[np.uint8]:
+    """Decode the content of an image file, as `decode` does; `name` says in errors where it is."""
+    return _decode(BytesIO(content), name)
+
+
+def _decode(file: Path | BytesIO, name: str) -> NDArray[np.uint8]:
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             return np.asarray(_eight_bits(ImageOps.exif_transpose(image)).convert("RGB"))
+    except UnidentifiedImageError:  # its text would be the path, or the address of a buffer
+        reason = "of no known format"
     # Pillow reports broken files by many exception types, some of them plain Exception subclasses.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UnreadableImageError(f"{path}: not a readable image ({reason})") from None
+    raise UnreadableImageError(f"{name}: not a readable image ({reason})")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

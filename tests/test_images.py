@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from data.images import Resize, centre_square, decode
+from data.images import Resize, centre_square, decode, decode_bytes
 from data.sources import UnreadableImageError
 
 
@@ -117,6 +117,17 @@ def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:
             decode(path)
 
 
+def test_bytes_are_decoded_like_the_file(tmp_path: Path) -> None:
+    path = saved(Image.fromarray(coloured(9, 4)).convert("L"), tmp_path / "grey.jpg")
+    assert np.array_equal(decode_bytes(path.read_bytes(), "row 3"), decode(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n"])
+def test_bytes_that_are_no_image_are_named_without_an_address(content: bytes) -> None:
+    with pytest.raises(UnreadableImageError, match=r"^row 3: not a readable image \([\w ]+\)$"):
+        decode_bytes(content, "row 3")
+
+
 def test_decompression_bomb_is_refused(tmp_path: Path) -> None:
     def chunk(kind: bytes, content: bytes) -> bytes:
         checksum = zlib.crc32(kind + content)
@@ -169,6 +180,23 @@ def test_crop_from_cuts_before_it_resizes() -> None:
         assert np.abs(law.apply(pixels, 2) - means).max() <= 1
     too_large = Resize(crop_from=100)
     assert np.array_equal(too_large.apply(pixels, 9), pixels[1:10])
+
+
+def test_through_reduces_first_and_enlarges_from_there() -> None:
+    pixels, bilinear = coloured(40, 50), Image.Resampling.BILINEAR
+    law = Resize(filter="bilinear", through=16)
+    small = Image.fromarray(pixels[:, 5:45]).resize((16, 16), bilinear)
+    assert np.array_equal(law.apply(pixels, 32), np.asarray(small.resize((32, 32), bilinear)))
+    assert np.array_equal(law.apply(pixels, 16), np.asarray(small))
+    stretched = Image.fromarray(pixels).resize((16, 16), bilinear).resize((32, 32), bilinear)
+    law = law.model_copy(update={"fit": "stretch"})
+    assert np.array_equal(law.apply(pixels, 32), np.asarray(stretched))
+
+
+def test_through_its_own_size_is_no_step() -> None:
+    pixels = coloured(16, 16)
+    assert np.array_equal(Resize(through=16).apply(pixels, 16), pixels)
+    assert np.array_equal(Resize(through=16).apply(pixels, 24), Resize().apply(pixels, 24))
 
 
 @pytest.mark.parametrize("name", ["box", "bilinear", "bicubic", "lanczos"])

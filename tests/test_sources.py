@@ -1,9 +1,6 @@
 """The contract of every source, and what each source promises besides."""
 
-import hashlib
 import pickle
-import shutil
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from data.errors import InputError
 from data.portraits import render_portrait
@@ -21,57 +17,28 @@ from data.sources import (
     Item,
     UnreadableImageError,
     cifar10,
+    image_parquet,
     photos,
     source_class,
     source_names,
+    tiny_imagenet,
 )
 from data.splits import SPLITS
+from tests.layouts import (
+    PICTURE,
+    lose_network,
+    put_celeba,
+    put_cifar10,
+    put_folder,
+    put_images,
+    put_nothing,
+    put_parquet,
+    put_stl10,
+    put_tiny_imagenet,
+)
 
 # torchvision extracts without naming a filter; Python 3.12 and 3.13 announce a new default.
 pytestmark = pytest.mark.filterwarnings("ignore:Python 3.14 will.*tar:DeprecationWarning")
-
-PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-
-
-def put_images(root: Path, *names: str) -> Path:
-    for number, name in enumerate(names):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.roll(PICTURE, number)).save(root / name, format="png")
-    return root
-
-
-def put_cifar10(root: Path, patch: pytest.MonkeyPatch) -> Path:
-    """Write an archive in CIFAR-10's layout, ten images a batch, and make it the official one."""
-    from torchvision.datasets import CIFAR10
-
-    batches = root / "cifar-10-batches-py"
-    batches.mkdir(parents=True)
-    names = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
-    for number, name in enumerate(names):
-        rows = np.random.default_rng(number).integers(0, 256, (10, 3072), dtype=np.uint8)
-        content: dict[str, Any] = {"data": rows, "labels": [9 - i for i in range(10)]}
-        (batches / name).write_bytes(pickle.dumps(content))
-    classes = [f"class{i}" for i in range(10)]
-    (batches / "batches.meta").write_bytes(pickle.dumps({"label_names": classes}))
-    md5 = {p.name: hashlib.md5(p.read_bytes()).hexdigest() for p in batches.iterdir()}
-    with tarfile.open(root / cifar10.ARCHIVE, "w:gz") as archive:
-        archive.add(batches, batches.name)
-    shutil.rmtree(batches)
-    packed = (root / cifar10.ARCHIVE).read_bytes()
-    patch.setattr(cifar10, "ARCHIVE_SHA256", hashlib.sha256(packed).hexdigest())
-    patch.setattr(CIFAR10, "tgz_md5", hashlib.md5(packed).hexdigest())
-    patch.setattr(CIFAR10, "train_list", [[name, md5[name]] for name in names[:5]])
-    patch.setattr(CIFAR10, "test_list", [["test_batch", md5["test_batch"]]])
-    patch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": md5["batches.meta"]})
-    return root
-
-
-def put_folder(root: Path, patch: pytest.MonkeyPatch) -> Path:
-    return put_images(root, "a-b/1.png", "a/2.png", "b.png", "a b/ü.png")
-
-
-def put_nothing(root: Path, patch: pytest.MonkeyPatch) -> Path:
-    return root
 
 
 @dataclass(frozen=True)
@@ -83,18 +50,23 @@ class Example:
 
 
 EXAMPLES = {
+    "celeba": Example({"count": 5, "official_partition": True}, put_celeba),
     "cifar10": Example({}, put_cifar10),
     "image_folder": Example({}, put_folder),
+    "image_parquet": Example({"splits_from_names": True, "label_column": "label"}, put_parquet),
     "photos": Example({"cell": 128, "block": 64, "scales": (1, 2)}, put_nothing),
     "portraits": Example({"count": 12, "seed": 3}, put_nothing),
+    "stl10": Example({"unlabelled": True}, put_stl10),
+    "tiny_imagenet": Example({}, put_tiny_imagenet),
 }
 
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> Iterator[None]:
-    """CIFAR-10 keeps its arrays by folder; tests must not see each other's."""
+    """Some sources keep arrays or open files by path; tests must not see each other's."""
     yield
-    cifar10._load.cache_clear()
+    for kept in (cifar10._load, image_parquet._row_group, tiny_imagenet._archive):
+        kept.cache_clear()
 
 
 @pytest.fixture(params=source_names())
@@ -228,7 +200,7 @@ def test_block_larger_than_a_cell_is_refused() -> None:
 # Folders
 
 
-def folder(**options: bool) -> ImageSource:
+def folder(**options: Any) -> ImageSource:
     return source_class("image_folder").model_validate(options)
 
 
@@ -300,6 +272,56 @@ def test_other_layouts_than_official_splits_are_refused(
         folder(official_splits=True).items(put_images(tmp_path, *names))
 
 
+IMAGENET = {"split_folders": {"train": "train", "test": "val"}, "labels": True}
+
+
+def test_split_folders_say_which_folder_is_which_split(tmp_path: Path) -> None:
+    put_images(tmp_path, "train/n2/b.png", "train/n1/a.png", "val/n1/1.png")
+    put_images(tmp_path, "test/3.png", "notes.txt")  # ImageNet's own has no labels, and is left
+    found = [(i.id, i.split, i.label) for i in folder(**IMAGENET).items(tmp_path)]
+    assert found == [
+        ("train/n1/a.png", None, "n1"),
+        ("train/n2/b.png", None, "n2"),
+        ("val/n1/1.png", "test", "n1"),
+    ]
+
+
+def test_split_folders_may_lie_deeper(tmp_path: Path) -> None:
+    put_images(tmp_path, "original/1.JPG", "eval/corrupted/1.png", "eval/truth/1.png")
+    paris = folder(split_folders={"train": "original", "test": "eval/truth"})
+    items = paris.items(tmp_path)
+    assert {i.id: i.split for i in items} == {"eval/truth/1.png": "test", "original/1.JPG": None}
+    assert np.array_equal(read(paris, items[1], tmp_path), PICTURE)
+
+
+def test_missing_split_folder_shows_the_layout(tmp_path: Path) -> None:
+    put_images(tmp_path, "train/n1/a.png")
+    for root in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(InputError, match=r"no folder \w+/\. .*there train/, val/: link"):
+            folder(**IMAGENET).items(root)
+    (tmp_path / "val").mkdir()
+    with pytest.raises(InputError, match="val: the folder has no files"):
+        folder(**IMAGENET).items(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["/etc", "../other", "a/../b", "", ".hidden"])
+def test_split_folders_lie_below_the_root(name: str) -> None:
+    with pytest.raises(ValueError, match="split_folders"):
+        folder(split_folders={"train": name})
+
+
+def test_splits_are_named_in_one_way_only() -> None:
+    with pytest.raises(ValueError, match="official_splits or split_folders, not both"):
+        folder(official_splits=True, split_folders={"train": "a"})
+
+
+def test_link_to_itself_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "round.png").symlink_to(tmp_path / "round.png")
+    (item,) = folder().items(tmp_path)
+    with pytest.raises(UnreadableImageError, match=r"round\.png"):
+        folder().read(item, tmp_path, 8)
+
+
 def test_labels_are_the_last_folder(tmp_path: Path) -> None:
     put_images(tmp_path, "cats/1.png", "big/dogs/2.png", "3.png")
     items = {item.id: item.label for item in folder(labels=True).items(tmp_path)}
@@ -350,9 +372,6 @@ def test_cifar10_opens_no_other_archive(tmp_path: Path, monkeypatch: pytest.Monk
 def test_cifar10_without_a_network_says_where_to_put_the_archive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreachable(*_: object) -> None:
-        raise OSError("no route to host")
-
-    monkeypatch.setattr("torchvision.datasets.utils.download_url", unreachable)
+    lose_network(monkeypatch)
     with pytest.raises(InputError, match=r"no route to host.*put it into .*raw/"):
         source_class("cifar10")().items(tmp_path / "raw")

@@ -23,7 +23,7 @@ class UnreadableImageError(InputError):
     """A file that cannot be decoded to an image."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # slots: a source may have a million items
 class Item:
     """One image of a source, before it is decoded."""
 

@@ -1,6 +1,5 @@
 """CIFAR-10 (Krizhevsky 2009), as torchvision downloads it."""
 
-import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import InputError
+from data.downloads import fetch
 from data.sources import ImageSource, Item
 
 ARCHIVE = "cifar-10-python.tar.gz"
@@ -26,9 +25,9 @@ class Source(ImageSource):
         Raises:
             InputError: the download failed, or the archive is not the official one.
         """
-        if not (root / ARCHIVE).is_file():
-            _download(root)
-        _check_archive(root / ARCHIVE)
+        from torchvision.datasets import CIFAR10
+
+        fetch(CIFAR10.url, root / ARCHIVE, f"sha256:{ARCHIVE_SHA256}")
         found = []
         for train in (True, False):
             part = _load(root, train)
@@ -49,30 +48,6 @@ class Source(ImageSource):
         train, index = item.key
         pixels: NDArray[np.uint8] = _load(root, train).data[index]
         return pixels
-
-
-def _download(root: Path) -> None:
-    from torchvision.datasets.utils import download_url
-
-    try:
-        from torchvision.datasets import CIFAR10
-
-        root.mkdir(parents=True, exist_ok=True)
-        download_url(CIFAR10.url, str(root), ARCHIVE)
-    except (OSError, RuntimeError) as error:
-        raise InputError(
-            f"{root / ARCHIVE}: the download failed ({error}). Fetch {ARCHIVE} on a machine with "
-            f"network access and put it into {root}/"
-        ) from None
-
-
-def _check_archive(archive: Path) -> None:
-    with archive.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != ARCHIVE_SHA256:
-        raise InputError(
-            f"{archive}: SHA-256 is {found}, the official archive has {ARCHIVE_SHA256}"
-        )
 
 
 @lru_cache(maxsize=2)
