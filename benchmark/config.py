@@ -70,6 +70,8 @@ class Training(_Frozen):
     batch_size: int = Field(ge=2)
     flip: StrictBool = False
     """Mirror each image with probability one half."""
+    hole_sizes: tuple[int, int] | None = None
+    """Least and greatest side of the holes in training, drawn for each batch; else the suite's."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     deterministic: StrictBool = True
 
@@ -83,6 +85,15 @@ class Evaluation(_Frozen):
     batch_size: int = Field(default=64, ge=1)
     examples: int = Field(default=64, ge=1)
     """Completed test images to keep for the report, the first of the test split."""
+
+
+class Watching(_Frozen):
+    """What is kept to see how a training goes; has no influence on the trained weights."""
+
+    images: int = Field(default=8, ge=1, le=16)
+    """Validation images whose completion is kept, the first of the validation split."""
+    images_every: int = Field(default=1, ge=1)
+    """Epochs from one kept picture to the next; that of the last epoch is always kept."""
 
 
 def _source(entry: Any) -> ImageSource:
@@ -114,6 +125,10 @@ class Suite(_Frozen):
     mask: MaskLaw
     training: Training
     evaluation: Evaluation = Evaluation()
+    watching: Watching = Watching()
+    inpainting: Literal["resize", "tile"] = "tile"
+    """How `inpaint` brings an image of another size to the networks: the whole of it, stretched, as
+    suits aligned ones; or in windows around the hole, at the size that it has."""
 
     @model_validator(mode="after")
     def _hole_fits(self) -> "Suite":
@@ -121,6 +136,13 @@ class Suite(_Frozen):
             raise ValueError(
                 f"mask: a hole of {self.mask.size} px with a margin of {self.mask.margin} px does "
                 f"not fit into an image of {self.image_size} px"
+            )
+        least, greatest = self.training.hole_sizes or (1, 1)
+        room = self.image_size - 2 * self.mask.margin
+        if not 1 <= least <= greatest <= min(room, self.image_size - 1):
+            raise ValueError(
+                f"training.hole_sizes: {least} to {greatest} px are not two sides in order that "
+                f"fit into an image of {self.image_size} px with a margin of {self.mask.margin} px"
             )
         return self
 

@@ -174,12 +174,25 @@ def _build(variant: Variant, make: Callable[[], nn.Module]) -> nn.Module:
         raise InputError(f"variant {variant.name} does not fit the suite: {error}") from None
 
 
+def _check_hole_sizes(suite: Suite, variant: Variant) -> None:
+    """Refuse holes of several sizes for networks that are built for one."""
+    fixed = [n for n, spec in variant.discriminators.items() if spec.input == "hole"]
+    if generator_class(variant.generator.network).one_hole_size:
+        fixed.append(variant.generator.network)
+    if suite.training.hole_sizes is not None and fixed:
+        raise InputError(
+            f"variant {variant.name} does not fit the suite: {fixed[0]} takes holes of one size, "
+            f"and suite {suite.name} has training.hole_sizes"
+        )
+
+
 def build_players(suite: Suite, variant: Variant, seed: int, fabric: Fabric) -> Players:
     """Build all networks of a run with their initial weights and optimisers, on the device.
 
     Raises:
         InputError: a network cannot be built for the sizes of the suite.
     """
+    _check_hole_sizes(suite, variant)
     dropouts: list[DropoutDraws] = []
 
     def set_up(

@@ -31,14 +31,12 @@ class LossMeter:
             for name, value in sums.items()
         }
         self._counts = dict(counts)
-        self._last: dict[str, Tensor] = {}
 
     def add(self, losses: dict[str, Tensor]) -> None:
         """Add one step's losses; does not wait for the device."""
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + value.double()
             self._counts[name] = self._counts.get(name, 0) + 1
-        self._last = losses
 
     def sums(self) -> dict[str, float]:
         """Return the sums on the host."""
@@ -47,10 +45,6 @@ class LossMeter:
     def counts(self) -> dict[str, int]:
         """Return how many steps went into each sum."""
         return dict(self._counts)
-
-    def last(self) -> dict[str, float]:
-        """Return the latest losses on the host."""
-        return {name: float(value) for name, value in self._last.items()}
 
 
 @dataclass

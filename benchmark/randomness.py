@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data.draws import Label, random_bits, uniforms
+from data.draws import Label, integers_below, random_bits, uniforms
 from data.masks import MaskLaw
 
 
@@ -52,6 +52,22 @@ def training_boxes(
 ) -> NDArray[np.int32]:
     """Return each training image's hole in an epoch, `[count, 4]` boxes in pixels."""
     return law.boxes(random_bits([seed, "training mask", epoch], count), image_size)
+
+
+def training_hole_sizes(
+    seed: int, epoch: int, count: int, bounds: tuple[int, int]
+) -> NDArray[np.int64]:
+    """Return the side of the holes of each batch of an epoch, `[count]` in pixels.
+
+    Args:
+        seed: the run's.
+        epoch: number of epochs before this one.
+        count: number of batches.
+        bounds: the least and the greatest side.
+    """
+    least, greatest = bounds
+    bits = random_bits([seed, "training hole size", epoch], count)
+    return integers_below(bits[:, 0], greatest - least + 1) + least
 
 
 def training_flips(seed: int, epoch: int, count: int) -> NDArray[np.bool_]:

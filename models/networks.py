@@ -17,6 +17,9 @@ class GeneratorNetwork(nn.Module, ABC):
     Its class takes `(image_size, hole_size)` and keyword-only options.
     """
 
+    one_hole_size: ClassVar[bool] = False
+    """Whether it can fill holes of no other size than the one that it was built for."""
+
     @abstractmethod
     def forward(self, masked: Tensor, mask: Tensor, corner: Tensor) -> Tensor:
         """Return the raw output `[N, 3, H, W]` in [-1, 1].

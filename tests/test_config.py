@@ -91,7 +91,7 @@ def test_examples_of_this_file_are_valid(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("colour", 1, r"colour: unknown key \(valid: description, evaluation, image_size, mask"),
+        ("colour", 1, r"colour: unknown key \(valid: description, evaluation, image_size, inpaint"),
         ("mask.sizes", 1, r"mask\.sizes: unknown key, did you mean size\? \(valid: kind, margin,"),
         ("training.epoch", 1, r"training\.epoch: unknown key, did you mean epochs\?"),
         ("source.sed", 1, r"source: sed: unknown key, did you mean seed\? \(valid: count, seed\)"),
@@ -120,6 +120,12 @@ def test_examples_of_this_file_are_valid(tmp_path: Path) -> None:
             "best",
             r"evaluation\.checkpoint: .*'best_val_psnr'.* \(it is 'best'\)",
         ),
+        (
+            "training.hole_sizes",
+            [16, 8],
+            r"training\.hole_sizes: 16 to 8 px are not two sides in order that fit into",
+        ),
+        ("training.hole_sizes", [8, 64], r"training\.hole_sizes: 8 to 64 px are not two sides"),
         ("source.name", "faces", r"source: no source 'faces'; there are .*photos, portraits"),
         ("source", "portraits", "source: expected a mapping with the key name"),
         ("name", "other", "name: not allowed, it is the file's name"),

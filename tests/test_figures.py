@@ -1,5 +1,7 @@
 """Pictures against the pixels that went in."""
 
+from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from benchmark.figures import (
     picture_grid,
     save_image,
 )
-from benchmark.plots import curves_figure, save_figure
+from benchmark.plots import curves_figure, losses_figure, save_figure
 
 
 def _images(count: int, size: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -115,6 +117,93 @@ def test_curves_sum_a_discriminators_terms_and_say_where_there_is_none() -> None
     np.testing.assert_array_equal(panel.lines[0].get_ydata(), [3, 3, 3])
     alone = curves_figure({("l2", 0): _curves()}).axes[2]
     assert [text.get_text() for text in alone.texts] == ["no discriminator"]
+
+
+def _losses(columns: Mapping[str, float], epochs: int = 3) -> pd.DataFrame:
+    """Return curves that fall from these values; the generator's total falls from 5."""
+    falling = 1 / np.arange(1, epochs + 1)
+    table = {"epoch": np.arange(1, epochs + 1), "generator/total": 5 * falling}
+    return pd.DataFrame(table | {name: value * falling for name, value in columns.items()})
+
+
+def test_losses_have_a_panel_for_each_variant_with_all_terms() -> None:
+    gan = _losses(
+        {"generator/hole_mse": 2, "generator/reconstruction": 3, "discriminator/d/iou": 0.5}
+    )
+    figure = losses_figure({("l2", 0): _losses({"generator/hole_mse": 1}), ("gan_a", 0): gan})
+    first, second = figure.axes
+    assert [axes.get_title("left") for axes in figure.axes] == ["l2", "gan a"]
+    drawn = [
+        [float(np.asarray(line.get_ydata())[0]) for line in axes.lines] for axes in (first, second)
+    ]
+    assert drawn == [[5, 1], [5, 2, 0.5]]  # all but the reconstruction, which is a sum of terms
+    assert first.get_yscale() == second.get_yscale() == "log"
+    assert first.get_ylim() == second.get_ylim()
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ["total", "hole_mse", "iou", "generator", "discriminator d"]
+
+
+def test_losses_tell_terms_by_colour_and_networks_by_dash() -> None:
+    names = ["hole_mse", "l1", "ssim", "edge", "adversarial", "confidence", "box", "iou"]
+    columns = {f"{player}/{n}": 1.0 for player in ("generator", "discriminator/d") for n in names}
+    (axes,) = losses_figure({("gan", 0): _losses(columns)}).axes
+    total, *terms = axes.lines
+    own, other = terms[:8], terms[8:]
+    assert len({line.get_color() for line in (total, *own)}) == 9
+    assert [line.get_color() for line in own] == [line.get_color() for line in other]
+    assert {line.get_linestyle() for line in (total, *own)} == {"-"}
+    assert {line.get_linestyle() for line in other} == {"--"}
+
+
+def test_losses_that_reach_zero_are_linear_around_it() -> None:
+    for value in (0.0, -0.1):
+        curves = {
+            ("a", 0): _losses({"generator/l1": 1}),
+            ("b", 0): _losses({"generator/box": value}),
+        }
+        assert {axes.get_yscale() for axes in losses_figure(curves).axes} == {"symlog"}
+
+
+def test_losses_before_a_discriminator_starts_are_a_gap() -> None:
+    late = _losses({"discriminator/d/iou": 0.5})
+    late.loc[0, "discriminator/d/iou"] = np.nan
+    (axes,) = losses_figure({("staged", 0): late}).axes
+    np.testing.assert_array_equal(axes.lines[1].get_ydata(), [np.nan, 0.25, 0.5 / 3])
+    assert axes.get_yscale() == "log"
+
+
+def test_losses_of_several_seeds_are_drawn_thin_and_their_mean_thick() -> None:
+    seeds = {("l2", 0): _losses({"generator/l1": 1}), ("l2", 1): _losses({"generator/l1": 3})}
+    (axes,) = losses_figure(seeds).axes
+    lines = [line for line in axes.lines if np.asarray(line.get_ydata())[0] != 5]
+    assert [float(np.asarray(line.get_ydata())[0]) for line in lines] == [1, 3, 2]
+    assert lines[2].get_linewidth() > lines[0].get_linewidth()
+
+
+@pytest.mark.parametrize(
+    ("variants", "rows", "across"), [(1, 1, 1), (4, 1, 4), (5, 2, 4), (22, 6, 4)]
+)
+def test_losses_of_many_variants_stay_readable(variants: int, rows: int, across: int) -> None:
+    curves = {(f"variant_{i}", 0): _losses({"generator/l1": 1}, epochs=30) for i in range(variants)}
+    figure = losses_figure(curves)
+    figure.canvas.draw()
+    shown = [axes for axes in figure.axes if axes.axison]
+    assert len(shown) == variants
+    boxes = [axes.get_window_extent() for axes in shown]
+    assert len({round(box.y0) for box in boxes}) == rows
+    assert len({round(box.x0) for box in boxes}) == across
+    assert min(box.width for box in boxes) > 200 and min(box.height for box in boxes) > 100
+    lowest = figure.legends[0].get_window_extent().y1
+    assert all(box.y0 > lowest for box in boxes)
+    tight = [axes.get_tightbbox() for axes in shown]
+    for one, other in combinations(tight, 2):
+        assert one is not None and other is not None and not one.overlaps(other)
+
+
+def test_losses_of_equal_tables_are_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        save_figure(tmp_path / name, losses_figure({("l2", 0): _losses({"generator/l1": 1})}))
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_curves_of_equal_tables_are_equal_bytes_without_software_or_date(tmp_path: Path) -> None:

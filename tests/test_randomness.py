@@ -18,14 +18,24 @@ from benchmark.randomness import (
     pin_global_states,
     training_boxes,
     training_flips,
+    training_hole_sizes,
     training_order,
     weight_uniforms,
 )
 from benchmark.scenes import ImageFeed
 from benchmark.train import _scenes
+from data.errors import InputError
 from data.masks import MaskLaw
 from models.initialisation import initialise
-from tests.tiny import ROOT, cpu_fabric, find_generator, numbers, tiny_suite, tiny_variant
+from tests.tiny import (
+    ROOT,
+    cpu_fabric,
+    find_generator,
+    full_variant,
+    numbers,
+    tiny_suite,
+    tiny_variant,
+)
 
 LAW = MaskLaw(kind="random_square", size=16)
 PACKAGES = ("benchmark", "models", "data")
@@ -219,6 +229,36 @@ def test_scenes_from_a_step_on_are_the_tail_of_the_epoch() -> None:
     for ours, reference in zip(tail, whole[4:], strict=True):
         assert torch.equal(ours.image, reference.image)
         assert torch.equal(ours.mask, reference.mask)
+
+
+def test_hole_sizes_of_batches_are_all_between_the_bounds() -> None:
+    sizes = training_hole_sizes(0, 0, 400, (8, 12))
+    assert set(sizes.tolist()) == {8, 9, 10, 11, 12}
+    assert np.array_equal(training_hole_sizes(0, 0, 7, (8, 12)), sizes[:7])
+    assert not np.array_equal(training_hole_sizes(0, 1, 400, (8, 12)), sizes)
+
+
+def test_scenes_have_holes_of_the_size_drawn_for_their_batch() -> None:
+    suite = tiny_suite({"hole_sizes": [8, 12], "batch_size": 4})
+    images = np.zeros((48, 32, 32, 3), np.uint8)
+    device = torch.device("cpu")
+    scenes = list(_scenes(suite, 0, 0, 0, ImageFeed(images, device), 48, device))
+    expected = training_hole_sizes(0, 0, 12, (8, 12)).tolist()
+    assert [scene.hole_size for scene in scenes] == expected
+    for scene in scenes:
+        assert scene.mask.sum((1, 2, 3)).tolist() == [scene.hole_size**2] * 4
+        assert torch.equal(scene.mask, scene.window(1) * scene.mask)
+    later = next(_scenes(suite, 0, 0, 5, ImageFeed(images, device), 48, device))
+    assert torch.equal(later.mask, scenes[5].mask)
+
+
+@pytest.mark.parametrize(
+    ("name", "network"), [("binary", "binary"), ("context_encoder", "context")]
+)
+def test_networks_for_one_hole_size_refuse_several(name: str, network: str) -> None:
+    suite = tiny_suite({"hole_sizes": [8, 12]})
+    with pytest.raises(InputError, match=f"{network}.* takes holes of one size"):
+        build_players(suite, full_variant(name), 0, cpu_fabric())
 
 
 def test_flip_mirrors_left_and_right_of_some_images() -> None:

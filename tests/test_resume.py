@@ -4,19 +4,29 @@ import signal
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from benchmark import train
+from benchmark import outcome, train
+from benchmark.interruption import TrainingInterruptedError
 from benchmark.paths import Run
 from benchmark.players import training_step
 from benchmark.split import split_suite
-from benchmark.train import TrainingInterruptedError
+from benchmark.train import train_run
 from data.errors import InputError
-from tests.tiny import EPOCHS, STEPS_PER_EPOCH, files_below, isolate, tiny_suite, train_tiny
+from tests.tiny import (
+    EPOCHS,
+    STEPS_PER_EPOCH,
+    files_below,
+    isolate,
+    tiny_suite,
+    tiny_variant,
+    train_tiny,
+)
 
 TOTAL_STEPS = EPOCHS * STEPS_PER_EPOCH
 Outputs = dict[str, bytes]
@@ -160,13 +170,13 @@ def test_crash_in_the_validation_loses_no_epoch(
     expected = whole("l2")
     if not without_state:
         monkeypatch.setattr("benchmark.train.SAVE_EVERY_S", -1.0)
-    _fail_once(monkeypatch, "_validate", at_call=2)
+    _fail_once(monkeypatch, train, "validate", at_call=2)
     with pytest.raises(RuntimeError, match="power cut"):
         train_tiny("l2")
     assert _outputs(train_tiny("l2")) == expected
 
 
-@pytest.mark.parametrize("function", ["write_json", "write_text"])
+@pytest.mark.parametrize("function", ["write_animation", "write_json", "write_text"])
 def test_crash_while_results_are_written_loses_nothing(
     function: str,
     whole: Callable[[str], Outputs],
@@ -174,14 +184,16 @@ def test_crash_while_results_are_written_loses_nothing(
 ) -> None:
     expected = whole("l2")
     monkeypatch.setattr("benchmark.train.SAVE_EVERY_S", -1.0)
-    _fail_once(monkeypatch, function, at_call=1)
+    _fail_once(monkeypatch, outcome, function, at_call=1)
     with pytest.raises(RuntimeError, match="power cut"):
         train_tiny("l2")
     assert _outputs(train_tiny("l2")) == expected
 
 
-def _fail_once(monkeypatch: pytest.MonkeyPatch, function: str, at_call: int) -> None:
-    original, calls = getattr(train, function), []
+def _fail_once(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, function: str, at_call: int
+) -> None:
+    original, calls = getattr(module, function), []
 
     def wrapped(*arguments: Any) -> Any:
         calls.append(arguments)
@@ -189,7 +201,7 @@ def _fail_once(monkeypatch: pytest.MonkeyPatch, function: str, at_call: int) -> 
             _crash()
         return original(*arguments)
 
-    monkeypatch.setattr(train, function, wrapped)
+    monkeypatch.setattr(module, function, wrapped)
 
 
 def test_changed_budget_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,6 +210,18 @@ def test_changed_budget_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
         train_tiny("l2")
     _outputs(train_tiny("l2", epochs=1))
     assert steps == [*range(5), *range(STEPS_PER_EPOCH)]
+
+
+def test_changed_set_of_pictures_starts_anew(
+    whole: Callable[[str], Outputs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = whole("l2")
+    _before_step(monkeypatch, {STEPS_PER_EPOCH: _terminate})
+    suite = tiny_suite(watching={"images": 2})
+    with pytest.raises(TrainingInterruptedError):
+        train_run(suite, tiny_variant("l2"), Run("tiny", "l2", 0), "cpu")
+    # The picture of the first epoch, which shows two images, is not among those of eight.
+    assert _outputs(train_tiny("l2")) == expected
 
 
 def test_damaged_state_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

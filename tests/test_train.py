@@ -15,10 +15,12 @@ from benchmark import paths
 from benchmark.checkpoints import load_checkpoint, run_lock, without_prefix
 from benchmark.metrics import score_images
 from benchmark.paths import Run
-from benchmark.players import build_generator, loss_names, training_step
+from benchmark.players import build_generator, loss_names, training_digest, training_step
 from benchmark.progress import TrainingDivergedError
-from benchmark.scenes import complete
 from benchmark.split import split_suite
+from benchmark.train import train_run
+from benchmark.validation import Validation
+from benchmark.views import Inpainter, complete
 from data.errors import InputError
 from data.store import Store
 from tests.tiny import (
@@ -102,12 +104,14 @@ def test_kept_checkpoints_are_the_best_of_the_curves() -> None:
 
 def _validation_psnr_db(tensors: dict[str, Tensor]) -> float:
     suite = tiny_suite()
-    network = build_generator(suite, tiny_variant("l2"))
+    variant = tiny_variant("l2")
+    network = build_generator(suite, variant)
     network.load_state_dict(without_prefix("generator", tensors))
     store = Store(paths.prepared("tiny"))
     images = torch.from_numpy(np.array(store.images("val")))
     boxes = torch.from_numpy(store.boxes("val")[:, 0])
-    done = complete(network.eval(), images, boxes, suite.mask.size)
+    inpainter = Inpainter(network.eval(), variant.generator)
+    done = complete(inpainter, images, boxes, suite.mask.size)
     return float(score_images(done.completed, done.target, done.mask, ["psnr_h"])["psnr_h"].mean())
 
 
@@ -124,11 +128,12 @@ def _replace_loss(
 
 
 def test_first_of_equal_epochs_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    picture = np.zeros((32, 64, 3), np.uint8)
+    picture = np.zeros((32, 8 * 32, 3), np.uint8)
     values = iter([10.0, 12.0, 12.0])
     _replace_loss(monkeypatch, "generator/reconstruction", 0.5)
     monkeypatch.setattr(
-        "benchmark.train._validate", lambda _: ({"validation/psnr_h": next(values)}, picture)
+        "benchmark.train.validate",
+        lambda *_: Validation({"validation/psnr_h": next(values)}, picture),
     )
     run = train_tiny("l2")
     kept = json.loads((run.checkpoints / "manifest.json").read_text())["checkpoints"]
@@ -139,7 +144,7 @@ def test_first_of_equal_epochs_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_pictures_show_the_known_pixels_of_the_validation_images() -> None:
     run = train_tiny("l2", epochs=1)
-    (path,) = (run.checkpoints / "validation").iterdir()
+    (path,) = (run.checkpoints / "validation").glob("*.png")
     picture = np.asarray(Image.open(path))
     store = Store(paths.prepared("tiny"))
     images = store.images("val")
@@ -151,6 +156,32 @@ def test_pictures_show_the_known_pixels_of_the_validation_images() -> None:
         assert not np.array_equal(shown, image)
         shown[y0:y1, x0:x1] = image[y0:y1, x0:x1]
         assert np.array_equal(shown, image)
+
+
+@pytest.mark.parametrize(
+    ("every", "kept"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (5, [5]), (9, [5])]
+)
+def test_pictures_are_kept_at_an_interval_and_at_the_end(every: int, kept: list[int]) -> None:
+    suite = tiny_suite({"epochs": 5}, watching={"images": 3, "images_every": every})
+    run = Run("tiny", "l2", 0)
+    train_run(suite, tiny_variant("l2"), run, "cpu")
+    torch.use_deterministic_algorithms(False)  # training sets it for the whole process
+    pictures = sorted((run.checkpoints / "validation").glob("*.png"))
+    assert [path.name for path in pictures] == [f"epoch{epoch:04d}.png" for epoch in kept]
+    assert {np.asarray(Image.open(path)).shape for path in pictures} == {(32, 3 * 32, 3)}
+    with Image.open(run.checkpoints / "validation/progress.gif") as animation:
+        assert getattr(animation, "n_frames", 1) == len(kept)
+
+
+def test_watching_is_no_part_of_what_weights_depend_on() -> None:
+    first = train_tiny("l2", epochs=1)
+    weights = (first.checkpoints / "epoch0001.safetensors").read_bytes()
+    digest = json.loads((first.checkpoints / "manifest.json").read_text())["config_sha256"]
+    suite = tiny_suite({"epochs": 1}, watching={"images": 1, "images_every": 7})
+    assert training_digest(suite, tiny_variant("l2")) == digest
+    train_run(suite, tiny_variant("l2"), first, "cpu")
+    torch.use_deterministic_algorithms(False)
+    assert (first.checkpoints / "epoch0001.safetensors").read_bytes() == weights
 
 
 # Refusals

@@ -24,6 +24,8 @@ class Generator(GeneratorNetwork):
         latent_norm: whether batch norm follows the 4000-channel convolution.
     """
 
+    one_hole_size = True
+
     def __init__(
         self, image_size: int, hole_size: int, *, bias: bool = True, latent_norm: bool = True
     ) -> None:

@@ -25,6 +25,8 @@ class Generator(GeneratorNetwork):
         hole_size: side of the holes in pixels: 8, 16, 32, …
     """
 
+    one_hole_size = True
+
     def __init__(self, image_size: int, hole_size: int) -> None:
         super().__init__()
         channels, wider = encoder_channels(image_size), decoder_channels(hole_size)

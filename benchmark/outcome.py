@@ -1,0 +1,58 @@
+"""What a finished training leaves: checkpoints with their manifest, pictures and curves."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.checkpoints import MANIFEST
+from benchmark.files import atomic_folder, write_json, write_text
+from benchmark.paths import Run
+from benchmark.players import loss_names
+from benchmark.progress import Progress
+from benchmark.validation import VALIDATION_METRICS, Gallery
+from benchmark.watch import write_animation
+from models.variant import Variant
+
+
+def write_outcome(
+    run: Run,
+    variant: Variant,
+    source: Path,
+    progress: Progress,
+    gallery: Gallery,
+    origin: Mapping[str, Any],
+) -> None:
+    """Write the checkpoint folder of a run and its curves.
+
+    Args:
+        run: whose places to write to.
+        variant: what was trained.
+        source: the folder of the weights that `progress` names and of the pictures
+            `epoch<number>.png`. They are copied, not moved: a run that crashes from here on resumes
+            from what is in it.
+        progress: the finished run's.
+        gallery: the images of the pictures.
+        origin: what the manifest says of the machine, and the digests of what went in.
+    """
+    with atomic_folder(run.checkpoints) as folder:
+        for file in sorted({entry["file"] for entry in progress.kept.values()}):
+            shutil.copy(source / file, folder / file)
+        pictures = sorted(source.glob("epoch*.png"))
+        (folder / "validation").mkdir()
+        for picture in pictures:
+            shutil.copy(picture, folder / "validation" / picture.name)
+        write_animation(folder / "validation" / "progress.gif", pictures, gallery)
+        manifest = {
+            "run": {"suite": run.suite, "variant": run.variant, "seed": run.seed},
+            "steps": progress.step,
+            "checkpoints": progress.kept,
+            **origin,
+        }
+        write_json(folder / MANIFEST, manifest)
+    columns = ["epoch", "images_seen", *loss_names(variant)]
+    columns += [f"validation/{name}" for name in VALIDATION_METRICS]
+    frame = pd.DataFrame(progress.curves).reindex(columns=columns)
+    write_text(run.curves, frame.to_csv(index=False, float_format="%.7g", lineterminator="\n"))
