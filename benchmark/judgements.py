@@ -1,0 +1,97 @@
+"""What a discriminator says of images with a square in question."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.losses import box_iou
+from models.networks import Localisation
+from models.squares import crop_squares
+from models.variant import DiscriminatorSpec
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """What a discriminator says of a number of images, in float64."""
+
+    altered: NDArray[np.float64]
+    """`[N]` probability that something is altered: confidence of a localizer, 1 - score else."""
+    box: NDArray[np.float64] | None
+    """`[N, 4]` in [0, 1], where; None where the discriminator does not say."""
+    iou: NDArray[np.float64] | None
+    """`[N]` intersection over union of that and the square."""
+
+    @property
+    def found(self) -> NDArray[np.float64]:
+        """How well the square was found: `iou` where there is one, else `altered`."""
+        return self.altered if self.iou is None else self.iou
+
+
+def join(parts: Sequence[Judgements]) -> Judgements:
+    """Put the judgements of several batches one after the other."""
+    boxes = [part.box for part in parts if part.box is not None]
+    ious = [part.iou for part in parts if part.iou is not None]
+    return Judgements(
+        np.concatenate([part.altered for part in parts]),
+        np.concatenate(boxes) if boxes else None,
+        np.concatenate(ious) if ious else None,
+    )
+
+
+@torch.no_grad()
+def judge(network: nn.Module, spec: DiscriminatorSpec, images: Tensor, boxes: Tensor) -> Judgements:
+    """Ask a discriminator about images.
+
+    Args:
+        network: the discriminator, in evaluation mode.
+        spec: what it looks at: the whole image, or the square alone.
+        images: `[N, 3, S, S]` uint8.
+        boxes: `[N, 4]` integer pixels `(x0, y0, x1, y1)` of the squares, all of one size.
+    """
+    shown = images.float() / 127.5 - 1
+    if spec.input == "hole":
+        shown = crop_squares(shown, boxes[:, :2].long(), int(boxes[0, 2] - boxes[0, 0]))
+    prediction = network(shown)
+    if isinstance(prediction, Localisation):
+        box = prediction.box.double()
+        iou = box_iou(box, boxes.double() / images.shape[-1])
+        altered = prediction.confidence.double().sigmoid()
+        return Judgements(altered.cpu().numpy(), box.cpu().numpy(), iou.cpu().numpy())
+    # Of the negative logit: 1 - sigmoid would round what is nearly 0, and make ties.
+    fake = (-prediction.logits.double()).sigmoid()
+    if spec.input == "hole" or fake.ndim < 3:
+        altered = fake.reshape(len(fake), -1).mean(1)
+    else:
+        altered = _mean_inside(fake, boxes, images.shape[-1])
+    return Judgements(altered.cpu().numpy(), None, None)
+
+
+def _mean_inside(maps: Tensor, boxes: Tensor, image_size: int) -> Tensor:
+    """Return the means `[N]` of maps `[N, ..., h, w]` over the patches centred in the squares.
+
+    Where none is, as in a square that is smaller than their distance, all patches count.
+    """
+    rows, columns = (patch_centres(n, image_size).to(maps.device) for n in maps.shape[-2:])
+    x0, y0, x1, y1 = (edge[:, None] for edge in boxes.unbind(1))
+    across, down = (columns >= x0) & (columns < x1), (rows >= y0) & (rows < y1)
+    inside = down[:, :, None] & across[:, None, :]
+    inside = (inside | ~inside.any(2, keepdim=True).any(1, keepdim=True)).to(maps.dtype)
+    averaged = maps.reshape(len(maps), -1, *maps.shape[-2:]).mean(1)
+    return (averaged * inside).sum((1, 2)) / inside.sum((1, 2))
+
+
+def patch_centres(count: int, image_size: int) -> Tensor:
+    """Return where the patches of a discriminator are centred along an axis, `[count]` float64.
+
+    Convolutions with symmetric padding place them symmetrically, and halvings at a distance that is
+    a power of two; where a size to be halved is odd, they lie up to half that distance off. Pixel
+    `i` reaches from `i` to `i + 1`.
+    """
+    stride = 2.0 ** math.floor(math.log2(image_size / count))
+    offset = torch.arange(count, dtype=torch.float64) - (count - 1) / 2
+    return image_size / 2 + stride * offset
