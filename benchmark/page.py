@@ -2,43 +2,76 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from string import Template
 from typing import Any
 
 from benchmark import paths
+from benchmark.claim_tables import claims_section
 from benchmark.config import Params, load_variant
 from benchmark.figures import chosen_rows
+from benchmark.findings import DEFINITIONS, diagnostics_section
 from benchmark.ledger import Aggregate, aggregate_by_area, aggregate_by_label
 from benchmark.metrics import METRICS, PROTOCOL
+from benchmark.references import FIGURE, Reference
 from benchmark.results import SKILL, Results, mean_of
 from benchmark.standings import Words, result_table
 from benchmark.tables import ARROWS, escape_markdown, grid_markdown, markdown_table, number
 from benchmark.verdict import METRIC, ORACLE, coverage
+from benchmark.weighing import Tested
 
 REGIONS = {"w": "whole image", "h": "hole", "b": "seam band", "c": "core", "known": "known pixels"}
 
 
-def report_page(params: Params, everything: Sequence[Results], words: Sequence[Words]) -> str:
-    """Fill the template of the report."""
+@dataclass(frozen=True)
+class Chapter:
+    """What the page says of a suite."""
+
+    results: Results
+    words: Words
+    labels: Sequence[str] = ()
+    """The classes of the images that are shown."""
+    reference: Reference | None = None
+    """Where the results come from, if not from this checkout."""
+
+
+def report_page(
+    params: Params,
+    chapters: Sequence[Chapter],
+    tested: Mapping[str, Tested],
+) -> str:
+    """Fill the template of the report.
+
+    Args:
+        params: what was built.
+        chapters: its suites, and reference runs.
+        tested: the authors' claims.
+    """
     template = Template((paths.REPORTS / "templates" / "report.md").read_text(encoding="utf-8"))
-    missing = {name: reason for results in everything for name, reason in results.missing.items()}
+    local = [chapter for chapter in chapters if chapter.reference is None]
+    missing: dict[str, str] = {}
+    for chapter in local:
+        missing.update(chapter.results.missing)
+    references = [_reference(c.reference, c) for c in chapters if c.reference is not None]
     gaps = [f"- `{name}`: {escape_markdown(reason)}" for name, reason in sorted(missing.items())]
-    pairs = zip(everything, words, strict=True)
     return template.substitute(
         protocol=PROTOCOL,
         coverage=coverage(len(params.seeds)),
-        overview="\n".join(f"- {escape_markdown(said.headline)}" for said in words),
-        suites="\n".join(_section(results, said) for results, said in pairs).strip(),
+        overview="\n".join(f"- {escape_markdown(c.words.headline)}" for c in local),
+        claims=claims_section(tested),
+        suites="\n".join(_section(chapter) for chapter in local).strip(),
+        references="\n\n".join(references) or "None.",
         definitions="\n".join(_definition(name) for name in METRICS),
         skill=SKILL,
+        probes=f"\n{DEFINITIONS}\n" if any(c.results.diagnoses for c in local) else "",
         variants=_origins(params),
         missing="\n".join(gaps) or "None.",
     )
 
 
-def _section(results: Results, words: Words) -> str:
-    suite = results.suite
+def _section(chapter: Chapter) -> str:
+    results, words, suite = chapter.results, chapter.words, chapter.results.suite
     law = suite.mask
     hole = f"a square of {law.size} px, {law.kind.replace('_', ' ')}"
     if law.margin:
@@ -59,19 +92,45 @@ def _section(results: Results, words: Words) -> str:
         markdown_table(result_table(results, words)).strip(),
         _checkpoints(results),
         *_breakdowns(results),
-        f"### Completed test images\n\n{_choice(results)} The hole of the input is grey.",
+        f"### Completed test images\n\n{_choice(chapter)} The hole of the input is grey.",
         figure("completed images", suite.name, "comparison"),
         f"The holes alone:\n\n{figure('holes', suite.name, 'zoomed')}",
         f"### Training curves\n\n{figure('training curves', suite.name, 'curves')}",
+        figure("all loss terms", suite.name, "losses"),
     ]
+    if results.diagnoses:
+        blocks.append(diagnostics_section(list(results.diagnoses.values())).strip())
     return "\n\n".join(blocks) + "\n"
+
+
+def _reference(reference: Reference, chapter: Chapter) -> str:
+    """Return the section of reference runs; their picture is that of their folder."""
+    results, words = chapter.results, chapter.words
+    title = escape_markdown(f"{results.suite.title} on {reference.machine}")
+    figures = {
+        what: f"figures/reference/{reference.name}_{kind}.png"
+        for kind, what in (("curves", "training curves"), ("losses", "all loss terms"))
+    }
+    if reference.facts.figure:
+        figures = {"completed images": f"reference/{reference.name}/{FIGURE}", **figures}
+    blocks = [
+        f"### {title} (`{reference.facts.suite}`)",
+        "\n".join(reference.lines()),
+        coverage(min(len(results.seeds_of(name)) for name in results.variants)),
+        escape_markdown(words.headline),
+        markdown_table(result_table(results, words)).strip(),
+        _checkpoints(results),
+        *(f"![{title}: {what}]({path})" for what, path in figures.items()),
+    ]
+    return "\n\n".join(blocks)
 
 
 def _checkpoints(results: Results) -> str:
     """Say which checkpoints were scored."""
     settings = results.suite
     scored = ", ".join(
-        f"`{variant}` {' / '.join(str(results.epochs[variant, seed]) for seed in results.seeds)}"
+        f"`{variant}` "
+        + " / ".join(str(results.epochs[variant, seed]) for seed in results.seeds_of(variant))
         for variant in results.variants
     )
     return (
@@ -80,12 +139,13 @@ def _checkpoints(results: Results) -> str:
     )
 
 
-def _choice(results: Results) -> str:
+def _choice(chapter: Chapter) -> str:
     """Say which images the figures show."""
-    count = len(chosen_rows(results.labels))
-    what = "The first test image of each of the first" if any(results.labels) else "The first"
-    thing = "classes" if any(results.labels) else "test images"
-    seed = f"; of the variants, seed {results.seeds[0]}" if len(results.seeds) > 1 else ""
+    labels, seeds = chapter.labels, chapter.results.seeds
+    count = len(chosen_rows(labels))
+    what = "The first test image of each of the first" if any(labels) else "The first"
+    thing = "classes" if any(labels) else "test images"
+    seed = f"; of the variants, seed {seeds[0]}" if len(seeds) > 1 else ""
     return f"{what} {count} {thing}, not selected by result{seed}."
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 SUITES = Path("benchmark/suites")
 VARIANTS = Path("models/variants")
+CLAIMS = Path("benchmark/claims.yaml")
 RAW = Path("data/raw")
 REPORTS = Path("reports")
+REFERENCES = REPORTS / "reference"
 SCRATCH = Path("models/scratch")
 
 
@@ -34,6 +36,17 @@ def baseline_metrics(suite: str) -> Path:
 def baseline_completed(suite: str) -> Path:
     """Return the folder of the baselines' completed example images, `<baseline>.npy` each."""
     return REPORTS / "completed" / suite / "baselines"
+
+
+def reference(suite: str) -> Path:
+    """Return the folder of a suite's reference runs."""
+    return REFERENCES / suite
+
+
+def kept(folder: Path, path: Path) -> Path:
+    """Return where a folder of reference runs keeps the artefact `reports/<kind>/<suite>/…`."""
+    kind, _, *rest = path.relative_to(REPORTS).parts
+    return folder.joinpath(kind, *rest)
 
 
 @dataclass(frozen=True, order=True)
@@ -76,6 +89,16 @@ class Run:
     def provenance(self) -> Path:
         """Digests of what the run was made from, and fingerprints of the machines."""
         return REPORTS / "provenance" / f"{self}.json"
+
+    @property
+    def diagnosis(self) -> Path:
+        """What the run's discriminators say of probes, in numbers."""
+        return REPORTS / "diagnostics" / f"{self}.json"
+
+    @property
+    def probes(self) -> Path:
+        """Picture of the probes of some test images, and of what is said of them."""
+        return REPORTS / "diagnostics" / f"{self}.png"
 
     @property
     def completed(self) -> Path:

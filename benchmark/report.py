@@ -1,35 +1,51 @@
-"""The report stage: from the ledgers of all runs to tables, figures, a page and a summary.
+"""The report stage: from the ledgers of all runs to tables, figures, a page, claims and a summary.
 
-Every number is a function of the ledgers alone, and equal inputs give equal bytes.
+Every number is a function of files alone, and equal files give equal bytes.
 """
 
+from pathlib import Path
 from typing import Any
 
 from benchmark import figures, paths, plots
+from benchmark.claim_tables import claims_csv, claims_json
+from benchmark.claims import load_claims
 from benchmark.config import Params
 from benchmark.files import write_json, write_text
-from benchmark.page import report_page
+from benchmark.page import Chapter, report_page
+from benchmark.pictures import Pictures, comparison, holes, read_pictures
+from benchmark.references import read_references
 from benchmark.results import Results, read_results
 from benchmark.standings import Words, result_table, seed_means
 from benchmark.tables import csv_table, latex_table
+from benchmark.weighing import Ground, weigh_claims
+
+TABLES, FIGURES = paths.REPORTS / "tables", paths.REPORTS / "figures"
 
 
 def write_report(params: Params) -> None:
-    """Write the tables, figures, `report.md` and `summary.json` of all suites.
+    """Write the tables, figures, `report.md`, `summary.json` and `claims.json`.
 
     Raises:
         InputError: a file of one of the runs is missing or damaged; nothing is written then.
     """
+    claims, references = load_claims(), read_references()
     everything = [read_results(params, name) for name in params.suites]
-    words = [Words(results) for results in everything]
-    for results, said in zip(everything, words, strict=True):
-        table = result_table(results, said)
-        folder, name = paths.REPORTS / "tables", results.suite.name
-        write_text(folder / f"{name}.tex", latex_table(table))
-        write_text(folder / f"{name}.csv", csv_table(table))
-        _write_figures(results)
-    write_text(paths.REPORTS / "report.md", report_page(params, everything, words))
+    pictures = [read_pictures(results) for results in everything]
+    grounds = [Ground(results) for results in everything]
+    grounds += [Ground(found.results, found.machine) for found in references]
+    tested = weigh_claims(claims, grounds)
+    chapters = []
+    for results, shown in zip(everything, pictures, strict=True):
+        chapters.append(Chapter(results, Words(results), shown.labels))
+        _write_pictures(shown, results.suite.name)
+        _write_chapter(chapters[-1], Path(results.suite.name))
+    for found in references:
+        chapters.append(Chapter(found.results, Words(found.results), reference=found))
+        _write_chapter(chapters[-1], Path("reference", found.name))
+    write_text(TABLES / "claims.csv", claims_csv(tested))
+    write_text(paths.REPORTS / "report.md", report_page(params, chapters, tested))
     write_json(paths.REPORTS / "summary.json", {r.suite.name: summary(r) for r in everything})
+    write_json(paths.REPORTS / "claims.json", claims_json(tested))
 
 
 def summary(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
@@ -50,21 +66,16 @@ def _rounded(value: float | int | str | None) -> float | int | str | None:
     return float(f"{value:.7g}") if isinstance(value, float) else value
 
 
-def _write_figures(results: Results) -> None:
-    folder, name = paths.REPORTS / "figures", results.suite.name
-    rows = figures.chosen_rows(results.labels)
-    boxes, truth = results.boxes[rows], results.truth[rows]
-    names = [results.labels[row] or f"#{row}" for row in rows]
-    done = [
-        {method: results.pictures[method][rows] for method in methods}
-        for methods in (results.variants, results.baselines)
-    ]
-    masked = {"masked input": figures.masked_inputs(truth, boxes)}
-    whole = [{n: list(a) for n, a in g.items()} for g in (masked, *done, {"truth": truth})]
-    holes = [
-        {n: figures.cut_holes(a, boxes) for n, a in g.items()} for g in (*done, {"truth": truth})
-    ]
-    for groups, kind in ((whole, "comparison"), (holes, "zoomed")):
-        picture, _ = figures.picture_grid(groups, names)
-        figures.save_image(folder / f"{name}_{kind}.png", picture)
-    plots.save_figure(folder / f"{name}_curves.png", plots.curves_figure(results.curves))
+def _write_pictures(pictures: Pictures, name: str) -> None:
+    rows = figures.chosen_rows(pictures.labels)
+    figures.save_image(FIGURES / f"{name}_comparison.png", comparison(pictures, rows))
+    figures.save_image(FIGURES / f"{name}_zoomed.png", holes(pictures, rows))
+
+
+def _write_chapter(chapter: Chapter, name: Path) -> None:
+    """Write the tables and curves of a suite; the name is that of the files, without a suffix."""
+    table = result_table(chapter.results, chapter.words)
+    write_text(TABLES / f"{name}.tex", latex_table(table))
+    write_text(TABLES / f"{name}.csv", csv_table(table))
+    for kind, draw in (("curves", plots.curves_figure), ("losses", plots.losses_figure)):
+        plots.save_figure(FIGURES / f"{name}_{kind}.png", draw(chapter.results.curves))

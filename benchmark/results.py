@@ -1,36 +1,37 @@
-"""What the report reads of a suite: exactly its variants, seeds and baselines, and nothing else."""
+"""The scores of a suite's runs: exactly those asked for and the baselines, and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from benchmark import paths
-from benchmark.config import Params, Suite, load_suite
+from benchmark.config import Params, Suite, load_suite, load_variant
+from benchmark.describe import generator_flops
 from benchmark.files import read_json
 from benchmark.ledger import Aggregate, Summary, aggregate, read_ledger
 from benchmark.verdict import METRIC, ORACLE, TELEA
 from data.errors import InputError
-from data.store import Store
 
-Images = NDArray[np.uint8]
 SKILL = "skill"
 """1 - mse_h / mse_h(telea): 1 is perfect, 0 is Telea, negative loses to it."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """All results of a suite."""
+    """All scores of a suite."""
 
     suite: Suite
     variants: tuple[str, ...]
     baselines: tuple[str, ...]
     """Without the oracle."""
     seeds: tuple[int, ...]
+    """Of all variants together; see `seeds_of`."""
     frame: pd.DataFrame
     """Ledger of all methods."""
     missing: Mapping[str, str]
@@ -41,20 +42,20 @@ class Results:
     """One row per epoch, by variant and seed."""
     epochs: Mapping[tuple[str, int], int]
     """The epoch whose checkpoint was scored, by variant and seed."""
-    pictures: Mapping[str, Images]
-    """The first test images as each method completed them, `[E, H, W, 3]`; of the first seed."""
-    truth: Images
-    """The same images, `[E, H, W, 3]`."""
-    boxes: NDArray[np.int32]
-    """Their first holes, `[E, 4]` in pixels."""
-    labels: list[str]
-    """Their classes, empty where there are none."""
+    diagnoses: Mapping[tuple[str, int], Mapping[str, Any]]
+    """What discriminators go by, by variant and seed, where they were asked."""
+    flops: Mapping[str, int]
+    """Operations of a variant's generator for one image."""
 
     @cached_property
     def methods(self) -> tuple[str, ...]:
         """All methods in the order of tables: variants, baselines, the oracle."""
         present = set(self.frame["method"])
         return self.variants + self.baselines + tuple({ORACLE} & present)
+
+    def seeds_of(self, variant: str) -> list[int]:
+        """Return the seeds with which a variant was trained."""
+        return [seed for seed in self.seeds if (variant, seed) in self.curves]
 
     @property
     def image_px(self) -> int:
@@ -83,6 +84,10 @@ class Results:
         return int(self.frame["image"].nunique())
 
 
+Place = Callable[[Path], Path]
+"""From where the checkout keeps an artefact to where it is read."""
+
+
 def read_results(params: Params, suite_name: str) -> Results:
     """Read the results of a suite for the variants and seeds of the parameters.
 
@@ -90,50 +95,69 @@ def read_results(params: Params, suite_name: str) -> Results:
         InputError: a file is missing, is damaged, or does not fit the others.
     """
     suite = load_suite(suite_name)
-    evaluate_baselines = f"python -m benchmark baselines --suite {suite_name}"
-    frame = _ledger(paths.baseline_scores(suite_name), evaluate_baselines)
-    content = read_json(paths.baseline_metrics(suite_name), evaluate_baselines)
+    runs = [paths.Run(suite_name, *pair) for pair in product(params.variants, params.seeds)]
+    flops = {name: generator_flops(suite, load_variant(name)) for name in params.variants}
+    return collect_results(suite, runs, flops)
+
+
+def collect_results(
+    suite: Suite,
+    runs: Sequence[paths.Run],
+    flops: Mapping[str, int],
+    place: Place = Path,
+    made_by: str | None = None,
+) -> Results:
+    """Read the results of some runs of a suite, and of its baselines.
+
+    Args:
+        suite: the suite.
+        runs: the runs, in the order of tables.
+        flops: operations of a variant's generator for one image.
+        place: where they are read.
+        made_by: the command that makes the files there; without it, that of their stage.
+
+    Raises:
+        InputError: a file is missing, is damaged, or does not fit the others.
+    """
+    evaluate_baselines = made_by or f"python -m benchmark baselines --suite {suite.name}"
+    frame = _ledger(place(paths.baseline_scores(suite.name)), evaluate_baselines)
+    content = read_json(place(paths.baseline_metrics(suite.name)), evaluate_baselines)
     missing, refused = dict(content.get("missing", {})), dict(content.get("refused", {}))
     present = tuple(dict.fromkeys(frame["method"]))
     baselines = tuple(str(name) for name in present if name != ORACLE)
-    pictures, curves, epochs, ledgers = {}, {}, {}, []
-    for variant in params.variants:
-        for seed in params.seeds:
-            run = paths.Run(suite_name, variant, seed)
-            options = f"--suite {suite_name} --variant {variant} --seed {seed}"
-            evaluate, train = (f"python -m benchmark {s} {options}" for s in ("evaluate", "train"))
-            ledgers.append(_ledger(run.scores, evaluate))
-            _check_owner(ledgers[-1], run)
-            scored = read_json(run.metrics, evaluate)
-            missing.update(scored.get("missing", {}))
-            epochs[variant, seed] = int(scored.get("epoch", 0))
-            curves[variant, seed] = _curves(run.curves, train)
-            if seed == params.seeds[0]:
-                pictures[variant] = _pictures(run.completed, evaluate)
-    folder = paths.baseline_completed(suite_name)
-    for name in baselines:
-        pictures[name] = _pictures(folder / f"{name}.npy", evaluate_baselines)
-    if clash := set(params.variants) & set(present):
-        raise InputError(f"suite {suite_name}: {min(clash)} is both a variant and a baseline")
+    variants = tuple(dict.fromkeys(run.variant for run in runs))
+    if clash := set(variants) & set(present):
+        raise InputError(f"suite {suite.name}: {min(clash)} is both a variant and a baseline")
+    curves, epochs, diagnoses, ledgers = {}, {}, {}, []
+    for run in runs:
+        options = f"--suite {run.suite} --variant {run.variant} --seed {run.seed}"
+        evaluate, train = (
+            made_by or f"python -m benchmark {stage} {options}" for stage in ("evaluate", "train")
+        )
+        ledgers.append(_ledger(place(run.scores), evaluate))
+        _check_owner(ledgers[-1], run)
+        scored = read_json(place(run.metrics), evaluate)
+        missing.update(scored.get("missing", {}))
+        epochs[run.variant, run.seed] = int(scored.get("epoch", 0))
+        curves[run.variant, run.seed] = _curves(place(run.curves), train)
+        # The report does without: a variant may have no discriminator that could be asked.
+        if (path := place(run.diagnosis)).is_file():
+            diagnoses[run.variant, run.seed] = read_json(path, made_by or "")
     frame = pd.concat([*ledgers, frame], ignore_index=True)
-    _check_images(frame, suite_name)
+    _check_images(frame, suite.name)
     _check_canaries(frame, baselines, suite)
-    count = min(len(array) for array in pictures.values())
-    truth, boxes, labels = _examples(frame, suite_name, count)
     return Results(
         suite=suite,
-        variants=params.variants,
+        variants=variants,
         baselines=baselines,
-        seeds=params.seeds,
+        seeds=tuple(dict.fromkeys(run.seed for run in runs)),
         frame=frame,
         missing=missing,
         refused=refused,
         curves=curves,
         epochs=epochs,
-        pictures={name: array[:count] for name, array in pictures.items()},
-        truth=truth,
-        boxes=boxes,
-        labels=labels,
+        diagnoses=diagnoses,
+        flops=flops,
     )
 
 
@@ -157,13 +181,14 @@ def with_skill(scores: Aggregate) -> Aggregate:
     return scores
 
 
-def _require(path: Path, made_by: str) -> None:
+def require(path: Path, made_by: str) -> None:
+    """Raise `InputError` if a file is missing, naming the command that makes it."""
     if not path.is_file():
         raise InputError(f"{path}: missing; `{made_by}` makes it")
 
 
 def _ledger(path: Path, made_by: str) -> pd.DataFrame:
-    _require(path, made_by)
+    require(path, made_by)
     return read_ledger(path)
 
 
@@ -174,7 +199,7 @@ def _check_owner(frame: pd.DataFrame, run: paths.Run) -> None:
 
 
 def _curves(path: Path, made_by: str) -> pd.DataFrame:
-    _require(path, made_by)
+    require(path, made_by)
     try:
         curves = pd.read_csv(path)
         if curves.empty or not pd.api.types.is_numeric_dtype(curves["epoch"]):
@@ -182,38 +207,6 @@ def _curves(path: Path, made_by: str) -> pd.DataFrame:
     except (ValueError, KeyError) as error:
         raise InputError(f"{path}: not a table of epochs ({error}); run `{made_by}`") from None
     return curves
-
-
-def _pictures(path: Path, made_by: str) -> Images:
-    _require(path, made_by)
-    try:
-        array: Images = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: damaged ({error}); run `{made_by}`") from None
-    if array.dtype != np.uint8 or array.ndim != 4 or not len(array):
-        raise InputError(f"{path}: has {array.dtype} {array.shape}, not uint8 [E, H, W, 3]")
-    return array
-
-
-def _examples(
-    frame: pd.DataFrame, suite_name: str, count: int
-) -> tuple[Images, NDArray[np.int32], list[str]]:
-    """Return the first scored test images, their first holes and their classes.
-
-    They are found by hash: of exact duplicates only the first is scored.
-    """
-    store = Store(paths.prepared(suite_name))
-    first: dict[str, int] = {}
-    for row, record in enumerate(store.records("test")):
-        first.setdefault(record.sha256[:16], row)
-    if strangers := set(frame["image"]) - first.keys():
-        raise InputError(
-            f"suite {suite_name}: the ledgers score image {min(strangers)}, which is not in "
-            f"{store.folder}; evaluate again"
-        )
-    scored = frame.drop_duplicates("image")[["image", "label"]].head(count)
-    rows = [first[image] for image in scored["image"]]
-    return store.images("test")[rows], store.boxes("test")[rows, 0], scored["label"].tolist()
 
 
 def _check_canaries(frame: pd.DataFrame, baselines: tuple[str, ...], suite: Suite) -> None:

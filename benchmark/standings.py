@@ -46,7 +46,6 @@ def result_table(results: Results, words: Words) -> Table:
     metrics = [METRICS[name] for name in HEADLINE]
     columns = [Column(m.name, m.better, DECIMALS.get(m.unit, 4)) for m in metrics]
     columns.append(Column(SKILL, "higher", 3))
-    seeds = ", ".join(str(seed) for seed in results.seeds)
     rows = [_row(results, name, [c.name for c in columns], words) for name in results.methods]
     absent: Summary = {"missing": "not measured"}
     found = (
@@ -58,7 +57,7 @@ def result_table(results: Results, words: Words) -> Table:
         rows=rows,
         caption=(
             f"{results.suite.title}: protocol {PROTOCOL}, N = {results.num_images} test images, "
-            f"training seeds: {seeds}."
+            f"training seeds: {_seeds(results)}."
             + (" ± is the standard deviation between seeds." if len(results.seeds) > 1 else "")
         ),
         label=results.suite.name,
@@ -73,7 +72,18 @@ def seed_means(results: Results, method: str, metric: str) -> list[float | None]
     """Return a metric's mean for each training seed; for a baseline, its one mean."""
     if method not in results.variants:
         return [mean_of(results.aggregate[method].get(metric))]
-    return [mean_of(results.by_seed[seed][method].get(metric)) for seed in results.seeds]
+    return [mean_of(results.by_seed[seed][method].get(metric)) for seed in results.seeds_of(method)]
+
+
+def _seeds(results: Results) -> str:
+    """Return the training seeds, and those of every variant that has not all of them."""
+    listed = ", ".join(str(seed) for seed in results.seeds)
+    fewer = [
+        f"{name} {', '.join(str(seed) for seed in results.seeds_of(name))}"
+        for name in results.variants
+        if len(results.seeds_of(name)) < len(results.seeds)
+    ]
+    return f"{listed} (of {'; '.join(fewer)})" if fewer else listed
 
 
 def _row(results: Results, method: str, names: Sequence[str], words: Words) -> Row:
@@ -85,9 +95,9 @@ def _row(results: Results, method: str, names: Sequence[str], words: Words) -> R
     num_rows = int((results.frame["method"] == method).sum())
     entries = {n: results.aggregate[method][n] for n in names if n in results.aggregate[method]}
     spread = {}
-    for name in names if kind == "variant" and len(results.seeds) > 1 else ():
+    for name in names if kind == "variant" and len(results.seeds_of(method)) > 1 else ():
         means = [mean for mean in seed_means(results, method, name) if mean is not None]
-        if len(means) == len(results.seeds):
+        if len(means) == len(results.seeds_of(method)):
             spread[name] = statistics.stdev(means)
     values = {name: _value(entry, num_rows) for name, entry in entries.items()}
     return Row(method, kind, values, spread, words.marker(method))

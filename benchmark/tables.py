@@ -176,10 +176,12 @@ def csv_table(table: Table) -> str:
     return stream.getvalue()
 
 
-def grid_markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return plain text cells as a Markdown table, the first column to the left."""
+def grid_markdown(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1
+) -> str:
+    """Return plain text cells as a Markdown table, the first columns to the left."""
     lines = [_bar([escape_markdown(cell) for cell in row]) for row in (heads, *rows)]
-    lines.insert(1, _bar(["---", *["---:"] * (len(heads) - 1)]))
+    lines.insert(1, _bar(["---"] * text_columns + ["---:"] * (len(heads) - text_columns)))
     return "\n".join(lines) + "\n"
 
 

@@ -47,8 +47,8 @@ class Comparison:
         return "worse" if self.low > 0 else "not distinguishable"
 
 
-def image_scores(frame: pd.DataFrame, method: str, metric: str = METRIC) -> NDArray[np.float64]:
-    """Return a method's scores by seed and image, the holes of an image averaged.
+def score_table(frame: pd.DataFrame, method: str, metric: str = METRIC) -> pd.DataFrame:
+    """Return a method's scores by seed (rows) and image (columns), the holes of an image averaged.
 
     Args:
         frame: a ledger; the columns `method`, `seed`, `image` and the metric are read.
@@ -56,13 +56,17 @@ def image_scores(frame: pd.DataFrame, method: str, metric: str = METRIC) -> NDAr
         metric: the metric.
 
     Returns:
-        `[seeds, images]`, both sorted; NaN where a score is missing.
+        Seeds and images sorted; NaN where a score is missing.
     """
     rows = frame[frame["method"] == method]
-    table = rows.pivot_table(
+    return rows.pivot_table(
         index="seed", columns="image", values=metric, aggfunc="mean", dropna=False
     )
-    return table.to_numpy(dtype=np.float64)
+
+
+def image_scores(frame: pd.DataFrame, method: str, metric: str = METRIC) -> NDArray[np.float64]:
+    """Return `score_table` as an array `[seeds, images]`."""
+    return score_table(frame, method, metric).to_numpy(dtype=np.float64)
 
 
 def paired_interval(differences: NDArray[np.float64]) -> tuple[float, float]:
@@ -79,14 +83,42 @@ def paired_interval(differences: NDArray[np.float64]) -> tuple[float, float]:
     Returns:
         Lower and upper end; `(-inf, inf)` for fewer than two images.
     """
-    parts = [differences.mean(axis=0)]
-    if differences.shape[0] >= MIN_SEEDS:
-        parts.append(differences.mean(axis=1))
-    if parts[0].size < 2:
+    return _interval(float(differences.mean()), _sampled(differences))
+
+
+def unpaired_interval(
+    ours: NDArray[np.float64], reference: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return the interval of `mean(ours) - mean(reference)`, scored on different images.
+
+    That of Welch's t test on the images' means; from `MIN_SEEDS` seeds on with the variance between
+    a side's seeds added, as in `paired_interval`.
+
+    Args:
+        ours: `[seeds, images]`.
+        reference: the same, of another number of seeds and images.
+
+    Returns:
+        Lower and upper end; `(-inf, inf)` for fewer than two images on one side.
+    """
+    parts = _sampled(ours) + _sampled(reference)
+    return _interval(float(ours.mean() - reference.mean()), parts)
+
+
+def _sampled(scores: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Return the samples whose means' variances count: of images, and of seeds if they suffice."""
+    parts = [scores.mean(axis=0)]
+    if scores.shape[0] >= MIN_SEEDS:
+        parts.append(scores.mean(axis=1))
+    return parts
+
+
+def _interval(mean: float, parts: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """Return the interval of a mean whose variance is the sum of those of some samples' means."""
+    if any(part.size < 2 for part in parts):
         return -np.inf, np.inf
     variances = np.array([part.var(ddof=1) / part.size for part in parts])
     total = float(variances.sum())
-    mean = float(differences.mean())
     if total == 0:
         return mean, mean
     freedom = total**2 / sum(v**2 / (p.size - 1) for v, p in zip(variances, parts, strict=True))

@@ -1,6 +1,5 @@
 """The report stage on a tiny checkout whose numbers are worked by hand."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -12,115 +11,29 @@ from PIL import Image
 from benchmark import paths
 from benchmark.config import Params, load_params
 from benchmark.ledger import write_ledger
+from benchmark.readme import END, START, with_results
 from benchmark.report import write_report
 from data.errors import InputError
-from data.store import Record, pixel_sha256, write_manifest
-
-ROOT = Path(__file__).parent.parent
-SUITE = """\
-title: Tiny_pictures
-description: Noise.
-source: {name: portraits, count: 10, seed: 0}
-image_size: 64
-splits: {seed: 0, train: 4, val: 2, test: 4}
-mask: {kind: random_square, size: 32}
-training: {epochs: 2, batch_size: 2}
-"""
-TELEA = np.array([0.010, 0.020, 0.030, 0.040])
-GOOD, BAD, EVEN = (TELEA + d for d in (-0.004, 0.010, np.array([-1, 1, -1, 1]) * 1e-3))
-MISSING = "no weights; run `python -m benchmark weights`"
-
-
-class Checkout:
-    """A folder with everything that the report reads, for one suite."""
-
-    def __init__(self, root: Path, scores: dict[str, list[float]], labels: list[str]) -> None:
-        rng = np.random.default_rng(0)
-        self.root, self.labels = root, labels
-        self.images = rng.integers(0, 256, (len(labels), 64, 64, 3), dtype=np.uint8)
-        corners = rng.integers(0, 33, (len(labels), 2))
-        self.boxes = np.concatenate([corners, corners + 32], axis=1).astype(np.int32)
-        for folder in (paths.SUITES, paths.VARIANTS, paths.REPORTS / "templates"):
-            (root / folder).mkdir(parents=True)
-        (root / paths.SUITES / "tiny.yaml").write_text(SUITE)
-        page = paths.REPORTS / "templates" / "report.md"
-        (root / page).write_text((ROOT / page).read_text(encoding="utf-8"), encoding="utf-8")
-        variant = (ROOT / paths.VARIANTS / "l2.yaml").read_text(encoding="utf-8")
-        self._write_prepared()
-        self._write_baselines()
-        for name, values in scores.items():
-            (root / paths.VARIANTS / f"{name}.yaml").write_text(variant, encoding="utf-8")
-            self.write_run(name, 0, values)
-        self.params([*scores], [0])
-
-    def params(self, variants: list[str], seeds: list[int]) -> None:
-        text = f"suites: [tiny]\nvariants: [{', '.join(variants)}]\nseeds: {seeds}\n"
-        (self.root / paths.PARAMS).write_text(text)
-
-    def write_run(self, variant: str, seed: int, values: list[float]) -> None:
-        run = paths.Run("tiny", variant, seed)
-        write_ledger(self.root / run.scores, self.ledger(variant, seed, values))
-        for path in (run.metrics, run.curves, run.completed):
-            (self.root / path).parent.mkdir(parents=True, exist_ok=True)
-        content = json.dumps({"missing": {"lpips_alex": MISSING}})
-        (self.root / run.metrics).write_text(content)
-        curves = {"epoch": [1, 2], "generator/reconstruction": [0.2, 0.1]}
-        curves |= {"validation/mse_h": [0.3, 0.2]}
-        pd.DataFrame(curves).to_csv(self.root / run.curves, index=False)
-        np.save(self.root / run.completed, 255 - self.images)
-
-    def ledger(self, method: str, seed: int, values: list[float]) -> pd.DataFrame:
-        """Return a ledger with the given mse_h; the other metrics follow from it."""
-        mse = np.asarray(values)
-        with np.errstate(divide="ignore"):
-            psnr = -10 * np.log10(mse)
-        keys = {
-            "method": method,
-            "seed": seed,
-            "image": [pixel_sha256(image)[:16] for image in self.images],
-            "mask": [hashlib.sha256(box.tobytes()).hexdigest()[:16] for box in self.boxes],
-            "hole_px": 32 * 32,
-            "label": self.labels,
-        }
-        scores = {"mse_h": mse, "psnr_h": psnr, "ssim_h": 1 - mse, "seam": -mse}
-        scores |= {"sharpness_h": 1 + mse, "known_mae_raw": 0 * mse}
-        scores["psnr_w"] = psnr - 10 * np.log10(32 * 32 / self.images[0, :, :, 0].size)
-        return pd.DataFrame(keys | scores)
-
-    def _write_prepared(self) -> None:
-        folder = self.root / paths.prepared("tiny")
-        folder.mkdir(parents=True)
-        np.save(folder / "test.npy", self.images)
-        np.save(folder / "test_boxes.npy", self.boxes[:, None])
-        records = [
-            Record("test", i, f"i{i}", pixel_sha256(image), label)
-            for i, (image, label) in enumerate(zip(self.images, self.labels, strict=True))
-        ]
-        write_manifest(folder / "manifest.csv", records)
-
-    def _write_baselines(self) -> None:
-        scores = {"mean_colour": TELEA * 2, "telea": TELEA, "oracle": TELEA * 0}
-        parts = [self.ledger(name, 0, list(values)) for name, values in scores.items()]
-        write_ledger(self.root / paths.baseline_scores("tiny"), pd.concat(parts))
-        path = self.root / paths.baseline_metrics("tiny")
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps({"missing": {}, "refused": {"biharmonic": "too_large"}}))
-        folder = self.root / paths.baseline_completed("tiny")
-        folder.mkdir(parents=True)
-        for name in ("mean_colour", "telea"):
-            np.save(folder / f"{name}.npy", self.images // 2)
+from data.store import pixel_sha256
+from tests.report_tree import BAD, EVEN, GOOD, MISSING, TELEA, Checkout, draw_nothing
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
-    scores = {"good": list(GOOD), "bad_gan": list(BAD), "even": list(EVEN)}
-    made = Checkout(tmp_path, scores, ["", "", "", ""])
+    made = Checkout(tmp_path, {"good": GOOD, "bad_gan": BAD, "even": EVEN})
     monkeypatch.chdir(tmp_path)
     return made
 
 
+@pytest.fixture
+def quick(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    """The same, without its figures."""
+    draw_nothing(monkeypatch)
+    return checkout
+
+
 def _written(root: Path) -> dict[str, bytes]:
-    files = [paths.REPORTS / "summary.json", paths.REPORTS / "report.md"]
+    files = [paths.REPORTS / name for name in ("summary.json", "claims.json", "report.md")]
     files += [p for d in ("tables", "figures") for p in sorted((paths.REPORTS / d).iterdir())]
     return {str(file): (root / file).read_bytes() for file in files}
 
@@ -129,8 +42,8 @@ def test_the_report_is_all_its_files_and_equal_bytes_each_time(checkout: Checkou
     write_report(load_params())
     first = _written(checkout.root)
     assert {Path(name).name for name in first} == {
-        *("summary.json", "report.md", "tiny.tex", "tiny.csv"),
-        *("tiny_comparison.png", "tiny_zoomed.png", "tiny_curves.png"),
+        *("summary.json", "claims.json", "report.md", "tiny.tex", "tiny.csv", "claims.csv"),
+        *("tiny_comparison.png", "tiny_zoomed.png", "tiny_curves.png", "tiny_losses.png"),
     }
     write_report(load_params())
     assert _written(checkout.root) == first
@@ -138,7 +51,7 @@ def test_the_report_is_all_its_files_and_equal_bytes_each_time(checkout: Checkou
     assert str(checkout.root).encode() not in text
 
 
-def test_the_summary_holds_means_worked_by_hand(checkout: Checkout) -> None:
+def test_the_summary_holds_means_worked_by_hand(quick: Checkout) -> None:
     write_report(load_params())
     tiny = json.loads(Path("reports/summary.json").read_text())["tiny"]
     assert set(tiny) == {"good", "bad_gan", "even", "mean_colour", "telea", "oracle"}
@@ -152,7 +65,7 @@ def test_the_summary_holds_means_worked_by_hand(checkout: Checkout) -> None:
 
 
 def test_a_variant_that_loses_to_telea_is_marked_in_its_row_and_in_words(
-    checkout: Checkout,
+    quick: Checkout,
 ) -> None:
     write_report(load_params())
     page = Path("reports/report.md").read_text(encoding="utf-8")
@@ -166,7 +79,7 @@ def test_a_variant_that_loses_to_telea_is_marked_in_its_row_and_in_words(
     ).read_text(encoding="utf-8")
 
 
-def test_the_page_explains_gaps_and_links_figures_that_exist(checkout: Checkout) -> None:
+def test_the_page_explains_gaps_and_links_figures_that_exist(quick: Checkout) -> None:
     write_report(load_params())
     page = Path("reports/report.md").read_text(encoding="utf-8")
     assert page.count("no weights; run") == 2  # below the table, and in the list of gaps
@@ -175,7 +88,7 @@ def test_the_page_explains_gaps_and_links_figures_that_exist(checkout: Checkout)
     assert "### By" not in page
     assert "$" not in page
     links = [part.split(")")[0] for part in page.split("](")[1:]]
-    assert len(links) == 3
+    assert len(links) == 4
     assert all((paths.REPORTS / link).is_file() for link in links)
 
 
@@ -201,10 +114,10 @@ def test_the_comparison_shows_input_variants_baselines_and_truth(checkout: Check
     assert (tile[y0:y1, x0:x1] == 128).all()
 
 
-def test_three_seeds_show_their_spread(checkout: Checkout) -> None:
+def test_three_seeds_show_their_spread(quick: Checkout) -> None:
     for seed, offset in ((1, 0.001), (2, 0.002)):
-        checkout.write_run("good", seed, list(GOOD + offset))
-    checkout.params(["good"], [0, 1, 2])
+        quick.write_run("good", seed, GOOD + offset)
+    quick.params(["good"], [0, 1, 2])
     write_report(load_params())
     page = Path("reports/report.md").read_text(encoding="utf-8")
     assert "0.0220 ± 0.0010" in page
@@ -218,7 +131,7 @@ def test_three_seeds_show_their_spread(checkout: Checkout) -> None:
 def test_classes_get_a_table_and_a_row_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Checkout(tmp_path, {"good": list(GOOD)}, ["dog", "cat", "dog", "cat"])
+    Checkout(tmp_path, {"good": GOOD}, ["dog", "cat", "dog", "cat"])
     monkeypatch.chdir(tmp_path)
     write_report(load_params())
     page = Path("reports/report.md").read_text(encoding="utf-8")
@@ -241,7 +154,7 @@ def test_classes_get_a_table_and_a_row_each(
     ],
 )
 def test_a_missing_file_is_named_with_the_command_that_makes_it(
-    checkout: Checkout, gone: str, command: str
+    quick: Checkout, gone: str, command: str
 ) -> None:
     Path(gone).unlink()
     with pytest.raises(InputError) as caught:
@@ -251,22 +164,65 @@ def test_a_missing_file_is_named_with_the_command_that_makes_it(
     assert not Path("reports/report.md").exists()
 
 
-def test_another_runs_ledger_is_refused(checkout: Checkout) -> None:
-    write_ledger(Path("reports/scores/tiny/good/seed0.csv"), checkout.ledger("even", 0, list(EVEN)))
+def test_claims_are_tested_where_their_runs_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Checkout(tmp_path, {"l2": GOOD, "binary": BAD})
+    monkeypatch.chdir(tmp_path)
+    draw_nothing(monkeypatch)
+    write_report(load_params())
+    page = Path("reports/report.md").read_text(encoding="utf-8")
+    section = page.split("## Does it hold here?")[1].split("\n## ")[0]
+    gain = float(np.mean(-10 * np.log10(GOOD / BAD)))
+    assert f"| tiny | supported | psnr\\_h: l2 - binary +{gain:.3f} \\[" in section
+    assert "c10. " in section and "not testable: needs runs of attention" in section
+    assert "c14. " in section and r"biharmonic was not run: too\_large" in section
+    content = json.loads(Path("reports/claims.json").read_text())
+    assert content["c3"]["overall"] == "supported"
+    assert content["c13"]["findings"][0]["verdict"] == "supported"
+    assert "c3,LocPaint,tiny,supported," in Path("reports/tables/claims.csv").read_text()
+    assert page.split("## Reference runs")[1].split("\n## ")[0].strip().endswith("None.")
+
+
+def test_a_diagnosis_has_its_section(quick: Checkout) -> None:
+    write_report(load_params())
+    page = Path("reports/report.md").read_text(encoding="utf-8")
+    assert "What the discriminators go by" not in page and "seam_only" not in page
+    content = {"suite": "tiny", "variant": "good", "seed": 0, "epoch": 2, "images": 4}
+    quick.write_json(paths.Run("tiny", "good", 0).diagnosis, content | {"discriminators": {}})
+    write_report(load_params())
+    page = Path("reports/report.md").read_text(encoding="utf-8")
+    assert "### What the discriminators go by\n\nNo variant of this suite" in page
+    assert "- `real`: nothing is altered." in page
+
+
+def test_the_readme_takes_results_of_suites_alone(quick: Checkout) -> None:
+    quick.write_run("l2", 0, GOOD)
+    quick.write_run("binary", 0, BAD)
+    quick.params(["l2", "binary"], [0])
+    write_report(load_params())
+    page = Path("reports/report.md").read_text(encoding="utf-8")
+    found = with_results(f"{START}{END}", page)
+    assert found.count("\n**") == 1 and found.count("| --- |") == 1
+    assert "adversarial" not in found
+
+
+def test_another_runs_ledger_is_refused(quick: Checkout) -> None:
+    write_ledger(Path("reports/scores/tiny/good/seed0.csv"), quick.ledger("even", 0, EVEN))
     with pytest.raises(InputError, match=r"good/seed0.csv: has rows of \[\('even', 0\)\]"):
         write_report(load_params())
 
 
-def test_scores_of_fewer_images_are_refused(checkout: Checkout) -> None:
-    part = checkout.ledger("good", 0, list(GOOD)).iloc[:3]
+def test_scores_of_fewer_images_are_refused(quick: Checkout) -> None:
+    part = quick.ledger("good", 0, GOOD).iloc[:3]
     write_ledger(Path("reports/scores/tiny/good/seed0.csv"), part)
     with pytest.raises(InputError, match="other images or holes"):
         write_report(load_params())
 
 
-def test_scores_of_other_test_images_are_refused(checkout: Checkout) -> None:
+def test_scores_of_other_test_images_are_refused(quick: Checkout) -> None:
     manifest = Path("data/prepared/tiny/manifest.csv")
-    digest = pixel_sha256(checkout.images[0])
+    digest = pixel_sha256(quick.images[0])
     manifest.write_text(manifest.read_text().replace(digest, "0" * 64))
     with pytest.raises(InputError, match=f"{digest[:16]}, which is not in"):
         write_report(load_params())
@@ -280,25 +236,25 @@ def test_scores_of_other_test_images_are_refused(checkout: Checkout) -> None:
     ],
 )
 def test_scores_that_cannot_be_right_are_refused(
-    checkout: Checkout, column: str, change: float, message: str
+    quick: Checkout, column: str, change: float, message: str
 ) -> None:
     values = {"telea": TELEA, "oracle": TELEA * 0}
-    frame = pd.concat([checkout.ledger(name, 0, list(v)) for name, v in values.items()])
+    frame = pd.concat([quick.ledger(name, 0, v) for name, v in values.items()])
     frame.loc[frame["method"] == "telea", column] += change
     write_ledger(paths.baseline_scores("tiny"), frame)
     with pytest.raises(InputError, match=message):
         write_report(load_params())
 
 
-def test_an_oracle_that_errs_is_refused(checkout: Checkout) -> None:
+def test_an_oracle_that_errs_is_refused(quick: Checkout) -> None:
     path = paths.baseline_scores("tiny")
-    parts = [checkout.ledger(name, 0, list(TELEA)) for name in ("telea", "oracle")]
+    parts = [quick.ledger(name, 0, TELEA) for name in ("telea", "oracle")]
     write_ledger(path, pd.concat(parts))
     with pytest.raises(InputError, match="oracle is not perfect"):
         write_report(load_params())
 
 
-def test_a_variant_may_not_have_a_baselines_name(checkout: Checkout) -> None:
-    checkout.write_run("telea", 0, list(TELEA))
+def test_a_variant_may_not_have_a_baselines_name(quick: Checkout) -> None:
+    quick.write_run("telea", 0, TELEA)
     with pytest.raises(InputError, match="telea is both"):
         write_report(Params(suites=("tiny",), variants=("telea",), seeds=(0,)))
