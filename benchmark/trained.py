@@ -1,14 +1,17 @@
 """The networks of a trained run, loaded for use."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lightning.fabric import Fabric
 from torch import nn
 
 from benchmark import paths
-from benchmark.checkpoints import load_checkpoint, without_prefix
-from benchmark.config import Suite
+from benchmark.checkpoints import MANIFEST, load_checkpoint, without_prefix
+from benchmark.config import Suite, load_suite, load_variant
+from benchmark.device import open_device
+from benchmark.files import read_json
 from benchmark.players import build_discriminator, build_generator, training_digest
 from benchmark.views import Inpainter
 from data.errors import InputError
@@ -38,8 +41,6 @@ def load_trained(
     run: paths.Run,
     fabric: Fabric,
     criterion: str | None = None,
-    *,
-    check_data: bool = True,
 ) -> Trained:
     """Load the networks of a run, as the suite's selection rule or another one chose them.
 
@@ -49,31 +50,94 @@ def load_trained(
         run: names of both, and the seed.
         fabric: the device.
         criterion: `last`, `best_val_psnr`, …; the suite's where it is None.
-        check_data: whether the prepared images must be there and those that it was trained on.
 
     Raises:
         InputError: there is no such checkpoint, or it belongs to other settings or images.
     """
-    command = (
+    trained = _load(run.checkpoints, suite, variant, run.seed, fabric, criterion)
+    if trained.manifest.get("data_sha256") != Store(paths.prepared(suite.name)).digest():
+        raise _outdated(run.checkpoints, "data", run)
+    return trained
+
+
+def load_folder(
+    folder: Path, device: str, criterion: str | None = None, *, full_precision: bool = False
+) -> tuple[Suite, Variant, Trained]:
+    """Load the networks of a folder of checkpoints, wherever it lies, for use on other images.
+
+    The images that they were trained on need not be there.
+
+    Args:
+        folder: what the train stage wrote, or a copy of it.
+        device: `cpu`, `cuda` or `auto`.
+        criterion: `last`, `best_val_psnr`, …; the suite's where it is None.
+        full_precision: whether to compute in float32 where the suite says otherwise.
+
+    Raises:
+        InputError: there is no such checkpoint, or it belongs to other settings than the present
+            ones of its suite and variant.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such folder; `python -m benchmark train` makes "
+            "models/checkpoints/<suite>/<variant>/seed<seed>"
+        )
+    run = run_of(folder)
+    suite, variant = load_suite(run.suite), load_variant(run.variant)
+    training = suite.training
+    if full_precision:
+        training = training.model_copy(update={"precision": "32-true"})
+    fabric = open_device(training, device)
+    return suite, variant, _load(folder, suite, variant, run.seed, fabric, criterion)
+
+
+def run_of(folder: Path) -> paths.Run:
+    """Return the run to which a folder of checkpoints belongs.
+
+    Raises:
+        InputError: it holds none.
+    """
+    manifest = read_json(folder / MANIFEST, "python -m benchmark train")
+    try:
+        return paths.Run(**manifest["run"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder / MANIFEST}: not a checkpoint manifest ({error!r})") from None
+
+
+def _load(
+    folder: Path, suite: Suite, variant: Variant, seed: int, fabric: Fabric, criterion: str | None
+) -> Trained:
+    run = paths.Run(suite.name, variant.name, seed)
+    criterion = criterion or suite.evaluation.checkpoint
+    tensors, manifest = load_checkpoint(folder, criterion, _training_of(run))
+    if manifest.get("config_sha256") != training_digest(suite, variant):
+        raise _outdated(folder, "config", run)
+
+    def load(network: nn.Module, name: str) -> nn.Module:
+        try:
+            network.load_state_dict(without_prefix(name, tensors))
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{folder}: the weights do not fit {name} ({reason})") from None
+        module: nn.Module = fabric.setup_module(network)
+        return module.eval()
+
+    generator = load(build_generator(suite, variant), "generator")
+    discriminators = {
+        name: load(build_discriminator(suite, variant, name), f"discriminator/{name}")
+        for name in variant.discriminators
+    }
+    return Trained(Inpainter(generator, variant.generator), discriminators, manifest, criterion)
+
+
+def _training_of(run: paths.Run) -> str:
+    return (
         f"python -m benchmark train --suite {run.suite} --variant {run.variant} --seed {run.seed}"
     )
-    criterion = criterion or suite.evaluation.checkpoint
-    tensors, manifest = load_checkpoint(run.checkpoints, criterion, command)
-    expected = {"config": training_digest(suite, variant)}
-    if check_data:
-        expected["data"] = Store(paths.prepared(suite.name)).digest()
-    for what, digest in expected.items():
-        if manifest.get(f"{what}_sha256") != digest:
-            raise InputError(
-                f"{run.checkpoints}: was trained with another {what} than the present one; "
-                f"run `{command}` again"
-            )
-    generator = build_generator(suite, variant)
-    generator.load_state_dict(without_prefix("generator", tensors))
-    discriminators: dict[str, nn.Module] = {}
-    for name in variant.discriminators:
-        network = build_discriminator(suite, variant, name)
-        network.load_state_dict(without_prefix(f"discriminator/{name}", tensors))
-        discriminators[name] = fabric.setup_module(network).eval()
-    inpainter = Inpainter(fabric.setup_module(generator).eval(), variant.generator)
-    return Trained(inpainter, discriminators, manifest, criterion)
+
+
+def _outdated(folder: Path, what: str, run: paths.Run) -> InputError:
+    return InputError(
+        f"{folder}: was trained with another {what} than the present one of {run}; "
+        f"run `{_training_of(run)}` again"
+    )

@@ -1,0 +1,63 @@
+"""Holes of a user's images: read from masks, or squares as large as in training."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from data.draws import integers_below, random_bits
+from data.errors import InputError
+from data.images import decode
+from data.store import pixel_sha256
+
+Hole = NDArray[np.bool_]
+"""`[H, W]`, True in the hole."""
+
+WHITE_FROM = 128
+"""Grey values of a mask from this one on count as white."""
+NEARLY = 16
+"""Values this close to black or white are what compression makes of them."""
+
+
+def read_mask(path: Path, marks: Literal["white", "black"]) -> tuple[Hole, float]:
+    """Read the hole that a mask marks in a colour.
+
+    Returns:
+        The hole, and the share of the mask's pixels that are neither black nor white.
+
+    Raises:
+        UnreadableImageError: the file is no image.
+    """
+    values = np.asarray(Image.fromarray(decode(path)).convert("L"))
+    white = values >= WHITE_FROM
+    grey = (values > NEARLY) & (values < 255 - NEARLY)
+    return white if marks == "white" else ~white, float(grey.mean())
+
+
+def square_hole(pixels: NDArray[np.uint8], share: tuple[int, int], seed: int | None = None) -> Hole:
+    """Return a square hole of an image, in its middle or at a place drawn by value.
+
+    Args:
+        pixels: `[H, W, 3]`; a drawn place depends on them and the seed alone.
+        share: the square's side, as parts of a number of parts of the image's shorter side.
+        seed: of the draw; None for the middle.
+
+    Raises:
+        InputError: nothing of the image would be left.
+    """
+    height, width = pixels.shape[:2]
+    parts, of = share
+    side = max((min(height, width) * parts + of // 2) // of, 1)
+    if side == max(height, width):
+        raise InputError(f"of {width}x{height} px, a hole would leave nothing")
+    play = width - side, height - side
+    if seed is None:
+        x0, y0 = (n // 2 for n in play)
+    else:
+        bits = random_bits([seed, "inpaint hole", pixel_sha256(pixels)], 1)[0]
+        x0, y0 = (int(integers_below(bits[i], n + 1)) for i, n in enumerate(play))
+    hole = np.zeros((height, width), np.bool_)
+    hole[y0 : y0 + side, x0 : x0 + side] = True
+    return hole
