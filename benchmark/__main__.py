@@ -1,6 +1,7 @@
 """The command line: `python -m benchmark <command>`."""
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,21 @@ from data.errors import InputError
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes: a check or a run failed; the input cannot be used; stopped by a signal."""
 
+
+ONNX_EXAMPLE = """\
+To use the file (a mask has one square of the trained size, which the metadata name):
+
+  import numpy as np, onnxruntime
+  from PIL import Image
+  session = onnxruntime.InferenceSession("model.onnx")
+  side = session.get_inputs()[0].shape[-1]
+  picture = Image.open("picture.png").convert("RGB").resize((side, side))
+  image = (np.asarray(picture, np.float32) / 127.5 - 1).transpose(2, 0, 1)[None]
+  mask = np.zeros((1, 1, side, side), np.float32)
+  hole = int(session.get_modelmeta().custom_metadata_map["hole_size"])
+  mask[..., :hole, :hole] = 1  # 1 = hole
+  completed, raw = session.run(None, {"image": image, "mask": mask})  # both in [-1, 1]
+"""
 
 # By default GNU's OpenMP lets PyTorch's threads wait for each other spinning, so that a step of
 # training takes five to ten times as long as soon as another process wants one of their cores.
@@ -72,12 +88,14 @@ def _run_of(options: argparse.Namespace) -> paths.Run:
 
 def _train(options: argparse.Namespace) -> int:
     from benchmark.config import load_suite, load_variant
+    from benchmark.interruption import TrainingInterruptedError
     from benchmark.progress import TrainingDivergedError
-    from benchmark.train import TrainingInterruptedError, train_run
+    from benchmark.train import train_run
 
     suite, variant = load_suite(options.suite), load_variant(options.variant)
+    tensorboard = Path(options.tensorboard) if options.tensorboard else None
     try:
-        train_run(suite, variant, _run_of(options), options.device)
+        train_run(suite, variant, _run_of(options), options.device, tensorboard)
     except TrainingInterruptedError as interruption:
         return _complain(interruption, INTERRUPTED)
     except TrainingDivergedError as error:
@@ -92,6 +110,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     suite, variant = load_suite(options.suite), load_variant(options.variant)
     evaluate_run(suite, variant, _run_of(options), options.device)
     _warn_of_gaps()
+
+
+def _diagnose(options: argparse.Namespace) -> None:
+    from benchmark.config import load_suite, load_variant
+    from benchmark.diagnose import diagnose_run
+
+    suite, variant = load_suite(options.suite), load_variant(options.variant)
+    diagnose_run(suite, variant, _run_of(options), options.device)
 
 
 def _baselines(options: argparse.Namespace) -> None:
@@ -110,10 +136,43 @@ def _report(options: argparse.Namespace) -> None:
     write_report(load_params())
 
 
+def _reference(options: argparse.Namespace) -> None:
+    from benchmark.reference import write_reference
+
+    facts = write_reference(options.suite, options.note, options.overwrite)
+    count = sum(len(seeds) for seeds in facts.runs.values())
+    print(f"{paths.reference(options.suite)}: {count} runs of {len(facts.runs)} variants")
+    for run, reason in facts.left_out.items():
+        print(f"left out: {run}: {reason}", file=sys.stderr)
+
+
 def _readme(options: argparse.Namespace) -> None:
     from benchmark.readme import update_readme
 
     update_readme()
+
+
+def _inpaint(options: argparse.Namespace) -> int:
+    from benchmark.inpaint import Request, inpaint_images
+
+    request = Request(
+        checkpoint=Path(options.checkpoint),
+        images=Path(options.images),
+        masks=options.masks,
+        out=Path(options.out),
+        criterion=options.criterion,
+        hole=options.hole,
+        large_holes=options.large_holes,
+        overwrite=options.overwrite,
+        seed=options.seed,
+        device=options.device,
+        batch_size=options.batch_size,
+    )
+    outcome = inpaint_images(request)
+    print(f"{outcome.written} images -> {request.out.as_posix()}/")
+    if outcome.failed:
+        return _complain(f"{outcome.failed} images could not be filled, see above", FAILED)
+    return 0
 
 
 def _attach(options: argparse.Namespace) -> None:
@@ -131,24 +190,55 @@ def _weights(options: argparse.Namespace) -> None:
         print(path)
 
 
+def _describe(options: argparse.Namespace) -> None:
+    from benchmark.config import load_suite, load_variant
+    from benchmark.describe import describe_variant, description_text
+
+    variant, sizes = load_variant(options.variant), {}
+    if options.suite:
+        suite = load_suite(options.suite)
+        sizes = {"image_size": suite.image_size, "hole_size": suite.mask.size}
+    content = describe_variant(variant, suite=options.suite, **sizes)
+    if options.json:
+        print(json.dumps(content, indent=1, sort_keys=True))
+    else:
+        print(description_text(content), end="")
+
+
+def _export(options: argparse.Namespace) -> int:
+    from benchmark.export import ParityError, export_run
+
+    path = Path(options.out)
+    try:
+        exported = export_run(Path(options.checkpoint), path, options.criterion)
+    except ParityError as error:
+        return _complain(error, FAILED)
+    trained = exported.trained
+    print(
+        f"{path}: {trained.criterion}, epoch {trained.epoch}; onnxruntime and PyTorch differ by "
+        f"{exported.difference:.2g} at most, in units of [-1, 1]"
+    )
+    return 0
+
+
 def _list(options: argparse.Namespace) -> None:
     from benchmark.config import load_suite, load_variant, names_in
 
     print("suites")
     for name in names_in(paths.SUITES):
-        print(f"  {name:20} {load_suite(name).title}")
+        print(f"  {name:28} {load_suite(name).title}")
     print("variants")
     for name in names_in(paths.VARIANTS):
-        print(f"  {name:20} {load_variant(name).title}")
+        print(f"  {name:28} {load_variant(name).title}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark",
         description="InpaintBench: train, score and compare image inpainting systems.",
-        epilog="`dvc repro` runs split, train, baselines, evaluate and report, in this order, for "
-        "what params.yaml names, and skips what is up to date. Each also runs by itself. "
-        "Exit codes: 0 fine, 1 a run failed, 2 wrong input, 130 interrupted.",
+        epilog="`dvc repro` runs split, train, baselines, evaluate, diagnose and report, in this "
+        "order, for what params.yaml names, and skips what is up to date. Each also runs by "
+        "itself. Exit codes: 0 fine, 1 a run failed, 2 wrong input, 130 interrupted.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -162,6 +252,7 @@ def _parser() -> argparse.ArgumentParser:
         if "variant" in needs:
             added.add_argument("--variant", required=True, help="a file of models/variants/")
             added.add_argument("--seed", type=_seed, default=0, help="seed of the run (default: 0)")
+        if "variant" in needs or "device" in needs:
             added.add_argument(
                 "--device",
                 choices=("auto", "cpu", "cuda"),
@@ -180,18 +271,104 @@ def _parser() -> argparse.ArgumentParser:
     split.add_argument(
         "--root", help="folder of the images (default: data/raw/<suite>); see also `attach`"
     )
-    command(
+    train = command(
         "train", _train, "train one variant; continues where it was stopped", "suite", "variant"
     )
+    train.add_argument(
+        "--tensorboard",
+        metavar="DIR",
+        default=os.environ.get("INPAINTBENCH_TENSORBOARD"),
+        help="also write TensorBoard events to DIR/<suite>/<variant>/seed<seed>; does not change "
+        "the result (default: what the environment variable INPAINTBENCH_TENSORBOARD says, which "
+        "works for `dvc repro` too)",
+    )
     command("evaluate", _evaluate, "score a trained run on the test split", "suite", "variant")
+    command("diagnose", _diagnose, "ask a run's discriminators about probes", "suite", "variant")
     command("baselines", _baselines, "score the classical baselines on the test split", "suite")
     command("report", _report, "write reports/ from the scores of what params.yaml names")
+    reference = command(
+        "reference", _reference, "keep a suite's results in reports/reference/", "suite"
+    )
+    reference.add_argument("--note", default="", help="what to say of the budget, in one line")
+    reference.add_argument(
+        "--overwrite", action="store_true", help="replace the results that are kept already"
+    )
     command("readme", _readme, "copy the tables of the report into README.md")
+    _add_inpaint_options(
+        command("inpaint", _inpaint, "fill holes of your photographs with a trained run", "device")
+    )
     attach = command("attach", _attach, "link a folder of your images to a suite", "suite")
     attach.add_argument("folder", help="the folder; its images stay where they are")
     command("weights", _weights, "fetch the backbone weights that LPIPS needs")
+    describe = command("describe", _describe, "show what a variant is made of and trained with")
+    describe.add_argument("variant", help="a file of models/variants/")
+    describe.add_argument(
+        "--suite", help="a file of benchmark/suites/, for its sizes (default: 128 px, hole 64 px)"
+    )
+    describe.add_argument("--json", action="store_true", help="plain JSON instead of tables")
+    export = command("export", _export, "write a trained generator as ONNX, checked for parity")
+    export.formatter_class = argparse.RawDescriptionHelpFormatter
+    export.epilog = ONNX_EXAMPLE
+    export.add_argument(
+        "--checkpoint", required=True, help="models/checkpoints/<suite>/<variant>/seed<n>"
+    )
+    export.add_argument("--out", required=True, help="the file to write, e.g. model.onnx")
+    export.add_argument(
+        "--criterion", help="which checkpoint, e.g. last (default: the one that is evaluated)"
+    )
     command("list", _list, "list the suites and variants that there are")
     return parser
+
+
+def _add_inpaint_options(inpaint: argparse.ArgumentParser) -> None:
+    inpaint.add_argument(
+        "--checkpoint",
+        required=True,
+        metavar="FOLDER",
+        help="weights of a run: models/checkpoints/<suite>/<variant>/seed<seed>",
+    )
+    inpaint.add_argument(
+        "--images",
+        required=True,
+        metavar="FOLDER",
+        help="images of any size, in sub-folders too; known pixels stay as they are, to the bit",
+    )
+    inpaint.add_argument(
+        "--masks",
+        required=True,
+        metavar="FOLDER|center|random",
+        help="masks, named like the images and as large; or a square hole in the middle or at a "
+        "random place, with the share of the image that it had in training",
+    )
+    inpaint.add_argument(
+        "--out",
+        required=True,
+        metavar="FOLDER",
+        help="for the results, PNG files named like the images",
+    )
+    inpaint.add_argument(
+        "--hole",
+        choices=("white", "black"),
+        default="white",
+        help="the colour of what is to be filled in the masks (default: white)",
+    )
+    inpaint.add_argument(
+        "--large-holes", action="store_true", help="masks may mark more than half of an image"
+    )
+    inpaint.add_argument("--overwrite", action="store_true", help="replace results that are there")
+    inpaint.add_argument(
+        "--criterion",
+        metavar="NAME",
+        help="which weights: last, best_val_psnr, … (default: as the suite says)",
+    )
+    inpaint.add_argument("--seed", type=_seed, default=0, help="of random masks (default: 0)")
+    inpaint.add_argument(
+        "--batch-size",
+        type=_positive,
+        metavar="N",
+        default=16,
+        help="squares to fill at a time; fewer take less memory (default: 16)",
+    )
 
 
 def _seed(text: str) -> int:

@@ -19,14 +19,14 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return message
 
 
-@pytest.mark.parametrize("stage", ["split", "train", "evaluate", "baselines"])
+@pytest.mark.parametrize("stage", ["split", "train", "evaluate", "diagnose", "baselines"])
 def test_unknown_suite(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
-    variant = ["--variant", "l2"] if stage in ("train", "evaluate") else []
+    variant = ["--variant", "l2"] if stage in ("train", "evaluate", "diagnose") else []
     message = refusal(capsys, stage, "--suite", "portrait", *variant)
     assert "'portrait'" in message and "Did you mean portraits?" in message and "photos" in message
 
 
-@pytest.mark.parametrize("stage", ["train", "evaluate"])
+@pytest.mark.parametrize("stage", ["train", "evaluate", "diagnose"])
 def test_unknown_variant(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
     message = refusal(capsys, stage, "--suite", "portraits", "--variant", "locliser")
     assert "'locliser'" in message and "localizer" in message
@@ -77,7 +77,7 @@ def test_training_before_splitting_names_the_command(
     assert "`python -m benchmark split --suite portraits` makes it" in message
 
 
-@pytest.mark.parametrize("stage", ["train", "evaluate"])
+@pytest.mark.parametrize("stage", ["train", "evaluate", "diagnose"])
 def test_device_that_is_not_there(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
     import torch
 
@@ -114,7 +114,10 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["split", "train", "evaluate", "baselines", "report", "readme", "attach", "weights", "list"],
+    [
+        *("split", "train", "evaluate", "diagnose", "baselines", "report", "readme", "attach"),
+        *("weights", "list", "describe", "inpaint", "export", "reference"),
+    ],
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:

@@ -37,7 +37,7 @@ def outputs(stage: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
 
 LOADED_MODULES = """
 import sys, benchmark.{stage}
-if "{stage}" in ("train", "evaluate", "report"):
+if "{stage}" in ("train", "evaluate", "diagnose", "report"):
     from benchmark.config import load_variant, names_in
     for path in names_in(__import__("pathlib").Path("models/variants")):
         load_variant(path)
@@ -105,7 +105,8 @@ def test_stages_are_the_product_of_the_parameters() -> None:
     for suite in params.suites:
         expected |= {f"split@{suite}", f"baselines@{suite}"}
     for suite, variant, seed in product(params.suites, params.variants, params.seeds):
-        expected |= {f"{stage}@{suite}-{variant}-{seed}" for stage in ("train", "evaluate")}
+        stages = ("train", "evaluate", "diagnose")
+        expected |= {f"{stage}@{suite}-{variant}-{seed}" for stage in stages}
     done = subprocess.run(
         [sys.executable, "-m", "dvc", "stage", "list", "--name-only"],
         cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True,
@@ -180,6 +181,7 @@ class Checkout:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, target)
         shutil.copytree(ROOT / "reports/templates", folder / "reports/templates")
+        (folder / "reports/reference").mkdir()
         shutil.copy(ROOT / "tests/tiny_suite.yaml", folder / "benchmark/suites/tiny.yaml")
         (folder / "data/raw/tiny").mkdir()
         self.select("[l2]")
@@ -217,7 +219,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     made = Checkout(tmp_path_factory.mktemp("checkout"))
     ran = made.repro()
     assert ran == {
-        "split@tiny", "train@tiny-l2-0", "baselines@tiny", "evaluate@tiny-l2-0", "report",
+        "split@tiny", "train@tiny-l2-0", "baselines@tiny", "evaluate@tiny-l2-0",
+        "diagnose@tiny-l2-0", "report",
     }  # fmt: skip
     made.commit()
     return made
@@ -229,7 +232,9 @@ def test_pipeline_writes_what_a_reader_looks_for(checkout: Checkout) -> None:
         "report.md", "summary.json", "tables/tiny.tex", "tables/tiny.csv",
         "figures/tiny_comparison.png", "figures/tiny_zoomed.png", "figures/tiny_curves.png",
         "curves/tiny/l2/seed0.csv", "scores/tiny/l2/seed0.csv", "metrics/tiny/l2/seed0.json",
-        "provenance/tiny/l2/seed0.json",
+        "provenance/tiny/l2/seed0.json", "diagnostics/tiny/l2/seed0.json",
+        "diagnostics/tiny/l2/seed0.png", "figures/tiny_losses.png",
+        "claims.json", "tables/claims.csv",
     ):  # fmt: skip
         assert (reports / name).stat().st_size > 0, name
 
@@ -254,7 +259,9 @@ def test_new_variant_runs_alone(checkout: Checkout) -> None:
     text = (variants / "l2.yaml").read_text().replace("lr: 2e-4", "lr: 4e-4")
     (variants / "l2_fast.yaml").write_text(text)
     checkout.select("[l2, l2_fast]")
-    assert checkout.repro() == {"train@tiny-l2_fast-0", "evaluate@tiny-l2_fast-0", "report"}
+    assert checkout.repro() == {
+        "train@tiny-l2_fast-0", "evaluate@tiny-l2_fast-0", "diagnose@tiny-l2_fast-0", "report",
+    }  # fmt: skip
 
 
 def test_reverting_restores_from_the_run_cache(checkout: Checkout) -> None:
