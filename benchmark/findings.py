@@ -46,7 +46,7 @@ TABLES = {
 VERDICTS = {
     "boundary": "goes by the boundary rather than the content",
     "content": "goes by the content rather than the boundary",
-    "inconclusive": "is shown to go by neither rather than the other",
+    "inconclusive": "is not shown to go by one rather than the other",
 }
 SEES = {
     "completed": "completed images",

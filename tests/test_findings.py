@@ -93,7 +93,7 @@ def test_verdicts_are_said_in_words_with_their_numbers() -> None:
         "`real`), difference +0.004 [+0.003, +0.005]." in text
     )
     text = diagnostics_section([diagnosis("a", judge=localizer("inconclusive"))])
-    assert "is shown to go by neither rather than the other" in text
+    assert "is not shown to go by one rather than the other" in text
 
 
 def test_each_kind_has_its_tables_with_a_column_for_each_probe() -> None:
