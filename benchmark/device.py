@@ -28,6 +28,8 @@ def open_device(training: Training, device: str = "auto") -> Fabric:
         # A debugging aid that costs time.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = False
+    # Else convolutions round float32 to 10 bits of mantissa, and the fingerprint would not show it.
+    torch.backends.cudnn.allow_tf32 = False
     try:
         return Fabric(accelerator=device, devices=1, precision=training.precision)
     except (RuntimeError, ValueError) as error:

@@ -17,7 +17,7 @@ from benchmark.code import json_digest
 from benchmark.config import Suite
 from benchmark.randomness import DropoutDraws, weight_uniforms
 from benchmark.scenes import make_output
-from benchmark.views import Inpainter, seen_fake, seen_real
+from benchmark.views import Inpainter, seen_fake, seen_for_generator, seen_real
 from data.errors import InputError
 from models.initialisation import initialise
 from models.layers import Dropout
@@ -28,7 +28,7 @@ from models.variant import DiscriminatorSpec, GeneratorSpec, SkipRule, Variant
 
 
 class RecentAccuracy:
-    """The share of right answers of a discriminator in its latest updates, kept on the device."""
+    """The share of right answers of a discriminator in its latest steps, kept on the device."""
 
     def __init__(self, rule: SkipRule, device: torch.device) -> None:
         self._rule = rule
@@ -88,7 +88,7 @@ class Player:
             fabric: device and precision.
             loss: what to minimise.
             skip: `[]`, 1 where neither weights nor the optimiser's state are to change, else 0; it
-                stays on the device.
+                stays on the device. Running statistics of batch norm change all the same.
         """
         self.optimiser.zero_grad()
         fabric.backward(loss)
@@ -295,7 +295,7 @@ def _update_generator(
             network = players.discriminators[judge].network
             # Its gradients would be thrown away; those of its input are needed.
             network.requires_grad_(False)
-            predictions[judge] = network(seen_fake(active[judge], scene, output))
+            predictions[judge] = network(seen_for_generator(active[judge], scene, output))
         prediction = None if judge is None else predictions[judge]
         value = GENERATOR_TERMS[name](scene, output, prediction, **term.options)
         values[f"generator/{name}"] = value.detach()

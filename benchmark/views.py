@@ -11,7 +11,7 @@ from benchmark.metrics import composite, quantise
 from benchmark.scenes import make_scene
 from models.scene import Output, Scene
 from models.squares import crop_squares
-from models.variant import DiscriminatorSpec, GeneratorSpec
+from models.variant import DiscriminatorSpec, GeneratorSpec, Input
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,19 @@ def seen_real(spec: DiscriminatorSpec, scene: Scene) -> Tensor:
 
 
 def seen_fake(spec: DiscriminatorSpec, scene: Scene, output: Output) -> Tensor:
-    """Return what a discriminator is shown of what a generator made."""
-    if spec.input == "hole":
+    """Return what a discriminator is shown of what a generator made, in its own update."""
+    return _shown(spec.input, scene, output)
+
+
+def seen_for_generator(spec: DiscriminatorSpec, scene: Scene, output: Output) -> Tensor:
+    """Return what a discriminator is shown in the generator's update."""
+    return _shown(spec.generator_input or spec.input, scene, output)
+
+
+def _shown(what: Input, scene: Scene, output: Output) -> Tensor:
+    if what == "hole":
         return crop_squares(output.raw, scene.corner, scene.hole_size)
-    return output.completed if spec.input == "completed" else output.raw
+    return output.completed if what == "completed" else output.raw
 
 
 class Completed(NamedTuple):

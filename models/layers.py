@@ -90,4 +90,5 @@ class Dropout(nn.Module):
         if self.uniforms is None:
             raise RuntimeError("the draws of a dropout layer are not set")
         kept = self.uniforms(tuple(input.shape)) >= self.probability
-        return input * kept.to(input.device, input.dtype) / (1 - self.probability)
+        factor = kept.to(input.device, input.dtype, non_blocking=True) / (1 - self.probability)
+        return input * factor

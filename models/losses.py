@@ -70,9 +70,19 @@ def hole_mse(
     return squared.sum() / (scene.mask.sum() * scene.image.shape[1])
 
 
-def l1(scene: Scene, output: Output, prediction: None, *, dilation_px: Pixels = 0) -> Tensor:
-    """Return the mean absolute error of the hole, dilated, of the raw output on [-1, 1]."""
-    return _mean_over((output.raw - scene.image).abs(), scene.window(dilation_px))
+def l1(
+    scene: Scene,
+    output: Output,
+    prediction: None,
+    *,
+    dilation_px: Pixels = 0,
+    average: Literal["hole", "image"] = "hole",
+) -> Tensor:
+    """Return the mean absolute error of the hole, dilated, of the raw output on [-1, 1].
+
+    With `average: image` the sum is divided by the number of all values of the image.
+    """
+    return _averaged((output.raw - scene.image).abs(), scene.window(dilation_px), average)
 
 
 def ssim(scene: Scene, output: Output, prediction: None) -> Tensor:
@@ -86,26 +96,26 @@ def edge(
     prediction: None,
     *,
     dilation_px: Pixels = 0,
+    average: Literal["hole", "image"] = "hole",
     normalise: Literal["none", "batch_maximum"] = "none",
 ) -> Tensor:
     """Return the mean absolute difference of Sobel gradient magnitudes in the hole, dilated.
 
-    Compared are the true image and the one in which the dilated hole is generated.
+    Compared are the true and the completed image, so that the border of the hole counts.
 
     Args:
         scene: the images and their holes.
         output: what the generator made.
         prediction: not used.
         dilation_px: by how much the hole grows on each side.
+        average: with `image` the sum is divided by the number of all values of the image.
         normalise: with `batch_maximum` each side is divided by its own maximum over the batch, as
             the attention U-Net's code does; the loss of an image then depends on its batch.
     """
-    window = scene.window(dilation_px)
-    ours = edge_magnitude(torch.where(window.bool(), output.raw, scene.image))
-    truth = edge_magnitude(scene.image)
+    ours, truth = edge_magnitude(output.completed), edge_magnitude(scene.image)
     if normalise == "batch_maximum":
         ours, truth = ours / ours.max(), truth / truth.max()
-    return _mean_over((ours - truth).abs(), window)
+    return _averaged((ours - truth).abs(), scene.window(dilation_px), average)
 
 
 def edge_magnitude(image: Tensor) -> Tensor:
@@ -114,8 +124,10 @@ def edge_magnitude(image: Tensor) -> Tensor:
     return (gx.square() + gy.square() + EDGE_EPSILON).sqrt()
 
 
-def _mean_over(values: Tensor, window: Tensor) -> Tensor:
-    """Return the mean of `[N, C, H, W]` where `[N, 1, H, W]` is 1."""
+def _averaged(values: Tensor, window: Tensor, average: str) -> Tensor:
+    """Return the sum of `[N, C, H, W]` where `[N, 1, H, W]` is 1, over how many there are."""
+    if average == "image":
+        return (values * window).mean()
     return (values * window).sum() / (window.sum() * values.shape[1])
 
 
@@ -189,13 +201,15 @@ def box_iou(first: Tensor, second: Tensor) -> Tensor:
     """
     near = torch.maximum(first[:, :2], second[:, :2])
     far = torch.minimum(first[:, 2:], second[:, 2:])
-    intersection = (far - near).clamp(min=0).prod(dim=1)
+    intersection = _area(torch.cat([near, far], dim=1))
     union = _area(first) + _area(second) - intersection
     return intersection / union.clamp(min=1e-9)  # both empty: 0 / 1e-9
 
 
 def _area(boxes: Tensor) -> Tensor:
-    return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(dim=1)
+    # The backward pass of `prod` waits for the device.
+    sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
+    return sides[:, 0] * sides[:, 1]
 
 
 def _cross_entropy(logits: Tensor, label: float) -> Tensor:

@@ -100,20 +100,25 @@ class GeneratorSpec(_NetworkSpec):
         return self
 
 
+Input = Literal["completed", "raw", "hole"]
+
+
 class SkipRule(_Frozen):
     """When a discriminator that is too good is not updated."""
 
     accuracy: float = Field(ge=0.5, lt=1)
     """It is not updated while the mean share of its right answers is above this."""
     window: int = Field(ge=1)
-    """Number of latest steps, the present one included, over which the mean is taken."""
+    """Number of latest steps for the mean, the present one and skipped ones included."""
 
 
 class DiscriminatorSpec(_NetworkSpec):
     """A discriminator, what it looks at, and when it is trained."""
 
-    input: Literal["completed", "raw", "hole"]
+    input: Input
     """The completed image, the generator's raw output, or the raw output cropped at the hole."""
+    generator_input: Input | None = None
+    """What it is shown for the generator's loss, where that is not `input`."""
     losses: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     """The label 1 becomes 1 minus this; the label 0 stays (Salimans et al. 2016, one-sided)."""
@@ -121,6 +126,12 @@ class DiscriminatorSpec(_NetworkSpec):
     skip_above: SkipRule | None = None
     start: Share = 0.0
     """Before this share of the run it is neither trained nor asked."""
+
+    @model_validator(mode="after")
+    def _inputs_have_one_size(self) -> Self:
+        if self.generator_input is not None and "hole" in {self.input, self.generator_input}:
+            raise ValueError("generator_input: an image and a hole have not the same size")
+        return self
 
     @model_validator(mode="after")
     def _exists(self) -> "DiscriminatorSpec":

@@ -157,8 +157,7 @@ def test_text_says_how_it_is_trained() -> None:
         "loss iou: weight 0.0005, judged by localizer, from 0.667 of the run on, growing over",
         "optimiser: Adam, lr 0.0002, betas 0.5 / 0.999",
         "input: completed",
-        "label_smoothing: 0.1",
-        "update_every: 2",
+        "update_every: 1",
         "start: 0.7",
     ):
         assert line in training

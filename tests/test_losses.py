@@ -8,8 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import correlate
 from skimage.metrics import structural_similarity
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from models.losses import (
     DISCRIMINATOR_TERMS,
@@ -99,6 +101,11 @@ def test_l1_averages_over_the_dilated_hole() -> None:
     assert term(scene, output, None, dilation_px=1).item() == pytest.approx(26 / 36, EXACT)
     # The image is 8 px: dilated by 4, rows -1 to 10 and columns -2 to 9 are cut to all of it.
     assert term(scene, output, None, dilation_px=4).item() == pytest.approx(40 / 64, EXACT)
+    by_image = term(scene, output, None, dilation_px=1, average="image").item()
+    assert by_image == pytest.approx(26 / 64, EXACT)
+
+
+SOBEL = np.array([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
 
 
 def _step_image(height: float) -> Tensor:
@@ -108,23 +115,27 @@ def _step_image(height: float) -> Tensor:
     return image
 
 
-def test_edge_compares_gradient_magnitudes_in_the_hole() -> None:
+def test_edge_compares_gradient_magnitudes_of_the_completed_image_in_the_hole() -> None:
     scene, term = _wide_scene(), GENERATOR_TERMS["edge"]
-    # A vertical step of .5: the Sobel response is 4 * .5 in the two columns beside it, 3 and 4, and
-    # the hole (columns 2 to 5) holds both in each of its rows; but the rows next to its upper and
-    # lower border see the black image beyond: there the response is 3 * .5 across and, in the
-    # columns 3, 4, 5, some .5, 1.5, 2 down.
+    # A vertical step of .5, put out everywhere, but completed in the hole alone (columns 2 to 5,
+    # rows 3 to 6), beside which the black image makes edges of its own.
     raw = _step_image(0.5)
-    whole = {"dilation_px": 8}
-    found = term(scene, Output(raw, raw), None, **whole).item()
-    # √(4 + ε) less √ε in two columns of eight, √ε less √ε elsewhere.
-    expected = 2 / 8 * (math.sqrt(4 + 1e-6) - 1e-3)
-    assert found == pytest.approx(expected, EXACT)
-    magnitude = edge_magnitude(torch.where(scene.mask.bool(), raw, scene.image))[0, 0]
-    # Across, the border of the hole after column 5 is a step down, seen in column 5.
-    assert magnitude[4, 5].item() == pytest.approx(2.0, abs=1e-5)
-    inside = (magnitude - 1e-3)[3:7, 2:6].mean().item()
-    assert term(scene, Output(raw, raw), None).item() == pytest.approx(inside, EXACT)
+    completed = torch.where(scene.mask.bool(), raw, scene.image)
+    reference = np.hypot(
+        *(correlate(completed[0, 0].numpy(), kernel, mode="nearest") for kernel in (SOBEL, SOBEL.T))
+    )
+    # The image is black, so its magnitude is √ε.
+    expected = np.sqrt(reference**2 + 1e-6) - 1e-3
+    output = Output(raw, completed)
+    inside = expected[3:7, 2:6]
+    assert term(scene, output, None).item() == pytest.approx(inside.mean(), EXACT)
+    assert term(scene, output, None, dilation_px=1).item() == pytest.approx(
+        expected[2:8, 1:7].mean(), EXACT
+    )
+    by_image = term(scene, output, None, average="image").item()
+    assert by_image == pytest.approx(inside.sum() / 64, EXACT)
+    # Past the last column of the hole it is a step down, of 4 times .5.
+    assert edge_magnitude(completed)[0, 0, 4, 6].item() == pytest.approx(2.0, abs=1e-5)
 
 
 def test_edge_over_the_maximum_of_the_batch_does_not_see_contrast() -> None:
@@ -374,3 +385,12 @@ def test_betas_and_rates_are_checked() -> None:
         Adam(lr=1e-3, betas=(0.5, 1.0))
     with pytest.raises(ValueError, match="lr"):
         Adam(lr=0.0, betas=(0.5, 0.9))
+
+
+def test_backward_of_the_overlap_does_not_wait_for_the_device() -> None:
+    boxes = BOXES.clone().requires_grad_()
+    with profile(activities=[ProfilerActivity.CPU]) as recorded:
+        torch.autograd.grad(box_iou(boxes, MOVED).sum(), boxes)
+    names = {event.key for event in recorded.key_averages()}
+    assert "aten::mul" in names
+    assert not names & {"aten::item", "aten::_local_scalar_dense", "aten::nonzero"}

@@ -139,7 +139,7 @@ def test_a_diagnosis_that_was_kept_tests_its_claim(
     far: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far.write_run("localizer", 0, GOOD)
-    reliance = {"value": 0.5, "low": 0.4, "high": 0.6}
+    reliance = {"value": 0.5, "low": 0.4, "high": 0.6, "verdict": "boundary"}
     content = {"images": 4, "discriminators": {"localizer": {"seam_reliance": reliance}}}
     far.write_json(paths.Run("far", "localizer", 0).diagnosis, content)
     write_reference("far")
