@@ -3,8 +3,10 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 from benchmark import paths
 from benchmark.code import changed_code, snapshot
@@ -34,14 +36,19 @@ To use the file (a mask has one square of the trained size, which the metadata n
 # After this many turns they sleep, which costs a step up to an eighth (measured with two cores). It
 # is read when PyTorch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+# onnxruntime collects facts about its use unless it is told not to.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code."""
     options = _parser().parse_args(arguments)
+    # So that what `kill` ends is cleaned up as what Ctrl-C ends; training has its own way.
+    before_us = signal.signal(signal.SIGTERM, _interrupt)
     try:
         before = snapshot()
         code: int = options.run(options) or 0
+        sys.stdout.flush()  # here, where a reader that has gone is no error
         # DVC records the state of the code after a stage, so it would take the result for the new
         # code's.
         if changed := changed_code(before):
@@ -49,12 +56,21 @@ def main(arguments: list[str] | None = None) -> int:
         return code
     except InputError as error:
         return _complain(error, MISUSED)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         return _complain(
             f"{error.filename}: {error.strerror}" if error.filename else error, MISUSED
         )
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, before_us)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _warn_of_gaps() -> None:
@@ -66,7 +82,9 @@ def _warn_of_gaps() -> None:
 
 
 def _complain(message: object, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    # A file name may have line breaks, and an error is one line.
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(message))
+    print(f"error: {line}", file=sys.stderr)
     return code
 
 
@@ -139,7 +157,7 @@ def _report(options: argparse.Namespace) -> None:
 def _reference(options: argparse.Namespace) -> None:
     from benchmark.reference import write_reference
 
-    facts = write_reference(options.suite, options.note, options.overwrite)
+    facts = write_reference(options.suite, options.note, options.overwrite, options.pictures)
     count = sum(len(seeds) for seeds in facts.runs.values())
     print(f"{paths.reference(options.suite)}: {count} runs of {len(facts.runs)} variants")
     for run, reason in facts.left_out.items():
@@ -269,7 +287,9 @@ def _parser() -> argparse.ArgumentParser:
         "split", _split, "decode, resize and split the images of a suite", "suite", "workers"
     )
     split.add_argument(
-        "--root", help="folder of the images (default: data/raw/<suite>); see also `attach`"
+        "--root",
+        type=_path,
+        help="folder of the images (default: data/raw/<suite>); see also `attach`",
     )
     train = command(
         "train", _train, "train one variant; continues where it was stopped", "suite", "variant"
@@ -293,12 +313,17 @@ def _parser() -> argparse.ArgumentParser:
     reference.add_argument(
         "--overwrite", action="store_true", help="replace the results that are kept already"
     )
+    reference.add_argument(
+        "--pictures",
+        action="store_true",
+        help="also keep a picture of completed images; the dataset's licence has to allow it",
+    )
     command("readme", _readme, "copy the tables of the report into README.md")
     _add_inpaint_options(
         command("inpaint", _inpaint, "fill holes of your photographs with a trained run", "device")
     )
     attach = command("attach", _attach, "link a folder of your images to a suite", "suite")
-    attach.add_argument("folder", help="the folder; its images stay where they are")
+    attach.add_argument("folder", type=_path, help="the folder; its images stay where they are")
     command("weights", _weights, "fetch the backbone weights that LPIPS needs")
     describe = command("describe", _describe, "show what a variant is made of and trained with")
     describe.add_argument("variant", help="a file of models/variants/")
@@ -310,9 +335,14 @@ def _parser() -> argparse.ArgumentParser:
     export.formatter_class = argparse.RawDescriptionHelpFormatter
     export.epilog = ONNX_EXAMPLE
     export.add_argument(
-        "--checkpoint", required=True, help="models/checkpoints/<suite>/<variant>/seed<n>"
+        "--checkpoint",
+        type=_path,
+        required=True,
+        help="models/checkpoints/<suite>/<variant>/seed<n>",
     )
-    export.add_argument("--out", required=True, help="the file to write, e.g. model.onnx")
+    export.add_argument(
+        "--out", type=_path, required=True, help="the file to write, e.g. model.onnx"
+    )
     export.add_argument(
         "--criterion", help="which checkpoint, e.g. last (default: the one that is evaluated)"
     )
@@ -323,18 +353,22 @@ def _parser() -> argparse.ArgumentParser:
 def _add_inpaint_options(inpaint: argparse.ArgumentParser) -> None:
     inpaint.add_argument(
         "--checkpoint",
+        type=_path,
         required=True,
         metavar="FOLDER",
         help="weights of a run: models/checkpoints/<suite>/<variant>/seed<seed>",
     )
     inpaint.add_argument(
         "--images",
+        type=_path,
         required=True,
         metavar="FOLDER",
-        help="images of any size, in sub-folders too; known pixels stay as they are, to the bit",
+        help="images of any size, in sub-folders too; of images in 8-bit RGB or grey, known pixels "
+        "stay as they are, to the bit",
     )
     inpaint.add_argument(
         "--masks",
+        type=_path,
         required=True,
         metavar="FOLDER|center|random",
         help="masks, named like the images and as large; or a square hole in the middle or at a "
@@ -342,6 +376,7 @@ def _add_inpaint_options(inpaint: argparse.ArgumentParser) -> None:
     )
     inpaint.add_argument(
         "--out",
+        type=_path,
         required=True,
         metavar="FOLDER",
         help="for the results, PNG files named like the images",
@@ -371,15 +406,29 @@ def _add_inpaint_options(inpaint: argparse.ArgumentParser) -> None:
     )
 
 
+def _path(text: str) -> str:
+    # An unset variable of a shell, which would mean the present folder.
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; name a file or a folder")
+    return text
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
 def _seed(text: str) -> int:
-    value = int(text)
+    value = _whole(text)
     if not 0 <= value < 2**31:
         raise argparse.ArgumentTypeError(f"{value} is not in [0, 2**31)")
     return value
 
 
 def _positive(text: str) -> int:
-    value = int(text)
+    value = _whole(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not positive")
     return value

@@ -229,4 +229,6 @@ def _listed(names: Sequence[object]) -> str:
 
 
 def _say(message: str) -> None:
-    tqdm.write(message, file=sys.stderr)
+    # A file name may have line breaks, and a message is one line.
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+    tqdm.write(line, file=sys.stderr)

@@ -90,6 +90,7 @@ def write_photograph(
         # Of three equal channels this is their value, so known pixels stay what they are.
         image = image.convert("L")
     if photograph.alpha is not None:
-        image.putalpha(Image.fromarray(photograph.alpha))
+        # Who erased a part by making it transparent wants to see what fills it.
+        image.putalpha(Image.fromarray(np.where(hole, 255, photograph.alpha).astype(np.uint8)))
     with atomic_path(path) as partial:
         image.save(partial, format="PNG", icc_profile=photograph.profile)

@@ -25,13 +25,17 @@ KINDS = ("scores", "metrics", "curves", "provenance")
 FIGURE_BYTES = 1_000_000
 
 
-def write_reference(suite_name: str, note: str = "", overwrite: bool = False) -> Facts:
+def write_reference(
+    suite_name: str, note: str = "", overwrite: bool = False, pictures: bool = False
+) -> Facts:
     """Collect the complete runs of a suite into the folder of its reference runs.
 
     Args:
         suite_name: the suite.
         note: what to say of the budget, in one line.
         overwrite: whether to replace a folder that is there.
+        pictures: whether to keep a picture of completed images, which shows images of the dataset:
+            its licence has to allow that.
 
     Returns:
         What was written to `reference.json`.
@@ -62,7 +66,7 @@ def write_reference(suite_name: str, note: str = "", overwrite: bool = False) ->
             split_counts=split["counts"],
             split_digest=split["digest"],
             flops=flops,
-            figure=_write_figure(results, partial_folder / FIGURE),
+            figure=pictures and _write_figure(results, partial_folder / FIGURE),
         )
         write_json(partial_folder / FACTS, facts.model_dump(mode="json"))
         reference = read_reference(partial_folder)

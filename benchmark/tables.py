@@ -126,7 +126,7 @@ def markdown_table(table: Table) -> str:
     heads += [f"{escape_markdown(c.name)} {ARROWS[c.better]}" for c in table.columns]
     lines = [_bar(heads), _bar(["---", "---", *["---:"] * len(table.columns)])]
     previous: Kind | None = None
-    styles = {1: lambda text: f"**{text}**", 2: lambda text: f"<u>{text}</u>"}
+    styles = {1: lambda text: f"**{text}**", 2: lambda text: f"<ins>{text}</ins>"}
     for row, cells in zip(table.rows, _cells(table, escape_markdown, styles), strict=True):
         if previous == "variant" and row.kind != "variant":
             # Markdown has no rule inside a table.

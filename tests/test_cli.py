@@ -1,5 +1,6 @@
 """The command line: wrong input gives one line and exit code 2, and loses nothing."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -134,3 +135,55 @@ def test_help_is_quick_and_fits_a_screen() -> None:
     )  # fmt: skip
     assert len(done.stdout.splitlines()) <= 40
     assert " torch\n" not in done.stderr
+
+
+def test_reader_that_has_seen_enough_is_no_error() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m benchmark describe l2 --json | head -c 1",
+        shell=True, cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("{", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("split", "--suite", "portraits", "--root", ""),
+        ("attach", "--suite", "celeba_1024", ""),
+        ("export", "--checkpoint", "x", "--out", ""),
+        ("inpaint", "--checkpoint", "x", "--images", "", "--masks", "center", "--out", "y"),
+    ],
+)
+def test_empty_path_is_not_the_present_folder(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    assert stop.value.code == 2
+    assert "it is empty; name a file or a folder" in capsys.readouterr().err
+
+
+def test_error_is_one_line_whatever_a_name_has_in_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = str(tmp_path / "a\nerror: b")
+    message = refusal(capsys, "split", "--suite", "celeba_1024", "--root", name)
+    assert "a\\nerror: b" in message
+
+
+def test_termination_cleans_up_as_an_interrupt_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cleaned = []
+
+    def work(options: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            cleaned.append(True)
+
+    monkeypatch.setattr("benchmark.__main__._list", work)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["list"]) == 130
+    assert cleaned and capsys.readouterr().err == "error: interrupted\n"
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -206,7 +206,7 @@ def test_grey_transparent_and_turned_images() -> None:
     assert inpaint() == 0
     known = mask(40, 50, (30, 5, 45, 20)) == 0
     assert np.array_equal(load("out/grey.png")[known], grey[known])
-    assert np.array_equal(load("out/clear.png")[..., 3], clear[..., 3])
+    assert (load("out/clear.png")[~known, 3] == 255).all()  # what fills the hole is to be seen
     assert np.array_equal(load("out/clear.png")[known], clear[known])
     assert np.array_equal(load("out/turned.png")[known], np.rot90(noise(50, 40), -1)[known])
 

@@ -1,12 +1,22 @@
 """The networks: parameter counts of the publications, and a contract that all of them keep."""
 
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import (
+    conv2d,
+    interpolate,
+    leaky_relu,
+    max_pool2d,
+    scaled_dot_product_attention,
+)
 
+from models.generators import context_encoder, locpaint_autoencoder, strided_context_encoder
 from models.generators.attention_unet import SelfAttention
 from models.layers import Gain
 from models.networks import (
@@ -151,6 +161,275 @@ def test_strided_context_encoder_has_the_layers_of_the_publication() -> None:
     up = [(512, 8, 8), (256, 16, 16), (128, 32, 32), (64, 64, 64), (3, 64, 64)]
     network = generator_class("strided_context_encoder")(128, 64)
     assert _convolutions(network, 128, 64) == down + up
+
+
+LATENT = 40
+"""Latent channels in the comparisons below; that there are 4000 is held by the counts above."""
+
+
+def _halvings(
+    *channels: int, norm: type[nn.Module] = nn.BatchNorm2d, bias: bool = True
+) -> list[nn.Module]:
+    layers = [nn.Conv2d(3, channels[0], 4, 2, 1, bias=bias), nn.LeakyReLU(0.2)]
+    for fewer, more in pairwise(channels):
+        layers += [nn.Conv2d(fewer, more, 4, 2, 1, bias=bias), norm(more), nn.LeakyReLU(0.2)]
+    return layers
+
+
+def _doublings(*channels: int, bias: bool = True) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for more, fewer in pairwise(channels):
+        layers += [nn.ConvTranspose2d(more, fewer, 4, 2, 1, bias=bias), nn.BatchNorm2d(fewer)]
+        layers += [nn.ReLU()]
+    return layers
+
+
+DOWN, UP = (64, 64, 128, 256, 512), (512, 256, 128, 64)
+FOR_64 = DOWN[1:], UP[:-1]
+"""One stage less, so that 64 px come to 4x4 as well."""
+
+
+def _plain_context_encoder(
+    down: tuple[int, ...] = DOWN,
+    up: tuple[int, ...] = UP,
+    *,
+    bias: bool = True,
+    latent_norm: bool = True,
+) -> nn.Sequential:
+    return nn.Sequential(
+        *_halvings(*down, bias=bias),
+        nn.Conv2d(512, LATENT, 4, bias=bias),
+        *([nn.BatchNorm2d(LATENT)] if latent_norm else []),
+        nn.LeakyReLU(0.2),
+        nn.ConvTranspose2d(LATENT, 512, 4, bias=bias),
+        nn.BatchNorm2d(512),
+        nn.ReLU(),
+        *_doublings(*up, bias=bias),
+        nn.ConvTranspose2d(up[-1], 3, 4, 2, 1, bias=bias),
+        nn.Tanh(),
+    )
+
+
+def _plain_strided() -> nn.Sequential:
+    latent = nn.Conv2d(512, LATENT, 1)  # no activation
+    end = (nn.Conv2d(64, 3, 3, padding=1), nn.Tanh())
+    return nn.Sequential(*_halvings(*DOWN), latent, *_doublings(LATENT, *UP), *end)
+
+
+def _plain_locpaint() -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for fewer, more, kernel, stride, padding in (
+        (3, 64, 11, 4, 5),
+        (64, 128, 5, 2, 2),
+        (128, 256, 3, 2, 1),
+        (256, 512, 3, 2, 1),
+        (512, 512, 3, 2, 1),
+        (512, 512, 3, 2, 1),
+    ):
+        layers += [nn.Conv2d(fewer, more, kernel, stride, padding), nn.BatchNorm2d(more), nn.ReLU()]
+    return nn.Sequential(
+        *layers,
+        nn.Conv2d(512, LATENT, 1),  # no activation
+        nn.Conv2d(LATENT, 512, 1),
+        nn.ReLU(),
+        *_doublings(512, 512, 256, 128, 64),
+        nn.ConvTranspose2d(64, 3, 4, 2, 1),
+        nn.Tanh(),
+        nn.Upsample(128, mode="bilinear"),
+    )
+
+
+def _randomise(network: nn.Module) -> None:
+    """Give all layers weights that keep the size of a signal, and batch norms a state."""
+    draw = numbers(7)
+    for name, values in network.state_dict().items():
+        if name.endswith("running_var"):
+            values.copy_(1 + draw(values.numel()) / 2)
+        elif values.is_floating_point():
+            inputs = values[0].numel() if values.dim() > 1 else 6
+            values.copy_(draw(values.numel()).view_as(values) * (6 / inputs) ** 0.5)
+    network.double()
+
+
+@torch.no_grad()
+def _assert_same_layers(
+    network: nn.Module, plain: nn.Module, ask: Callable[[], Tensor], ask_plain: Callable[[], Tensor]
+) -> None:
+    """Compare a network with PyTorch's own layers, to which its state is given in its order."""
+    _randomise(network)
+    state = [*network.state_dict().values()]
+    plain.double().load_state_dict(dict(zip(plain.state_dict(), state, strict=True)))
+    for training in (False, True):
+        network.train(training), plain.train(training)
+        # Computed in float64, but for the matrices of a resizing, which are rounded to float32.
+        torch.testing.assert_close(ask(), ask_plain(), rtol=0, atol=1e-6)
+    # What batch norms have learned in training.
+    for ours, theirs in zip(state, plain.state_dict().values(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "options", "build"),
+    [
+        ("locpaint_autoencoder", 128, {}, _plain_locpaint),
+        ("context_encoder", 128, {}, _plain_context_encoder),
+        (
+            "context_encoder",
+            64,
+            {"bias": False},
+            partial(_plain_context_encoder, *FOR_64, bias=False),
+        ),
+        (
+            "context_encoder",
+            64,
+            {"latent_norm": False},
+            partial(_plain_context_encoder, *FOR_64, latent_norm=False),
+        ),
+        ("strided_context_encoder", 128, {}, _plain_strided),
+    ],
+)
+def test_generator_computes_what_the_publication_describes(
+    name: str,
+    size: int,
+    options: dict[str, Any],
+    build: Callable[[], nn.Module],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (context_encoder, locpaint_autoencoder, strided_context_encoder):
+        monkeypatch.setattr(module, "LATENT_CHANNELS", LATENT)
+    scene = random_scene(3, size, size // 2)
+    network, plain = generator_class(name)(size, size // 2, **options), build()
+    masked, mask = scene.masked.double(), scene.mask.double()
+
+    def ask() -> Tensor:
+        raw: Tensor = network(masked, mask, scene.corner)
+        if not network.one_hole_size:
+            return raw
+        return torch.stack(
+            [
+                image[:, y0 : y0 + size // 2, x0 : x0 + size // 2]
+                for image, (x0, y0) in zip(raw, scene.corner.tolist(), strict=True)
+            ]
+        )
+
+    _assert_same_layers(network, plain, ask, lambda: plain(masked))
+
+
+def _plain_dcgan(*channels: int, bias: bool = True) -> list[nn.Module]:
+    return [*_halvings(*channels, bias=bias), nn.Conv2d(channels[-1], 1, 4, bias=bias)]
+
+
+def _plain_patches(*channels: int, norm: type[nn.Module]) -> list[nn.Module]:
+    return [*_halvings(*channels, norm=norm), nn.Conv2d(channels[-1], 1, 4, padding=1)]
+
+
+def _plain_instance(printed_end: bool) -> list[nn.Module]:
+    layers = _plain_patches(64, 128, 256, 512, norm=nn.InstanceNorm2d)
+    return [*layers, nn.InstanceNorm2d(1), nn.LeakyReLU(0.2)] if printed_end else layers
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "options", "build"),
+    [
+        ("patch_dcgan", 64, {}, partial(_plain_dcgan, 64, 128, 256, 512)),
+        ("patch_dcgan", 32, {"bias": False}, partial(_plain_dcgan, 64, 128, 256, bias=False)),
+        ("patchgan_small", 40, {}, partial(_plain_patches, 32, 64, norm=nn.BatchNorm2d)),
+        ("patchgan_instance", 64, {}, partial(_plain_instance, printed_end=False)),
+        (
+            "patchgan_instance",
+            64,
+            {"printed_end": True},
+            partial(_plain_instance, printed_end=True),
+        ),
+    ],
+)
+def test_discriminator_computes_what_the_publication_describes(
+    name: str, size: int, options: dict[str, Any], build: Callable[[], list[nn.Module]]
+) -> None:
+    images = numbers()(3, 3, size, size).double()
+    network, plain = discriminator_class(name)(size, **options), nn.Sequential(*build())
+    _assert_same_layers(
+        network,
+        plain,
+        lambda: network(images).logits.flatten(),
+        lambda: plain(images).flatten(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "channels", "width"),
+    [
+        ({"capacity": 0.5, "head_width": 256}, (32, 64, 128, 256, 256), 128),
+        ({"capacity": 1.0, "head_width": 128}, (64, 128, 256, 512, 512), 128),
+        ({"capacity": 0.5, "head_width": 256, "depth": 2}, (32, 64), 128),
+    ],
+)
+def test_localizer_computes_what_the_publication_describes(
+    options: dict[str, Any], channels: tuple[int, ...], width: int
+) -> None:
+    size = 64
+    images = numbers()(3, 3, size, size).double()
+    num_features = channels[-1] * (size >> len(channels)) ** 2
+    features = nn.Sequential(*_halvings(*channels), nn.Flatten())
+    confidence, box = (
+        nn.Sequential(nn.Linear(num_features, width), nn.ReLU(), nn.Linear(width, outputs))
+        for outputs in (1, 4)
+    )
+    network = discriminator_class("localizer")(size, **options)
+
+    def ask() -> Tensor:
+        prediction = network(images)
+        return torch.cat([prediction.confidence[:, None], prediction.box], dim=1)
+
+    def ask_plain() -> Tensor:
+        seen = features(images)
+        return torch.cat([confidence(seen), box(seen).sigmoid()], dim=1)
+
+    _assert_same_layers(network, nn.ModuleList([features, confidence, box]), ask, ask_plain)
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_attention_unet_computes_what_the_publication_describes(attention: bool) -> None:
+    size = 40  # at the bottleneck 5
+    scene = random_scene(2, size, 16)
+    network = generator_class("attention_unet")(size, 16, channels=8, attention=attention)
+    _randomise(network)
+    masked, mask = scene.masked.double(), scene.mask.double()
+    weights = {name: [*network.get_submodule(name).parameters()] for name in BLOCKS}
+
+    def convolved(block: str, *inputs: Tensor) -> Tensor:
+        features = torch.cat(inputs, dim=1)
+        for weight, bias in zip(weights[block][::2], weights[block][1::2], strict=True):
+            features = conv2d(features, weight, bias, padding=1)
+            last = block == "dec1" and len(weight) == 3
+            features = features.tanh() if last else leaky_relu(features, 0.2)
+        return features
+
+    def attended(features: Tensor) -> Tensor:
+        if not attention:
+            return features
+        *kernels, gain = weights["attention"]
+        query, key, value = (
+            conv2d(features, weight, bias).flatten(2).transpose(1, 2)
+            for weight, bias in zip(kernels[::2], kernels[1::2], strict=True)
+        )
+        assert query.shape[-1] == key.shape[-1] == 4  # an eighth of 32
+        meant = scaled_dot_product_attention(query, key, value, scale=1.0).transpose(1, 2)
+        return features + gain * meant.reshape(features.shape)
+
+    def doubled(features: Tensor) -> Tensor:
+        return interpolate(features, scale_factor=2, mode="bilinear", align_corners=True)
+
+    with torch.no_grad():
+        skip1 = convolved("enc1", masked, mask)
+        skip2 = convolved("enc2", max_pool2d(skip1, 2))
+        skip3 = convolved("enc3", max_pool2d(skip2, 2))
+        features = convolved("bottleneck", attended(max_pool2d(skip3, 2)))
+        for block, skip in (("dec3", skip3), ("dec2", skip2), ("dec1", skip1)):
+            features = convolved(block, doubled(features), skip)
+        raw = network(masked, mask, scene.corner)
+    # Computed in float64, but for the matrices of the resizing, which are rounded to float32.
+    torch.testing.assert_close(raw, features, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["context_encoder", "strided_context_encoder"])

@@ -51,7 +51,7 @@ def kept_elsewhere(far: Checkout, patch: pytest.MonkeyPatch) -> Checkout:
 
 def test_what_is_kept(far: Checkout) -> None:
     far.write_json(paths.Run("far", "l2", 0).diagnosis, {"discriminators": {}})
-    write_reference("far", NOTE)
+    write_reference("far", NOTE, pictures=True)
     assert set(files_below(FOLDER)) == {
         *("README.md", "reference.json", "suite.yaml", "comparison.png"),
         *("variants/l2.yaml", "variants/binary.yaml"),
@@ -76,9 +76,9 @@ def test_what_is_kept(far: Checkout) -> None:
 
 
 def test_equal_bytes_each_time_and_nothing_of_the_host(drawn: Checkout) -> None:
-    write_reference("far", NOTE)
+    write_reference("far", NOTE, pictures=True)
     first = files_below(FOLDER)
-    write_reference("far", NOTE, overwrite=True)
+    write_reference("far", NOTE, overwrite=True, pictures=True)
     assert files_below(FOLDER) == first
     text = b"".join(content for name, content in first.items() if not name.endswith(".png"))
     assert str(drawn.root).encode() not in text
@@ -88,7 +88,7 @@ def test_equal_bytes_each_time_and_nothing_of_the_host(drawn: Checkout) -> None:
 def test_a_report_elsewhere_shows_the_runs_with_their_machine(
     far: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_reference("far", NOTE)
+    write_reference("far", NOTE, pictures=True)
     near = kept_elsewhere(far, monkeypatch)
     write_report(load_params())
     page = Path("reports/report.md").read_text(encoding="utf-8")
@@ -121,7 +121,7 @@ def test_a_report_elsewhere_shows_the_runs_with_their_machine(
 
 
 def test_own_results_and_reference_runs_of_one_suite_stand_side_by_side(far: Checkout) -> None:
-    write_reference("far")
+    write_reference("far", pictures=True)
     write_report(load_params())
     content = json.loads(Path("reports/claims.json").read_text())["c3"]
     assert [f["suite"] for f in content["findings"]] == ["far", "far (reference: Some <GPU>)"]
@@ -142,7 +142,7 @@ def test_a_diagnosis_that_was_kept_tests_its_claim(
     reliance = {"value": 0.5, "low": 0.4, "high": 0.6, "verdict": "boundary"}
     content = {"images": 4, "discriminators": {"localizer": {"seam_reliance": reliance}}}
     far.write_json(paths.Run("far", "localizer", 0).diagnosis, content)
-    write_reference("far")
+    write_reference("far", pictures=True)
     kept_elsewhere(far, monkeypatch)
     write_report(load_params())
     content = json.loads(Path("reports/claims.json").read_text())["c6"]
@@ -154,7 +154,7 @@ def test_a_diagnosis_that_was_kept_tests_its_claim(
 def test_a_run_that_lacks_a_file_is_left_out_by_name(far: Checkout, kind: str) -> None:
     (path,) = Path("reports", kind, "far/binary").iterdir()
     path.unlink()
-    facts = write_reference("far")
+    facts = write_reference("far", pictures=True)
     assert facts.runs == {"l2": [0]}
     assert facts.left_out == {"far/binary/seed0": f"{path} is missing"}
     assert not (FOLDER / "variants/binary.yaml").exists()
@@ -175,18 +175,20 @@ def test_a_run_of_other_settings_or_images_is_left_out(
     content = json.loads(path.read_text())
     content["training"][key] = "0" * 64
     far.write_json(path, content)
-    assert write_reference("far").left_out == {"far/binary/seed0": message}
+    assert write_reference("far", pictures=True).left_out == {"far/binary/seed0": message}
 
 
 def test_a_run_of_a_variant_that_has_gone_is_left_out(far: Checkout) -> None:
     (paths.VARIANTS / "binary.yaml").unlink()
-    assert write_reference("far").left_out == {"far/binary/seed0": "there is no variant binary"}
+    assert write_reference("far", pictures=True).left_out == {
+        "far/binary/seed0": "there is no variant binary"
+    }
 
 
 def test_variants_may_have_different_seeds(far: Checkout) -> None:
     far.write_run("l2", 3, GOOD + 0.002)
     far.params(["l2", "binary"], [0])
-    assert write_reference("far").runs == {"binary": [0], "l2": [0, 3]}
+    assert write_reference("far", pictures=True).runs == {"binary": [0], "l2": [0, 3]}
     write_report(load_params())
     section = Path("reports/report.md").read_text(encoding="utf-8").split("## Reference runs")[1]
     assert "training seeds: 0, 3 (of binary 0)." in section
@@ -222,37 +224,43 @@ def test_what_cannot_be_kept_is_refused_in_words(far: Checkout, gone: str, messa
     path = Path(gone)
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(InputError, match=message):
-        write_reference("far")
+        write_reference("far", pictures=True)
     assert not FOLDER.exists()
 
 
 def test_the_picture_has_as_many_rows_as_fit(
     drawn: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert write_reference("far").figure
+    assert write_reference("far", pictures=True).figure
     path = FOLDER / "comparison.png"
     with Image.open(path) as picture:
         tall = picture.height
     # The columns of both are the same, so that half the rows take about half the bytes.
     monkeypatch.setattr("benchmark.reference.FIGURE_BYTES", path.stat().st_size * 2 // 3)
-    assert write_reference("far", overwrite=True).figure
+    assert write_reference("far", overwrite=True, pictures=True).figure
     with Image.open(path) as picture:
         assert picture.height == tall - 2 * (128 + 10)  # two rows of 128 px, 10 px apart
     monkeypatch.setattr("benchmark.reference.FIGURE_BYTES", 0)
-    assert not write_reference("far", overwrite=True).figure
+    assert not write_reference("far", overwrite=True, pictures=True).figure
     assert not path.exists()
+
+
+def test_pictures_are_kept_only_where_that_is_asked_for(drawn: Checkout) -> None:
+    assert not write_reference("far").figure
+    assert not (FOLDER / "comparison.png").exists()
+    assert "comparison.png" not in (FOLDER / "README.md").read_text()
 
 
 def test_scores_are_kept_without_pictures_too(far: Checkout) -> None:
     shutil.rmtree("reports/completed")
-    assert not write_reference("far").figure
+    assert not write_reference("far", pictures=True).figure
     assert "comparison.png" not in (FOLDER / "README.md").read_text()
     assert [found.name for found in read_references()] == ["far"]
 
 
 @pytest.mark.parametrize("gone", ["scores/l2/seed0.csv", "curves/l2/seed0.csv", "comparison.png"])
 def test_a_file_that_has_gone_is_named_with_the_command(far: Checkout, gone: str) -> None:
-    write_reference("far")
+    write_reference("far", pictures=True)
     (FOLDER / gone).unlink()
     with pytest.raises(InputError) as caught:
         read_references()
@@ -270,7 +278,7 @@ def test_a_file_that_has_gone_is_named_with_the_command(far: Checkout, gone: str
     ],
 )
 def test_wrong_facts_are_named(far: Checkout, change: dict[str, Any], message: str) -> None:
-    write_reference("far")
+    write_reference("far", pictures=True)
     path = FOLDER / "reference.json"
     far.write_json(path, json.loads(path.read_text()) | change)
     with pytest.raises(InputError) as caught:
@@ -279,7 +287,7 @@ def test_wrong_facts_are_named(far: Checkout, change: dict[str, Any], message: s
 
 
 def test_references_come_sorted_and_unfinished_ones_not_at_all(far: Checkout) -> None:
-    write_reference("far")
+    write_reference("far", pictures=True)
     for name in ("a", "z", ".half.partial"):
         shutil.copytree(FOLDER, FOLDER.with_name(name))
     (FOLDER.with_name("empty")).mkdir()
@@ -289,7 +297,7 @@ def test_references_come_sorted_and_unfinished_ones_not_at_all(far: Checkout) ->
 def test_machines_are_named_by_what_did_the_work(far: Checkout) -> None:
     far.environment.pop("gpu")
     far.write_run("binary", 0, BAD)
-    write_reference("far")
+    write_reference("far", pictures=True)
     (found,) = read_references()
     assert found.machine == "Some CPU, Some <GPU>"
 

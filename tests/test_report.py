@@ -71,7 +71,7 @@ def test_a_variant_that_loses_to_telea_is_marked_in_its_row_and_in_words(
     page = Path("reports/report.md").read_text(encoding="utf-8")
     assert r"| bad\_gan | ✗ loses to telea | 0.0350 | " in page
     assert "| good | ✓ beats every baseline | **0.0210** | " in page
-    assert "| even | ≈ even with telea | <u>0.0250</u> | " in page
+    assert "| even | ≈ even with telea | <ins>0.0250</ins> | " in page
     assert r"bad\_gan (mse\_h 0.0350) is worse than telea (+0.01000" in page
     assert "1 loses to it, 1 is not distinguishable from it, 1 beats it" in page
     assert r"bad\_gan & $\times$ loses to telea & 0.0350" in Path(

@@ -63,7 +63,7 @@ def test_variants_are_ranked_apart_from_better_baselines_and_the_oracle_not_at_a
     assert r"oracle &  & 0.000 \\" in latex
     assert latex[latex.index(r"gan &  & \textbf{0.200} \\") + 1] == r"\hline"
     markdown = markdown_table(table).splitlines()
-    assert "| l2 |  | <u>0.300</u> |" in markdown
+    assert "| l2 |  | <ins>0.300</ins> |" in markdown
     assert "| gan |  | **0.200** |" in markdown
     assert "| oracle |  | 0.000 |" in markdown
 
