@@ -33,7 +33,10 @@ from tests.tiny import (
 )
 
 TOTAL_STEPS = 30
-NAMES = ("l2", "binary", "localizer", "localizer_raw", "staged", "attention_unet")
+NAMES = (
+    *("l2", "binary", "localizer", "localizer_raw", "staged"),
+    *("attention_unet", "attention_unet_code", "context_encoder"),
+)
 
 
 @pytest.fixture(autouse=True)
