@@ -323,7 +323,7 @@ SUITES = {
         ("random_square", 32, 0),
         (2400, 150, 150),
         32,
-        4,
+        3,
         flip=True,
     ),
 }
