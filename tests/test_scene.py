@@ -7,6 +7,7 @@ from torch import Tensor
 from benchmark.views import Inpainter, complete, seen_fake, seen_real
 from models.networks import GeneratorNetwork
 from models.scene import Output, Scene
+from models.variant import DiscriminatorSpec
 from tests.tiny import IMAGE_PX, full_variant, numbers, random_scene
 
 
@@ -92,3 +93,12 @@ def test_discriminators_are_shown_their_input(name: str) -> None:
     fake = {"hole": _slices(output.raw, scene), "raw": output.raw}.get(name, output.completed)
     assert torch.equal(seen_real(spec, scene), real)
     assert torch.equal(seen_fake(spec, scene, output), fake)
+
+
+@pytest.mark.parametrize(("shown", "for_generator"), [("hole", "completed"), ("raw", "hole")])
+def test_a_discriminator_cannot_look_at_a_hole_once_and_at_an_image_once(
+    shown: str, for_generator: str
+) -> None:
+    spec = full_variant("localizer_raw").discriminators["localizer"].model_dump()
+    with pytest.raises(ValueError, match="generator_input: an image and a hole"):
+        DiscriminatorSpec.model_validate({**spec, "input": shown, "generator_input": for_generator})
