@@ -22,8 +22,8 @@ repro: setup  ## everything from photographs to reports/
 test: setup  ## the default test suite: CPU only, offline
 	$(BIN)/python -m pytest
 
-test-slow: setup  ## the long versions too
-	$(BIN)/python -m pytest -m "not gpu and not throughput"
+test-slow: setup  ## the long versions too; writes docs/promises.md from what they counted
+	$(BIN)/python -m pytest -m "not gpu and not throughput" --promises docs/promises.md
 
 throughput: setup  ## images/s of the networks on this machine
 	mkdir -p .benchmarks
