@@ -7,14 +7,16 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any, NoReturn
 
 from benchmark import paths
 from benchmark.code import changed_code, snapshot
-from data.errors import InputError
+from data.errors import InputError, printable
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes: a check or a run failed; the input cannot be used; stopped by a signal."""
-
+SQUARES = ("center", "centre", "random")
+"""Masks that are made, and not read from a folder."""
 
 ONNX_EXAMPLE = """\
 To use the file (a mask has one square of the trained size, which the metadata name):
@@ -78,13 +80,11 @@ def _warn_of_gaps() -> None:
     from benchmark.metrics import missing_metrics
 
     for name, reason in missing_metrics().items():
-        print(f"warning: {name} is missing: {reason}", file=sys.stderr)
+        print(f"warning: {name} is missing: {printable(reason)}", file=sys.stderr)
 
 
 def _complain(message: object, code: int) -> int:
-    # A file name may have line breaks, and an error is one line.
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(message))
-    print(f"error: {line}", file=sys.stderr)
+    print(f"error: {printable(str(message))}", file=sys.stderr)
     return code
 
 
@@ -92,12 +92,14 @@ def _split(options: argparse.Namespace) -> None:
     from benchmark.config import load_suite
     from benchmark.split import split_suite, usable_cpus
 
-    root = Path(options.root) if options.root else None
-    summary = split_suite(load_suite(options.suite), root, options.workers or usable_cpus())
+    suite, root = load_suite(options.suite), Path(options.root) if options.root else None
+    if root is not None and not suite.source.needs_folder:
+        raise InputError(f"--root: suite {suite.name} makes its images itself and reads no folder")
+    summary = split_suite(suite, root, options.workers or usable_cpus())
     counts = ", ".join(f"{n} {split}" for split, n in summary["counts"].items())
     print(f"{paths.prepared(options.suite)}: {counts}; digest {summary['digest']}")
     for name in summary["unreadable"]:
-        print(f"skipped, not a readable image: {name}", file=sys.stderr)
+        print(f"skipped, not a readable image: {printable(name)}", file=sys.stderr)
 
 
 def _run_of(options: argparse.Namespace) -> paths.Run:
@@ -109,13 +111,18 @@ def _train(options: argparse.Namespace) -> int:
     from benchmark.interruption import TrainingInterruptedError
     from benchmark.progress import TrainingDivergedError
     from benchmark.train import train_run
+    from benchmark.versions import record_training
 
     suite, variant = load_suite(options.suite), load_variant(options.variant)
     tensorboard = Path(options.tensorboard) if options.tensorboard else None
+    run = _run_of(options)
     try:
-        train_run(suite, variant, _run_of(options), options.device, tensorboard)
+        train_run(suite, variant, run, options.device, tensorboard)
+        record_training(run, suite.evaluation.checkpoint)
     except TrainingInterruptedError as interruption:
         return _complain(interruption, INTERRUPTED)
+    except KeyboardInterrupt:  # before the first step, or after the last one
+        return _complain("interrupted; the same command continues", INTERRUPTED)
     except TrainingDivergedError as error:
         return _complain(error, FAILED)
     return 0
@@ -124,9 +131,11 @@ def _train(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> None:
     from benchmark.config import load_suite, load_variant
     from benchmark.evaluate import evaluate_run
+    from benchmark.versions import record_evaluation
 
-    suite, variant = load_suite(options.suite), load_variant(options.variant)
-    evaluate_run(suite, variant, _run_of(options), options.device)
+    suite, variant, run = load_suite(options.suite), load_variant(options.variant), _run_of(options)
+    evaluate_run(suite, variant, run, options.device)
+    record_evaluation(run)
     _warn_of_gaps()
 
 
@@ -161,7 +170,49 @@ def _reference(options: argparse.Namespace) -> None:
     count = sum(len(seeds) for seeds in facts.runs.values())
     print(f"{paths.reference(options.suite)}: {count} runs of {len(facts.runs)} variants")
     for run, reason in facts.left_out.items():
-        print(f"left out: {run}: {reason}", file=sys.stderr)
+        print(f"left out: {run}: {printable(reason)}", file=sys.stderr)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from benchmark.pinned import pinned_checkout, pinned_reference
+    from benchmark.rebuild import RebuildFailedError
+    from benchmark.verify import verify
+
+    find = pinned_reference if options.reference else pinned_checkout
+    pinned = find(options.suite, options.variant, options.seed)
+    keep = Path(options.keep) if options.keep else None
+    try:
+        found = verify(pinned, options.device, keep)
+    except RebuildFailedError as error:
+        return _complain(error, FAILED)
+    if options.json:
+        print(json.dumps(found.as_json(), indent=1, sort_keys=True))
+    else:
+        print(found.as_text(), end="")
+    return FAILED if found.verdict == "different" else 0
+
+
+def _bands(options: argparse.Namespace) -> int:
+    from benchmark.band_measurement import CopyBuilder, Measuring, settings_here
+    from benchmark.bands import BANDS, bands_table
+    from benchmark.config import load_params, load_suite, load_variant
+    from benchmark.rebuild import RebuildFailedError, checkout_copy
+
+    params = load_params()
+    suites, variants = options.suite or params.suites, options.variant or params.variants
+    for name in suites:
+        load_suite(name)
+    for name in variants:
+        load_variant(name)
+    settings = settings_here(options.setting or [])
+    try:
+        with checkout_copy() as folder:
+            measuring = Measuring(CopyBuilder(folder), options.seeds or params.seeds, settings)
+            bands = measuring.measure(suites, variants)
+    except RebuildFailedError as error:
+        return _complain(error, FAILED)
+    print(bands_table(bands) + f"-> {BANDS}")
+    return 0
 
 
 def _readme(options: argparse.Namespace) -> None:
@@ -173,16 +224,23 @@ def _readme(options: argparse.Namespace) -> None:
 def _inpaint(options: argparse.Namespace) -> int:
     from benchmark.inpaint import Request, inpaint_images
 
+    ignored = {
+        "--seed": options.seed is not None and options.masks != "random",
+        "--hole": options.hole is not None and options.masks in SQUARES,
+        "--large-holes": options.large_holes and options.masks in SQUARES,
+    }
+    if names := [name for name, is_ignored in ignored.items() if is_ignored]:
+        raise InputError(f"{names[0]}: has no effect with --masks {options.masks}; leave it out")
     request = Request(
         checkpoint=Path(options.checkpoint),
         images=Path(options.images),
         masks=options.masks,
         out=Path(options.out),
         criterion=options.criterion,
-        hole=options.hole,
+        hole=options.hole or "white",
         large_holes=options.large_holes,
         overwrite=options.overwrite,
-        seed=options.seed,
+        seed=options.seed or 0,
         device=options.device,
         batch_size=options.batch_size,
     )
@@ -197,8 +255,12 @@ def _attach(options: argparse.Namespace) -> None:
     from benchmark.config import load_suite
     from benchmark.raw import attach_folder
 
-    link = attach_folder(load_suite(options.suite).name, Path(options.folder))
-    print(f"{link} -> {options.folder}; `dvc repro` now notices when these images change")
+    suite = load_suite(options.suite)
+    link = attach_folder(suite.name, Path(options.folder))
+    folder = printable(options.folder)
+    print(f"{link} -> {folder}; `dvc repro` now notices when these images change")
+    if not suite.source.needs_folder:
+        print(f"warning: suite {suite.name} reads no folder of images", file=sys.stderr)
 
 
 def _weights(options: argparse.Namespace) -> None:
@@ -228,7 +290,8 @@ def _export(options: argparse.Namespace) -> int:
 
     path = Path(options.out)
     try:
-        exported = export_run(Path(options.checkpoint), path, options.criterion)
+        folder = Path(options.checkpoint)
+        exported = export_run(folder, path, options.criterion, options.overwrite)
     except ParityError as error:
         return _complain(error, FAILED)
     trained = exported.trained
@@ -239,19 +302,36 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _list(options: argparse.Namespace) -> None:
+def _list(options: argparse.Namespace) -> int:
     from benchmark.config import load_suite, load_variant, names_in
 
-    print("suites")
-    for name in names_in(paths.SUITES):
-        print(f"  {name:28} {load_suite(name).title}")
-    print("variants")
-    for name in names_in(paths.VARIANTS):
-        print(f"  {name:28} {load_variant(name).title}")
+    code = 0
+    for kind, folder, load in (
+        ("suites", paths.SUITES, load_suite),
+        ("variants", paths.VARIANTS, load_variant),
+    ):
+        print(kind)
+        for name in names_in(folder):
+            try:
+                print(f"  {name:28} {printable(load(name).title)}")
+            except InputError as error:  # the others are there all the same
+                code = _complain(error, MISUSED)
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, like all others, and that guesses no option."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and exit."""
+        sys.exit(_complain(f"{message}; see `{self.prog} --help`", MISUSED))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m benchmark",
         description="InpaintBench: train, score and compare image inpainting systems.",
         epilog="`dvc repro` runs split, train, baselines, evaluate, diagnose and report, in this "
@@ -319,6 +399,10 @@ def _parser() -> argparse.ArgumentParser:
         help="also keep a picture of completed images; the dataset's licence has to allow it",
     )
     command("readme", _readme, "copy the tables of the report into README.md")
+    _add_verify_options(
+        command("verify", _verify, "build results again and compare with those kept")
+    )
+    _add_bands_options(command("bands", _bands, "measure how far metrics differ elsewhere"))
     _add_inpaint_options(
         command("inpaint", _inpaint, "fill holes of your photographs with a trained run", "device")
     )
@@ -346,8 +430,60 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--criterion", help="which checkpoint, e.g. last (default: the one that is evaluated)"
     )
+    export.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     command("list", _list, "list the suites and variants that there are")
     return parser
+
+
+def _add_verify_options(verify: argparse.ArgumentParser) -> None:
+    verify.epilog = (
+        "Everything is built in a temporary copy of the checkout (TMPDIR says where; the weights "
+        "of one run at a time lie in it), in the time that `dvc repro` takes for it. Exit codes: 0 "
+        "as promised: identical, or on another machine the same data and metrics within their "
+        "bands; 1 different; 2 nothing to compare with."
+    )
+    verify.add_argument("--suite", help="this suite alone (default: all of params.yaml)")
+    verify.add_argument("--variant", help="this variant alone, without baselines and report")
+    verify.add_argument("--seed", type=_seed, help="this seed alone, likewise")
+    verify.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto (default) takes what the pinned results were made on, if it is there",
+    )
+    verify.add_argument(
+        "--reference",
+        action="store_true",
+        help="compare with the runs in reports/reference/<suite>/, with their settings",
+    )
+    verify.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    verify.add_argument(
+        "--keep", type=_path, metavar="FOLDER", help="make the copy there, and keep it"
+    )
+
+
+def _add_bands_options(bands: argparse.ArgumentParser) -> None:
+    bands.epilog = (
+        "Trains every variant with every seed, and with the first seed once more for each setting, "
+        "in a temporary copy of the checkout. What benchmark/bands.json has already is not "
+        "measured again, so an interrupted measurement continues with the same command."
+    )
+    for name in ("suite", "variant"):
+        bands.add_argument(
+            f"--{name}", action="append", help=f"a {name}; may be repeated (default: params.yaml)"
+        )
+    bands.add_argument(
+        "--seeds",
+        type=_seed,
+        nargs="+",
+        help="the first one is that of the settings (default: params.yaml)",
+    )
+    bands.add_argument(
+        "--setting",
+        action="append",
+        help="one_thread, two_threads, without_avx512, without_onednn or cuda; may be repeated "
+        "(default: all that change something on this machine)",
+    )
 
 
 def _add_inpaint_options(inpaint: argparse.ArgumentParser) -> None:
@@ -384,7 +520,6 @@ def _add_inpaint_options(inpaint: argparse.ArgumentParser) -> None:
     inpaint.add_argument(
         "--hole",
         choices=("white", "black"),
-        default="white",
         help="the colour of what is to be filled in the masks (default: white)",
     )
     inpaint.add_argument(
@@ -396,7 +531,7 @@ def _add_inpaint_options(inpaint: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="which weights: last, best_val_psnr, … (default: as the suite says)",
     )
-    inpaint.add_argument("--seed", type=_seed, default=0, help="of random masks (default: 0)")
+    inpaint.add_argument("--seed", type=_seed, help="of random masks (default: 0)")
     inpaint.add_argument(
         "--batch-size",
         type=_positive,

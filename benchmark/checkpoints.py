@@ -1,6 +1,9 @@
 """Weights as safetensors with a manifest, verified when loaded; nothing loaded executes code."""
 
+import fcntl
 import json
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from benchmark.code import file_sha256
+from benchmark.code import file_sha256, json_digest
 from benchmark.files import atomic_path, read_json, write_json
 from data.errors import InputError
 
@@ -22,7 +25,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
     """Write named tensors atomically and return the file's SHA-256."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as partial:
-        save_file(on_cpu, partial)
+        try:
+            save_file(on_cpu, partial)
+        except SafetensorError as error:  # of a full disk too
+            raise OSError(str(error)) from error
         partial.chmod(0o644)  # safetensors lets only the owner read
     return file_sha256(path)
 
@@ -37,15 +43,57 @@ def load_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
     Raises:
         InputError: the file is missing, is not what was saved, or is not safetensors.
     """
+    verify_file(path, sha256)
+    try:
+        return load_file(path)
+    # The second is what it raises where PyTorch has no such type of numbers.
+    except (OSError, SafetensorError, AttributeError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+
+
+def verify_file(path: Path, sha256: str) -> None:
+    """Compare a file with the SHA-256 that it must have.
+
+    Raises:
+        InputError: the file is missing, or is not what was saved.
+    """
     try:
         found = file_sha256(path)
-        if found != sha256:
-            raise InputError(
-                f"{path}: damaged or foreign; its SHA-256 is {found}, the manifest has {sha256}"
-            )
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
+    if found != sha256:
+        raise InputError(
+            f"{path}: damaged or foreign; its SHA-256 is {found}, the manifest has {sha256}"
+        )
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """Return the name of the first tensor that holds NaN or infinity; waits for the device."""
+    return next((name for name, value in tensors.items() if not value.isfinite().all()), None)
+
+
+def check_tensors(
+    folder: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> None:
+    """Compare the tensors of a folder with those of the networks that are to take them.
+
+    Raises:
+        InputError: one is missing or is not known, has another shape or type of numbers, or holds
+            NaN or infinity.
+    """
+    for name in sorted({*tensors, *expected}):
+        found, wanted = tensors.get(name), expected.get(name)
+        if found is None:
+            reason = "is missing"
+        elif wanted is None:
+            reason = "is not part of the networks"
+        elif (found.shape, found.dtype) != (wanted.shape, wanted.dtype):
+            reason = f"is {found.dtype} {[*found.shape]}, not {wanted.dtype} {[*wanted.shape]}"
+        elif not found.isfinite().all():
+            reason = "holds NaN or infinity"
+        else:
+            continue
+        raise InputError(f"{folder}: the weights do not fit: {name} {reason}")
 
 
 def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -81,9 +129,14 @@ def load_checkpoint(folder: Path, criterion: str, made_by: str) -> tuple[dict[st
                 f"{folder / MANIFEST}: no checkpoint {criterion!r}; there are "
                 f"{', '.join(manifest['checkpoints'])}"
             )
-        return load_tensors(folder / entry["file"], entry["sha256"]), manifest
+        file, sha256, epoch = str(entry["file"]), str(entry["sha256"]), entry["epoch"]
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / MANIFEST}: not a checkpoint manifest ({error!r})") from None
+    if not isinstance(epoch, int) or file != f"epoch{epoch:04d}.safetensors":
+        raise InputError(
+            f"{folder / MANIFEST}: not a checkpoint manifest (epoch {epoch!r} in file {file!r})"
+        )
+    return load_tensors(folder / file, sha256), manifest
 
 
 @contextmanager
@@ -93,20 +146,20 @@ def run_lock(folder: Path) -> Iterator[None]:
     Raises:
         InputError: another process holds it.
     """
-    import fcntl
-    import os
-
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a+", encoding="utf-8") as file:
+    path = folder / "lock"
+    with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             owner = file.read().strip() or "another process"
             raise InputError(f"{folder}: the run is being trained by {owner}") from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()}")
-        file.flush()
+        try:
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), f"process {os.getpid()}".encode())
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror})") from error
         yield
 
 
@@ -120,13 +173,18 @@ class ResumeState:
     def __init__(self, folder: Path, key: str) -> None:
         self.folder = folder / key
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.step: int | None = None
+        """Steps that the current state has behind it, as far as it was loaded or saved here."""
+        for partial in self.folder.glob(".*"):  # what a process was writing when it was killed
+            partial.unlink()
 
     def save(self, step: int, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
         """Make this the current state."""
         name = f"step{step:08d}.safetensors"
         sha256 = save_tensors(self.folder / name, tensors)
-        content = {"file": name, "sha256": sha256, "progress": progress}
-        write_json(self.folder / "state.json", content)
+        content = {"file": name, "sha256": sha256, "step": step, "progress": progress}
+        write_json(self._path, content | {"content_sha256": json_digest(content)})
+        self.step = step
         for old in self.folder.glob("step*.safetensors"):
             if old.name != name:
                 old.unlink()
@@ -137,18 +195,33 @@ class ResumeState:
         Raises:
             InputError: the state is damaged.
         """
-        path = self.folder / "state.json"
-        if not path.exists():
+        if not self._path.exists():
             return None
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+            if content.pop("content_sha256") != json_digest(content):
+                raise ValueError("its content is not what was saved")
             tensors = load_tensors(self.folder / content["file"], content["sha256"])
-            return tensors, dict(content["progress"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{path}: the state to resume from is damaged ({error}); "
-                f"delete {self.folder} to begin anew"
-            ) from None
+            self.step = content["step"]
+            return tensors, content["progress"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self.damaged(error) from None
+
+    def damaged(self, reason: Exception) -> InputError:
+        """Return the error that says what to do about a damaged state."""
+        return InputError(
+            f"{self._path}: the state to resume from is damaged ({' '.join(str(reason).split())}); "
+            f"delete {self.folder} to begin anew"
+        )
+
+    def remove(self) -> None:
+        """Remove all of it, the file that makes it a state first."""
+        self._path.unlink(missing_ok=True)
+        shutil.rmtree(self.folder)
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / "state.json"
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

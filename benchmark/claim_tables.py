@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmark.evidence import DECIBEL_MARGIN, SIMILARITY_MARGIN, Evidence
-from benchmark.tables import escape_markdown, grid_markdown
+from benchmark.tables import csv_cell, grid_markdown, sentence_markdown
 from benchmark.verdict import MIN_SEEDS
 from benchmark.weighing import Finding, Tested
 
@@ -86,7 +86,7 @@ def _untested(name: str, tested: Tested) -> str:
         f"not testable{','.join(places)}: {why}" for why, places in by_reason.items()
     )
     head = "" if tested.findings else f" {tested.claim.claim} ({tested.claim.who})"
-    return f"- {escape_markdown(f'{name}.{head} {reasons}')}" if reasons else ""
+    return f"- {sentence_markdown(f'{name}.{head} {reasons}')}" if reasons else ""
 
 
 def claims_csv(tested: Mapping[str, Tested]) -> str:
@@ -101,10 +101,12 @@ def claims_csv(tested: Mapping[str, Tested]) -> str:
                 facts = _facts(part)
                 words = [name, who, finding.place, finding.verdict, part.what, part.verdict]
                 numbers = [facts[key] for key in NUMBERS]
-                writer.writerow([*words, *numbers, " ".join(finding.runs), ""])
+                runs = csv_cell(" ".join(finding.runs))
+                writer.writerow([*map(csv_cell, words), *numbers, runs, ""])
         for place, reason in claim.untested:
             blank = [""] * (len(COLUMNS) + len(NUMBERS) - 3)
-            writer.writerow([name, who, place, "not testable", *blank, reason])
+            words = [name, who, place, "not testable", *blank, reason]
+            writer.writerow([csv_cell(word) for word in words])
     return stream.getvalue()
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from benchmark import paths
-from benchmark.config import Name, load
+from benchmark.config import Name
+from benchmark.documents import load
 from benchmark.metrics import METRICS
 
 

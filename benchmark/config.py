@@ -8,7 +8,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -20,10 +20,9 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from benchmark import paths
+from benchmark.documents import explain, load, short_repr
 from data.errors import InputError
 from data.images import Resize
 from data.masks import MaskLaw
@@ -39,8 +38,8 @@ NAME_PATTERN = "^[a-z][a-z0-9_]*$"
 SEED_LIMIT = 2**31
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Seed = Annotated[int, Field(ge=0, lt=SEED_LIMIT)]
 Criterion = Literal["last", "best_train_loss", "best_val_psnr", "best_val_ssim", "best_val_lpips"]
-Config = TypeVar("Config", bound=BaseModel)
 
 
 class _Frozen(BaseModel):
@@ -52,7 +51,7 @@ class Params(_Frozen):
 
     suites: tuple[Name, ...] = Field(min_length=1)
     variants: tuple[Name, ...] = Field(min_length=1)
-    seeds: tuple[Annotated[int, Field(ge=0, lt=SEED_LIMIT)], ...] = Field(min_length=1)
+    seeds: tuple[Seed, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _no_duplicates(self) -> "Params":
@@ -81,7 +80,7 @@ class Evaluation(_Frozen):
 
     checkpoint: Criterion = "best_val_psnr"
     mask_seed: int = Field(default=0, ge=0)
-    masks_per_image: int = Field(default=1, ge=1)
+    masks_per_image: int = Field(default=1, ge=1, le=1000)
     batch_size: int = Field(default=64, ge=1)
     examples: int = Field(default=64, ge=1)
     """Completed test images to keep for the report, the first of the test split."""
@@ -100,14 +99,14 @@ def _source(entry: Any) -> ImageSource:
     """Build what a suite's `source` entry describes: a name and the source's own options."""
     if isinstance(entry, ImageSource):
         return entry
-    if not isinstance(entry, Mapping) or "name" not in entry:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
         raise ValueError("expected a mapping with the key name")
     options = {key: value for key, value in entry.items() if key != "name"}
-    source = source_class(str(entry["name"]))
+    source = source_class(entry["name"])
     try:
         return source.model_validate(options)
     except ValidationError as error:
-        raise ValueError("; ".join(_explain(error, source))) from None
+        raise ValueError("; ".join(explain(error, source))) from None
 
 
 class Suite(_Frozen):
@@ -154,10 +153,12 @@ def load_params(root: Path = Path()) -> Params:
         InputError: a key is wrong, or a name is not that of a suite or a variant.
     """
     params = load(Params, root / paths.PARAMS)
-    for name in params.suites:
-        _config_path(root / paths.SUITES, name, "suite")
-    for name in params.variants:
-        _config_path(root / paths.VARIANTS, name, "variant")
+    for key, folder in (("suites", paths.SUITES), ("variants", paths.VARIANTS)):
+        for name in getattr(params, key):
+            try:
+                _config_path(root / folder, name, key.removesuffix("s"))
+            except InputError as error:
+                raise InputError(f"{root / paths.PARAMS}: {key}: {error}") from None
     return params
 
 
@@ -196,66 +197,4 @@ def _config_path(folder: Path, name: str, kind: str) -> Path:
     close = difflib.get_close_matches(name, names_in(folder), n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
     valid = ", ".join(names_in(folder)) or "none"
-    raise InputError(f"no {kind} {name!r} in {folder}/.{hint} There are: {valid}")
-
-
-def load(model: type[Config], path: Path, **given: Any) -> Config:
-    """Read a YAML 1.2 file into a model.
-
-    Args:
-        model: the type to build.
-        path: the file.
-        given: values that come from elsewhere (the name, from the file's name).
-
-    Raises:
-        InputError: the file is missing, is not YAML, or does not fit the model.
-    """
-    try:
-        # YAML 1.2, the dialect of DVC: `1e-3` is a float and `on` a string.
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected keys and values, found {type(content).__name__}")
-    if clash := sorted(given.keys() & content.keys()):
-        raise InputError(f"{path}: {clash[0]}: not allowed, it is the file's name")
-    try:
-        return model.model_validate({**content, **given})
-    except ValidationError as error:
-        raise InputError("; ".join(f"{path}: {line}" for line in _explain(error, model))) from None
-
-
-def _explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Return one line for each mistake: key path, what is wrong, the value."""
-    lines = []
-    for mistake in error.errors():
-        where = ".".join(str(part) for part in mistake["loc"])
-        message = re.sub("^Value error, ", "", mistake["msg"])
-        if mistake["type"] == "extra_forbidden":
-            message = "unknown key" + _valid_keys(model, mistake["loc"])
-        elif mistake["type"] == "missing":
-            message = "this key is missing"
-        value = (
-            "" if mistake["type"] in ("missing", "extra_forbidden") else _shown(mistake["input"])
-        )
-        lines.append(f"{where}: {message}{value}" if where else f"{message}")
-    return lines
-
-
-def _shown(value: Any) -> str:
-    return "" if isinstance(value, Mapping | BaseModel) else f" (it is {value!r})"
-
-
-def _valid_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    """Return the valid keys at the place of an unknown one."""
-    annotation: Any = model
-    for part in location[:-1]:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            annotation = annotation.model_fields[str(part)].annotation
-        else:  # an entry of a dict or a tuple
-            annotation = get_args(annotation)[-1]
-    keys = sorted(annotation.model_fields)
-    close = difflib.get_close_matches(str(location[-1]), keys, n=1)
-    return (f", did you mean {close[0]}?" if close else "") + f" (valid: {', '.join(keys)})"
+    raise InputError(f"no {kind} {short_repr(name)} in {folder}/.{hint} There are: {valid}")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.config import Suite
-from data.errors import InputError
+from data.errors import InputError, printable
 from models.networks import discriminator_class, generator_class
 from models.variant import Variant
 
@@ -212,7 +212,7 @@ def _wrapped(text: str, start: str = "") -> list[str]:
     """Return text in lines, those after the first indented as far as the start is, and by 2."""
     indent = " " * (len(start) - len(start.lstrip()) + 2) if start else ""
     return textwrap.wrap(
-        " ".join(text.split()), WIDTH, initial_indent=start, subsequent_indent=indent
+        printable(" ".join(text.split())), WIDTH, initial_indent=start, subsequent_indent=indent
     )
 
 

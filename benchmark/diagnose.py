@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from lightning.fabric import Fabric
 from torch import Tensor
 from tqdm import tqdm
 
@@ -14,6 +15,7 @@ from benchmark.diagnosis import CONFIDENCE, REPLICATES, SEED, Resamples, diagnos
 from benchmark.figures import chosen_rows, save_image
 from benchmark.files import write_json
 from benchmark.judgements import Judgements, join, judge
+from benchmark.memory import batch_setting, memory_for
 from benchmark.metrics import PROTOCOL, quantise
 from benchmark.probe_figure import probe_figure
 from benchmark.probes import PROBES, fade_px, make_probes, unit_noise
@@ -78,9 +80,15 @@ def diagnose_run(suite: Suite, variant: Variant, run: paths.Run, device: str = "
     the probes alone.
 
     Raises:
-        InputError: the run is not trained, or was trained with other settings or images.
+        InputError: the run is not trained, or was trained with other settings or images; or there
+            is not enough memory.
     """
     fabric = open_device(suite.training, device)
+    with memory_for(batch_setting(suite, "evaluation"), fabric.device):
+        _diagnose(fabric, suite, variant, run)
+
+
+def _diagnose(fabric: Fabric, suite: Suite, variant: Variant, run: paths.Run) -> None:
     trained = load_trained(suite, variant, run, fabric)
     progress = trained.epoch / suite.training.epochs
     asked = {name: d for name, d in variant.discriminators.items() if progress > d.start}

@@ -13,6 +13,7 @@ rest. `python -m benchmark export --help` shows a whole example.
 
 import importlib
 import importlib.util
+import os
 import tomllib
 import warnings
 from collections.abc import Mapping
@@ -90,20 +91,27 @@ class Completer(nn.Module):
         return torch.where(hole, raw, image), raw
 
 
-def export_run(folder: Path, path: Path, criterion: str | None = None) -> Exported:
+def export_run(
+    folder: Path, path: Path, criterion: str | None = None, overwrite: bool = False
+) -> Exported:
     """Write the generator of a trained run as ONNX, once it is seen to compute the same.
 
     Args:
         folder: the checkpoints of the run.
         path: the file to write.
         criterion: what chose the checkpoint, e.g. `last`; the suite's rule where it is None.
+        overwrite: whether to replace a file that is there.
 
     Raises:
-        InputError: a package is missing, or there is no such checkpoint, or it belongs to other
-            settings.
+        InputError: a package is missing, the file is there, or there is no such checkpoint, or it
+            belongs to other settings.
         ParityError: the graph does not compute what the generator computes; nothing is written.
     """
     _require_packages()
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name a file, such as {path / 'model.onnx'}")
+    if not overwrite and os.path.lexists(path):
+        raise InputError(f"{path}: is there already; --overwrite replaces it")
     suite, variant, trained = load_folder(folder, "cpu", criterion, full_precision=True)
     completer = Completer(trained.inpainter, suite.mask.size).eval()
     content = onnx_bytes(completer, suite, metadata(suite, variant, run_of(folder), trained))

@@ -1,5 +1,7 @@
 """Files that are either there whole or not at all."""
 
+import errno
+import hashlib
 import json
 import os
 import shutil
@@ -10,6 +12,9 @@ from typing import Any
 
 from data.errors import InputError
 
+LONGEST_SHOWN_BYTES = 100
+"""Longer names are not shown in those of temporary files, which would be too long themselves."""
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -18,14 +23,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         InputError: the place cannot be written to.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = _beside(path, "partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield partial
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
+            _sync(partial)
             partial.replace(path)
+            _sync(path.parent)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
@@ -36,22 +41,77 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside `path`, and let it take the place of `path` once it is filled.
 
+    A process that is killed between two renames leaves `path` absent and the former folder beside
+    it; the next call puts that back before anything else, and sweeps what it does not need.
+
     Raises:
-        InputError: the place cannot be written to.
+        InputError: the place cannot be written to, or something else than a folder is there.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial, former = _beside(path, "partial"), _beside(path, "former")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if former.exists() and not path.exists():
+            former.replace(path)
+        shutil.rmtree(former, ignore_errors=True)
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            raise FileExistsError(errno.EEXIST, "there is a file or a link in its place")
+        partial.mkdir()
         try:
             yield partial
-            if path.exists():
-                shutil.rmtree(path)
-            partial.replace(path)
+            _sync_all(partial)
+            _put(partial, path, former)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _put(partial: Path, path: Path, former: Path) -> None:
+    """Move a filled folder to its place; a failure leaves the former one there."""
+    try:
+        if path.exists():
+            path.replace(former)
+        partial.replace(path)
+    except BaseException:
+        if former.exists() and not path.exists():
+            former.replace(path)
+        raise
+    try:
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(former, ignore_errors=True)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    """Return a hidden place beside a path; the same for every process, which finds what one left.
+
+    Files have names of up to 255 bytes, which leave no room for an ending.
+    """
+    name = path.name
+    if len(os.fsencode(name)) > LONGEST_SHOWN_BYTES:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return path.with_name(f".{name}.{ending}")
+
+
+def _sync_all(folder: Path) -> None:
+    for place, _, names in os.walk(folder):
+        for name in names:
+            _sync(Path(place, name))
+        _sync(Path(place))
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or the names within a folder, written to the disk, whatever happens then."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems know no such thing for folders.
+        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,11 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from benchmark import paths
+from benchmark.config import Name
+from benchmark.documents import validate
+from benchmark.files import read_json
 from benchmark.probes import FADE_SHARE, PROBES, REAL, REFERENCE_PX, SEAM_FREE, SEAM_ONLY
 from benchmark.tables import escape_markdown, grid_markdown
+from data.errors import InputError
 
 Diagnosis = Mapping[str, Any]
 """What the diagnose stage wrote of a run."""
@@ -54,6 +61,71 @@ SEES = {
     "hole": "the hole alone",
 }
 """What a discriminator was trained on, by its `input`."""
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class _Estimate(_Checked):
+    value: float
+    low: float | None
+    high: float | None
+
+
+class _Reliance(_Estimate):
+    seam_only: _Estimate
+    seam_free: _Estimate
+    verdict: Literal["boundary", "content", "inconclusive"]
+
+
+class _Numbers(_Checked):
+    """What was found of a discriminator; one that was not trained was not asked."""
+
+    predicts: Literal["localisation", "score"]
+    input: Literal["completed", "raw", "hole"]
+    trained: bool
+    probes: dict[str, dict[str, _Estimate]] = {}
+    seam_reliance: _Reliance | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "_Numbers":
+        if self.trained:
+            asked = {
+                (probe, measure)
+                for probe in PROBES
+                for measure in TABLES[self.predicts]
+                if (probe, measure) != (REAL, "auc")
+            }
+            given = {(probe, name) for probe, found in self.probes.items() for name in found}
+            if lacking := sorted(asked - given):
+                raise ValueError(f"probes lack {'.'.join(lacking[0])}")
+            if self.seam_reliance is None:
+                raise ValueError("seam_reliance is missing")
+        return self
+
+
+class _DiagnosisFile(_Checked):
+    suite: str
+    variant: str
+    seed: int
+    epoch: int = Field(ge=1)
+    images: int = Field(ge=1)
+    discriminators: dict[Name, _Numbers]
+
+
+def read_diagnosis(path: Path, run: paths.Run) -> Diagnosis:
+    """Read what the diagnose stage wrote of a run.
+
+    Raises:
+        InputError: the file is damaged, or that of another run.
+    """
+    options = f"--suite {run.suite} --variant {run.variant} --seed {run.seed}"
+    content: Diagnosis = read_json(path, f"python -m benchmark diagnose {options}")
+    found = validate(_DiagnosisFile, content, path)
+    if paths.Run(found.suite, found.variant, found.seed) != run:
+        raise InputError(f"{path}: is that of {found.suite}/{found.variant}/seed{found.seed}")
+    return content
 
 
 @dataclass(frozen=True)

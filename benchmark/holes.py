@@ -9,7 +9,7 @@ from PIL import Image
 
 from data.draws import integers_below, random_bits
 from data.errors import InputError
-from data.images import decode
+from data.images import decode, open_image, upright
 from data.store import pixel_sha256
 
 Hole = NDArray[np.bool_]
@@ -19,21 +19,53 @@ WHITE_FROM = 128
 """Grey values of a mask from this one on count as white."""
 NEARLY = 16
 """Values this close to black or white are what compression makes of them."""
+MOST_GREY = 0.01
+"""A mask with a greater share of other values is probably no mask."""
 
 
 def read_mask(path: Path, marks: Literal["white", "black"]) -> tuple[Hole, float]:
     """Read the hole that a mask marks in a colour.
+
+    Of a mask that has the values 0 and 1 alone, 1 is white, as programs write them.
 
     Returns:
         The hole, and the share of the mask's pixels that are neither black nor white.
 
     Raises:
         UnreadableImageError: the file is no image.
+        InputError: transparent pixels leave open what is marked.
     """
-    values = np.asarray(Image.fromarray(decode(path)).convert("L"))
+    values = _grey_values(path)
     white = values >= WHITE_FROM
     grey = (values > NEARLY) & (values < 255 - NEARLY)
-    return white if marks == "white" else ~white, float(grey.mean())
+    hole, grey_share = white if marks == "white" else ~white, float(grey.mean())
+    clear = _transparent(path)
+    # Marks of the colour on a transparent ground are clear; all else has two readings.
+    if clear.any() and ((hole & clear).any() or not hole.any() or grey_share > MOST_GREY):
+        raise InputError(
+            f"{path}: has transparent pixels, which can mean the hole as well as what is known; "
+            f"save it without transparency, {marks} where the hole is"
+        )
+    return hole, grey_share
+
+
+def _grey_values(path: Path) -> NDArray[np.uint8]:
+    values = np.asarray(Image.fromarray(decode(path)).convert("L"))
+    if values.any() and values.max() > 1:
+        return values
+    with open_image(path, str(path)) as image:
+        # Of 16 bits the upper ones alone have been decoded.
+        wide = np.asarray(upright(image)) if image.mode.startswith("I") else values
+    ones = set(np.unique(wide).tolist()) in ({0, 1}, {0, 255})
+    return np.where(wide > 0, 255, 0).astype(np.uint8) if ones else values
+
+
+def _transparent(path: Path) -> Hole:
+    with open_image(path, str(path)) as image:
+        if not image.has_transparency_data:
+            return np.zeros((1, 1), np.bool_)
+        alpha = np.asarray(upright(image).convert("RGBA").getchannel("A"))
+        return np.asarray(alpha < WHITE_FROM)
 
 
 def square_hole(pixels: NDArray[np.uint8], share: tuple[int, int], seed: int | None = None) -> Hole:

@@ -2,10 +2,11 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,13 @@ from tqdm import tqdm
 
 from benchmark.config import Suite
 from benchmark.filling import Filler
-from benchmark.holes import WHITE_FROM, Hole, read_mask, square_hole
+from benchmark.holes import MOST_GREY, WHITE_FROM, Hole, read_mask, square_hole
 from benchmark.photographs import SUFFIXES, read_photograph, read_size, write_photograph
 from benchmark.trained import load_folder
-from data.errors import InputError
+from data.errors import InputError, printable
 from data.folders import visible_files
+from data.sources import UnreadableImageError
 
-MOST_GREY = 0.01
-"""A mask with a greater share of other values is probably no mask."""
 LARGE_HOLE = 0.5
 """A hole with a greater share of the image is probably what is known."""
 
@@ -108,7 +108,7 @@ def list_jobs(request: Request) -> list[Job]:
     if has_masks and not Path(request.masks).is_dir():
         raise InputError(f"--masks {request.masks}: no such folder, nor `center` or `random`")
     images = _by_stem(request.images)
-    masks = _by_stem(Path(request.masks)) if has_masks else {}
+    masks = _masks_of(images, Path(request.masks)) if has_masks else {}
     if has_masks and (missing := sorted(images.keys() - masks.keys())):
         raise InputError(
             f"{request.masks}: no mask for {_listed([images[stem] for stem in missing])}; "
@@ -122,11 +122,29 @@ def list_jobs(request: Request) -> list[Job]:
     return jobs
 
 
+def _masks_of(images: Iterable[str], folder: Path) -> dict[str, Path]:
+    """Return the masks of some stems, of which accents may be written in the other way.
+
+    An accented letter is one sign or two, by the system on which a file was named.
+    """
+    masks = _by_stem(folder)
+    composed = {normalize("NFC", stem): path for stem, path in masks.items()} | masks
+    names = {stem: stem if stem in masks else normalize("NFC", stem) for stem in images}
+    return {stem: composed[name] for stem, name in names.items() if name in composed}
+
+
 def _check_apart(folder: Path, out: Path) -> None:
     """Refuse to write among what is read: the next time, results would be taken for images."""
-    read, written = folder.resolve(), out.resolve()
+    read, written = _resolved(folder), _resolved(out)
     if read == written or read in written.parents or written in read.parents:
         raise InputError(f"--out {out}: must lie neither in nor around {folder}, which is read")
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # the latter before Python 3.13
+        raise InputError(f"{path}: a link that leads to itself") from None
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -179,7 +197,8 @@ def _check_masks(jobs: list[Job], request: Request) -> list[Job]:
     """Look at all masks before the work, and return the jobs whose files can be read.
 
     Raises:
-        InputError: a mask has not the size of its image, or marks suspiciously much.
+        InputError: a mask has not the size of its image, or does not mark clearly, or marks
+            suspiciously much.
     """
     sound, grey = [], []
     for job in tqdm(jobs, desc="check masks", unit="mask"):
@@ -187,7 +206,7 @@ def _check_masks(jobs: list[Job], request: Request) -> list[Job]:
         try:
             hole, grey_share = read_mask(job.mask, request.hole)
             shape = read_size(job.image)
-        except InputError as error:
+        except UnreadableImageError as error:
             _say(f"error: {error}")
             continue
         if hole.shape != shape:
@@ -229,6 +248,4 @@ def _listed(names: Sequence[object]) -> str:
 
 
 def _say(message: str) -> None:
-    # A file name may have line breaks, and a message is one line.
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
-    tqdm.write(line, file=sys.stderr)
+    tqdm.write(printable(message), file=sys.stderr)

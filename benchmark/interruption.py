@@ -12,7 +12,11 @@ class TrainingInterruptedError(Exception):
 
 @contextmanager
 def stop_signals() -> Iterator[Callable[[], bool]]:
-    """Turn SIGINT and SIGTERM into a flag that is read between two steps."""
+    """Turn SIGINT and SIGTERM into a flag that is read between two steps.
+
+    Raises:
+        KeyboardInterrupt: one came when there was no step left.
+    """
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -25,3 +29,5 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+    if received:
+        raise KeyboardInterrupt

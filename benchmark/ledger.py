@@ -21,6 +21,8 @@ COLUMNS = (*KEYS, "hole_px", "label")
 AREA_EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _HASH = re.compile(r"[0-9a-f]{16}")
+_FORMULA = ("=", "+", "-", "@", "\t", "'")
+"""What a spreadsheet takes for the begin of a formula, and the mark of text that is none."""
 
 # {"mean", "sd", "n", "infinite"} and, where no value is there, {"missing": reason}.
 Summary = dict[str, float | int | str | None]
@@ -31,7 +33,8 @@ Aggregate = dict[str, dict[str, Summary]]
 def write_ledger(path: Path, frame: pd.DataFrame) -> None:
     """Write a ledger atomically; equal frames give equal bytes.
 
-    Metrics have 7 significant digits, `inf` where infinite, nothing where missing.
+    Metrics have 7 significant digits, `inf` where infinite, nothing where missing. Labels are
+    written by `text_cell`.
 
     Args:
         path: the CSV file; its folder is made if need be.
@@ -41,6 +44,8 @@ def write_ledger(path: Path, frame: pd.DataFrame) -> None:
     Raises:
         InputError: see `read_ledger`.
     """
+    if "label" in frame:
+        frame = frame.assign(label=frame["label"].map(text_cell))
     text = frame.to_csv(index=False, float_format="%.7g", na_rep="", lineterminator="\n")
     _parse(text, path)
     write_text(path, text)
@@ -57,10 +62,19 @@ def read_ledger(path: Path) -> pd.DataFrame:
             or two rows have the same method, seed, image and mask.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8", newline="") as file:
+            text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a readable ledger: {error}") from error
     return _parse(text, path)
+
+
+def text_cell(text: str) -> str:
+    """Return text as a cell of a CSV file that no spreadsheet takes for a formula.
+
+    Where it looks like one, it has a `'` before it, as is usual.
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def metric_columns(frame: pd.DataFrame) -> list[str]:
@@ -91,6 +105,7 @@ def _parse(text: str, path: Path) -> pd.DataFrame:
     for name in ("seed", "hole_px"):
         _require(path, raw, name, re.compile(r"[0-9]{1,18}"))
     frame = raw.astype({"seed": np.int64, "hole_px": np.int64})
+    frame["label"] = raw["label"].str.removeprefix("'")
     for name in metric_columns(raw):
         frame[name] = _floats(path, raw[name])
     repeated = frame.duplicated(list(KEYS))

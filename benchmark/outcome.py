@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.checkpoints import MANIFEST
+from benchmark.checkpoints import MANIFEST, verify_file
 from benchmark.files import atomic_folder, write_json, write_text
 from benchmark.paths import Run
 from benchmark.players import loss_names
@@ -30,21 +30,23 @@ def write_outcome(
     Args:
         run: whose places to write to.
         variant: what was trained.
-        source: the folder of the weights that `progress` names and of the pictures
-            `epoch<number>.png`. They are copied, not moved: a run that crashes from here on resumes
-            from what is in it.
+        source: the folder of the weights and the pictures that `progress` names. They are copied,
+            not moved: a run that crashes from here on resumes from what is in it.
         progress: the finished run's.
         gallery: the images of the pictures.
         origin: what the manifest says of the machine, and the digests of what went in.
+
+    Raises:
+        InputError: a file of `source` is damaged, or there is no room.
     """
     with atomic_folder(run.checkpoints) as folder:
-        for file in sorted({entry["file"] for entry in progress.kept.values()}):
-            shutil.copy(source / file, folder / file)
-        pictures = sorted(source.glob("epoch*.png"))
-        (folder / "validation").mkdir()
-        for picture in pictures:
-            shutil.copy(picture, folder / "validation" / picture.name)
-        write_animation(folder / "validation" / "progress.gif", pictures, gallery)
+        validation = folder / "validation"
+        validation.mkdir()
+        for file, sha256 in sorted(progress.files().items()):
+            verify_file(source / file, sha256)
+            shutil.copy(source / file, validation if file in progress.pictures else folder)
+        pictures = [source / file for file in sorted(progress.pictures)]
+        write_animation(validation / "progress.gif", pictures, gallery)
         manifest = {
             "run": {"suite": run.suite, "variant": run.variant, "seed": run.seed},
             "steps": progress.step,

@@ -14,10 +14,18 @@ from benchmark.figures import chosen_rows
 from benchmark.findings import DEFINITIONS, diagnostics_section
 from benchmark.ledger import Aggregate, aggregate_by_area, aggregate_by_label
 from benchmark.metrics import METRICS, PROTOCOL
+from benchmark.provenance import provenance_section
 from benchmark.references import FIGURE, Reference
 from benchmark.results import SKILL, Results, mean_of
 from benchmark.standings import Words, result_table
-from benchmark.tables import ARROWS, escape_markdown, grid_markdown, markdown_table, number
+from benchmark.tables import (
+    ARROWS,
+    escape_markdown,
+    grid_markdown,
+    markdown_table,
+    number,
+    sentence_markdown,
+)
 from benchmark.verdict import METRIC, ORACLE, coverage
 from benchmark.weighing import Tested
 
@@ -54,7 +62,7 @@ def report_page(
     for chapter in local:
         missing.update(chapter.results.missing)
     references = [_reference(c.reference, c) for c in chapters if c.reference is not None]
-    gaps = [f"- `{name}`: {escape_markdown(reason)}" for name, reason in sorted(missing.items())]
+    gaps = [f"- `{name}`: {sentence_markdown(reason)}" for name, reason in sorted(missing.items())]
     return template.substitute(
         protocol=PROTOCOL,
         coverage=coverage(len(params.seeds)),
@@ -100,6 +108,7 @@ def _section(chapter: Chapter) -> str:
     ]
     if results.diagnoses:
         blocks.append(diagnostics_section(list(results.diagnoses.values())).strip())
+    blocks.append(_provenance(results))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -121,8 +130,15 @@ def _reference(reference: Reference, chapter: Chapter) -> str:
         markdown_table(result_table(results, words)).strip(),
         _checkpoints(results),
         *(f"![{title}: {what}]({path})" for what, path in figures.items()),
+        _provenance(results),
     ]
     return "\n\n".join(blocks)
+
+
+def _provenance(results: Results) -> str:
+    """Say where every run comes from."""
+    table = provenance_section(results.origins, results.suite.training.deterministic)
+    return f"#### Where the runs come from\n\n{table}"
 
 
 def _checkpoints(results: Results) -> str:

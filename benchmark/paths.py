@@ -91,6 +91,11 @@ class Run:
         return REPORTS / "provenance" / f"{self}.json"
 
     @property
+    def version(self) -> Path:
+        """Versions of the code that made the run and its scores; no output of a stage."""
+        return REPORTS / "versions" / f"{self}.json"
+
+    @property
     def diagnosis(self) -> Path:
         """What the run's discriminators say of probes, in numbers."""
         return REPORTS / "diagnostics" / f"{self}.json"

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from benchmark.files import atomic_path
-from data.images import decode
-from data.sources import UnreadableImageError
+from data.images import decode, open_image, orientation, upright
 
 SUFFIXES = frozenset(
     f".{name}"
@@ -19,7 +18,6 @@ SUFFIXES = frozenset(
 
 LYING = frozenset({5, 6, 7, 8})
 """EXIF orientations of images that are stored on their side."""
-ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -42,18 +40,14 @@ def read_photograph(path: Path) -> Photograph:
         UnreadableImageError: the file is missing, truncated, not an image, or dangerously large.
     """
     pixels = decode(path)
-    try:
-        with Image.open(path) as image:
-            is_grey = Image.getmodebase(image.mode) == "L"
-            # Of another colour space, such as CMYK, the profile does not fit what it is decoded to.
-            kept = is_grey or image.mode in ("RGB", "RGBA", "P")
-            profile = image.info.get("icc_profile") if kept else None
-            alpha = None
-            if image.has_transparency_data:
-                upright = ImageOps.exif_transpose(image)
-                alpha = np.asarray(upright.convert("RGBA").getchannel("A"))
-    except (OSError, ValueError) as error:
-        raise UnreadableImageError(f"{path}: not a readable image ({error})") from None
+    with open_image(path, str(path)) as image:
+        is_grey = Image.getmodebase(image.mode) == "L"
+        # Of another colour space, such as CMYK, the profile does not fit what it is decoded to.
+        kept = is_grey or image.mode in ("RGB", "RGBA", "P")
+        profile = image.info.get("icc_profile") if kept else None
+        alpha = None
+        if image.has_transparency_data:
+            alpha = np.asarray(upright(image).convert("RGBA").getchannel("A"))
     return Photograph(pixels, alpha, is_grey, profile)
 
 
@@ -61,17 +55,13 @@ def read_size(path: Path) -> tuple[int, int]:
     """Return height and width of an upright image, from the head of its file.
 
     Raises:
-        UnreadableImageError: the file has no head of an image.
+        UnreadableImageError: the file has no head of an image, or is dangerously large.
     """
-    try:
-        with Image.open(path) as image:
-            if image.getexif().get(ORIENTATION) in LYING:
-                return image.width, image.height
-            return image.height, image.width
-    # Pillow reports broken files by many exception types, some of them plain Exception subclasses.
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UnreadableImageError(f"{path}: not a readable image ({reason})") from None
+    with open_image(path, str(path)) as image:
+        # Of a TIFF file Pillow gives the upright size already.
+        if image.format != "TIFF" and orientation(image) in LYING:
+            return image.width, image.height
+        return image.height, image.width
 
 
 def write_photograph(

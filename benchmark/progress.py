@@ -17,11 +17,11 @@ CRITERIA = {
 
 
 class TrainingDivergedError(Exception):
-    """A loss is no longer a finite number."""
+    """A loss or a weight is no longer a finite number."""
 
 
 class LossMeter:
-    """Sums of loss terms over an epoch, in float64 on the device."""
+    """Sums of loss terms over an epoch, in float64 on the device, and the latest terms of all."""
 
     def __init__(
         self, sums: dict[str, float], counts: dict[str, int], device: torch.device
@@ -31,12 +31,34 @@ class LossMeter:
             for name, value in sums.items()
         }
         self._counts = dict(counts)
+        self._unseen: list[tuple[int, dict[str, Tensor]]] = []
 
-    def add(self, losses: dict[str, Tensor]) -> None:
-        """Add one step's losses; does not wait for the device."""
+    def add(self, step: int, losses: dict[str, Tensor]) -> None:
+        """Add the losses of the step of this number; does not wait for the device."""
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + value.double()
             self._counts[name] = self._counts.get(name, 0) + 1
+        self._unseen.append((step, losses))
+
+    def look(self) -> dict[str, float]:
+        """Return the latest value of each loss that was added since the last look.
+
+        All values since then are brought to the host together, so that the device is waited for
+        once, and that the step at which one of them went wrong is known all the same.
+
+        Raises:
+            TrainingDivergedError: one of them is NaN or infinite; it names the first.
+        """
+        steps = [(step, name) for step, losses in self._unseen for name in losses]
+        values = [value.double() for _, losses in self._unseen for value in losses.values()]
+        self._unseen = []
+        latest: dict[str, float] = {}
+        on_host = torch.stack(values).tolist() if values else []
+        for (step, name), value in zip(steps, on_host, strict=True):
+            if not math.isfinite(value):
+                raise TrainingDivergedError(f"the loss {name} is {value} at step {step}")
+            latest[name] = value
+        return latest
 
     def sums(self) -> dict[str, float]:
         """Return the sums on the host."""
@@ -60,10 +82,16 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)
     """Loss sums of the unfinished epoch."""
     counts: dict[str, int] = field(default_factory=dict)
+    pictures: dict[str, str] = field(default_factory=dict)
+    """The SHA-256 of each kept picture, by its file."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields."""
         return asdict(self)
+
+    def files(self) -> dict[str, str]:
+        """Return the SHA-256 of everything that lies in files, by file."""
+        return {entry["file"]: entry["sha256"] for entry in self.kept.values()} | self.pictures
 
     def losses(self) -> dict[str, float]:
         """Return the mean losses of the epoch so far."""
@@ -90,10 +118,3 @@ class Progress:
         for name in criteria:
             value = self.curves[-1][CRITERIA[name][0]] if name in CRITERIA else None
             self.kept[name] = {"epoch": epoch, "file": file, "sha256": sha256, "value": value}
-
-
-def check_finite(run: object, step: int, losses: dict[str, float]) -> None:
-    """Raise `TrainingDivergedError` if a loss is NaN or infinite."""
-    for name, value in losses.items():
-        if not math.isfinite(value):
-            raise TrainingDivergedError(f"{run}: the loss {name} is {value} at step {step}")

@@ -17,10 +17,11 @@ def attach_folder(suite: str, folder: Path) -> Path:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     link = paths.raw(suite)
-    if link.is_symlink():
-        link.unlink()
-    elif link.exists():
+    if link.exists() and not link.is_symlink():
         raise InputError(f"{link}: is a folder of its own; move it away to attach another")
     link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(folder.resolve(), target_is_directory=True)
+    partial = link.with_name(f".{link.name}.partial")
+    partial.unlink(missing_ok=True)
+    partial.symlink_to(folder.resolve(), target_is_directory=True)
+    partial.replace(link)
     return link

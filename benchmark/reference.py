@@ -143,7 +143,8 @@ def _copy_files(runs: Sequence[paths.Run], variants: Sequence[str], folder: Path
         for path in (paths.baseline_scores(suite), paths.baseline_metrics(suite))
     }
     for run in runs:
-        for path in (run.scores, run.metrics, run.curves, run.provenance, run.diagnosis):
+        kept = (run.scores, run.metrics, run.curves, run.provenance, run.version, run.diagnosis)
+        for path in kept:
             if path.is_file():
                 copies[path] = paths.kept(folder, path)
     copies[paths.SUITES / f"{suite}.yaml"] = folder / SUITE

@@ -13,9 +13,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark import paths
-from benchmark.config import Name, Suite, load
+from benchmark.config import NAME_PATTERN, Name, Seed, Suite
+from benchmark.documents import load
 from benchmark.results import Results, collect_results, require
 from benchmark.tables import escape_markdown
+from data.errors import InputError
 
 FACTS, SUITE, FIGURE = "reference.json", "suite.yaml", "comparison.png"
 
@@ -40,12 +42,16 @@ class Machine(_Frozen):
         return self.gpu or re.sub(r"\s*\([^()]*flags [^()]*\)$", "", self.cpu)
 
 
+Count = Annotated[int, Field(ge=0)]
+RunName = Annotated[str, Field(pattern=r"^[a-z0-9_]+/[a-z0-9_]+/seed[0-9]+$")]
+
+
 class Counts(_Frozen):
     """Images of each split."""
 
-    train: int
-    val: int
-    test: int
+    train: Count
+    val: Count
+    test: Count
 
 
 class Facts(_Frozen):
@@ -54,15 +60,15 @@ class Facts(_Frozen):
     suite: Name
     note: str = ""
     """What the user says of the budget."""
-    runs: dict[Name, Annotated[list[int], Field(min_length=1)]] = Field(min_length=1)
+    runs: dict[Name, Annotated[list[Seed], Field(min_length=1)]] = Field(min_length=1)
     """Seeds by variant."""
-    left_out: dict[str, str] = {}
+    left_out: dict[RunName, str] = {}
     """Runs that were not kept, with the reason."""
     machines: list[Machine] = Field(min_length=1)
     """On which the runs were trained or scored."""
     split_counts: Counts
-    split_digest: str
-    flops: dict[Name, int] = {}
+    split_digest: str = Field(pattern="^[0-9a-f]{64}$")
+    flops: dict[Name, Count] = {}
     """Operations of a variant's generator for one image."""
     figure: bool = False
     """Whether there is a picture of completed images."""
@@ -115,7 +121,11 @@ def read_references() -> list[Reference]:
     """
     found = sorted(paths.REFERENCES.glob(f"*/{FACTS}"))
     # One that is being written has a name with a dot.
-    return [read_reference(path.parent) for path in found if path.parent.name[0] != "."]
+    folders = [path.parent for path in found if path.parent.name[0] != "."]
+    for folder in folders:
+        if not re.fullmatch(NAME_PATTERN, folder.name):
+            raise InputError(f"{folder}: the name of reference runs must match {NAME_PATTERN}")
+    return [read_reference(folder) for folder in folders]
 
 
 def read_reference(folder: Path) -> Reference:

@@ -9,12 +9,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel
 
 from benchmark import paths
+from benchmark.code import file_sha256
 from benchmark.config import Params, Suite, load_suite, load_variant
 from benchmark.describe import generator_flops
+from benchmark.documents import validate
 from benchmark.files import read_json
-from benchmark.ledger import Aggregate, Summary, aggregate, read_ledger
+from benchmark.findings import read_diagnosis
+from benchmark.ledger import Aggregate, Summary, aggregate
+from benchmark.metric_files import BaselineMetrics, Found, RunMetrics, read_metrics
+from benchmark.provenance import Origin
 from benchmark.verdict import METRIC, ORACLE, TELEA
 from data.errors import InputError
 
@@ -46,6 +52,8 @@ class Results:
     """What discriminators go by, by variant and seed, where they were asked."""
     flops: Mapping[str, int]
     """Operations of a variant's generator for one image."""
+    origins: Mapping[tuple[str, int], Origin]
+    """Code, configuration, data and machines of a run, by variant and seed."""
 
     @cached_property
     def methods(self) -> tuple[str, ...]:
@@ -84,6 +92,28 @@ class Results:
         return int(self.frame["image"].nunique())
 
 
+class _Environment(BaseModel):
+    libraries: dict[str, str] = {}
+
+
+class _Training(BaseModel):
+    environment: _Environment = _Environment()
+
+
+class _Provenance(BaseModel):
+    """What a file of provenance must have for the report, among other facts."""
+
+    training: _Training
+    evaluation: _Environment
+
+
+class _Versions(BaseModel):
+    """The same of a file of versions."""
+
+    training: dict[str, Any] = {}
+    evaluation: dict[str, Any] = {}
+
+
 Place = Callable[[Path], Path]
 """From where the checkout keeps an artefact to where it is read."""
 
@@ -120,29 +150,33 @@ def collect_results(
         InputError: a file is missing, is damaged, or does not fit the others.
     """
     evaluate_baselines = made_by or f"python -m benchmark baselines --suite {suite.name}"
-    frame = _ledger(place(paths.baseline_scores(suite.name)), evaluate_baselines)
-    content = read_json(place(paths.baseline_metrics(suite.name)), evaluate_baselines)
-    missing, refused = dict(content.get("missing", {})), dict(content.get("refused", {}))
+    files = place(paths.baseline_metrics(suite.name)), place(paths.baseline_scores(suite.name))
+    scored, frame = _scores(BaselineMetrics, *files, evaluate_baselines, suite)
+    missing, refused = dict(scored.missing), scored.refused
     present = tuple(dict.fromkeys(frame["method"]))
     baselines = tuple(str(name) for name in present if name != ORACLE)
     variants = tuple(dict.fromkeys(run.variant for run in runs))
     if clash := set(variants) & set(present):
         raise InputError(f"suite {suite.name}: {min(clash)} is both a variant and a baseline")
-    curves, epochs, diagnoses, ledgers = {}, {}, {}, []
+    curves, epochs, diagnoses, origins, ledgers = {}, {}, {}, {}, []
     for run in runs:
         options = f"--suite {run.suite} --variant {run.variant} --seed {run.seed}"
         evaluate, train = (
             made_by or f"python -m benchmark {stage} {options}" for stage in ("evaluate", "train")
         )
-        ledgers.append(_ledger(place(run.scores), evaluate))
-        _check_owner(ledgers[-1], run)
-        scored = read_json(place(run.metrics), evaluate)
-        missing.update(scored.get("missing", {}))
-        epochs[run.variant, run.seed] = int(scored.get("epoch", 0))
+        files = place(run.metrics), place(run.scores)
+        found, ledger = _scores(RunMetrics, *files, evaluate, suite)
+        ledgers.append(ledger)
+        _check_owner(ledger, run)
+        missing.update(found.missing)
+        epochs[run.variant, run.seed] = found.epoch
         curves[run.variant, run.seed] = _curves(place(run.curves), train)
+        if found.epoch > len(curves[run.variant, run.seed]):
+            raise InputError(f"{files[0]}: epoch {found.epoch} is not in {place(run.curves)}")
+        origins[run.variant, run.seed] = _origin(run, place, evaluate)
         # The report does without: a variant may have no discriminator that could be asked.
         if (path := place(run.diagnosis)).is_file():
-            diagnoses[run.variant, run.seed] = read_json(path, made_by or "")
+            diagnoses[run.variant, run.seed] = read_diagnosis(path, run)
     frame = pd.concat([*ledgers, frame], ignore_index=True)
     _check_images(frame, suite.name)
     _check_canaries(frame, baselines, suite)
@@ -158,7 +192,19 @@ def collect_results(
         epochs=epochs,
         diagnoses=diagnoses,
         flops=flops,
+        origins=origins,
     )
+
+
+def _origin(run: paths.Run, place: Place, made_by: str) -> Origin:
+    """Read where a run comes from; versions are there only of what this command line has made."""
+    path, versions_path = place(run.provenance), place(run.version)
+    provenance, versions = read_json(path, made_by), {}
+    validate(_Provenance, provenance, path)
+    if versions_path.is_file():
+        versions = read_json(versions_path, made_by)
+        validate(_Versions, versions, versions_path)
+    return Origin(provenance, versions, file_sha256(place(run.scores)))
 
 
 def mean_of(entry: Summary | None) -> float | None:
@@ -187,9 +233,12 @@ def require(path: Path, made_by: str) -> None:
         raise InputError(f"{path}: missing; `{made_by}` makes it")
 
 
-def _ledger(path: Path, made_by: str) -> pd.DataFrame:
-    require(path, made_by)
-    return read_ledger(path)
+def _scores(
+    model: type[Found], path: Path, ledger_path: Path, made_by: str, suite: Suite
+) -> tuple[Found, pd.DataFrame]:
+    """Read a file of metrics and its ledger."""
+    require(ledger_path, made_by)
+    return read_metrics(model, path, made_by, ledger_path, suite.image_size**2)
 
 
 def _check_owner(frame: pd.DataFrame, run: paths.Run) -> None:
@@ -202,8 +251,10 @@ def _curves(path: Path, made_by: str) -> pd.DataFrame:
     require(path, made_by)
     try:
         curves = pd.read_csv(path)
-        if curves.empty or not pd.api.types.is_numeric_dtype(curves["epoch"]):
-            raise ValueError("no epoch")
+        if curves.empty or curves["epoch"].tolist() != [*range(1, len(curves) + 1)]:
+            raise ValueError("the epochs are not 1, 2, 3, …")
+        if words := [name for name in curves if curves[name].dtype.kind not in "if"]:
+            raise ValueError(f"{words[0]} is not all numbers")
     except (ValueError, KeyError) as error:
         raise InputError(f"{path}: not a table of epochs ({error}); run `{made_by}`") from None
     return curves
@@ -229,12 +280,13 @@ def _check_canaries(frame: pd.DataFrame, baselines: tuple[str, ...], suite: Suit
 def _check_images(frame: pd.DataFrame, suite_name: str) -> None:
     """Refuse ledgers that were made from different test images or holes."""
     keys = ["image", "mask"]
-    expected: set[tuple[str, str]] | None = None
+    expected: list[tuple[str, str]] | None = None
     for (method, seed), rows in frame.groupby(["method", "seed"], sort=False):
-        found = set(rows[keys].itertuples(index=False, name=None))
+        # In order, which is that of the images that are shown.
+        found = list(rows[keys].itertuples(index=False, name=None))
         expected = expected or found
         if found != expected:
             raise InputError(
                 f"suite {suite_name}: {method} with seed {seed} was scored on other images or "
-                "holes than the rest; evaluate all again"
+                "holes than the rest, or in another order; evaluate all again"
             )

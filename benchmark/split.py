@@ -2,12 +2,17 @@
 
 import multiprocessing
 import os
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import signal
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import partial
-from itertools import islice
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for_any
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +32,7 @@ from data.store import Record, pixel_sha256, write_manifest
 
 CHUNK = 16
 """Images that a worker decodes at a time."""
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def usable_cpus() -> int:
@@ -54,12 +60,14 @@ def split_suite(suite: Suite, root: Path | None = None, workers: int = 1) -> dic
     items = list(suite.source.items(root))
     if repeated := [item_id for item_id, n in Counter(i.id for i in items).items() if n > 1]:
         raise InputError(f"suite {suite.name}: two images have the id {repeated[0]!r}")
+    _check_sizes(suite, items)
     with atomic_folder(paths.prepared(suite.name)) as folder:
         packed = folder / "packed.bytes"
         hashes = _pack(suite, items, root, packed, workers)
         readable = [index for index, sha256 in enumerate(hashes) if sha256 is not None]
         candidates = [Candidate(hashes[i] or "", items[i].group, items[i].split) for i in readable]
-        places = assign_splits(candidates, suite.splits)
+        with _naming(suite):
+            places = assign_splits(candidates, suite.splits)
         records, rows = _order(suite, [items[i] for i in readable], candidates, places)
         summary = {
             "counts": {split: sum(r.split == split for r in records) for split in SPLITS},
@@ -98,8 +106,10 @@ def _pack(
     hashes: list[str | None] = []
     decode = partial(_decode, suite, root)
     bar = tqdm(total=len(items), desc=f"split {suite.name}", unit="image", mininterval=0.5)
-    with bar, path.open("wb") as packed:
-        for result in _map(decode, items, workers):
+    # Closed here: an exception keeps the frames that it has left, and with them their processes.
+    results = closing(_map(decode, items, workers))
+    with bar, path.open("wb") as packed, results as decoded:
+        for result in decoded:
             if isinstance(result, UnreadableImageError):
                 if suite.unreadable == "error":
                     raise InputError(
@@ -119,30 +129,113 @@ Decoded = NDArray[np.uint8] | UnreadableImageError
 
 def _map(
     decode: Callable[[Item], Decoded], items: Sequence[Item], workers: int
-) -> Iterator[Decoded]:
+) -> Generator[Decoded, None, None]:
     """Decode in order, with a bounded number of images on the way, so that memory stays flat."""
     if workers <= 1 or len(items) <= CHUNK:
         yield from map(decode, items)
         return
-    chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
-    # spawn: forking a process that has threads (PyTorch, OpenCV) can dead-lock.
-    context = multiprocessing.get_context("spawn")
+    starts = range(0, len(items), CHUNK)
+    chunks = iter(enumerate(items[start : start + CHUNK] for start in starts))
+    done: dict[int, list[Decoded]] = {}
+    with _processes(decode, min(workers, len(starts))) as idle:
+        busy: dict[Connection, int] = {}
+        for number in range(len(starts)):
+            while number not in done:
+                ahead = 4 * workers - len(done) - len(busy)
+                for connection, (sent, chunk) in zip(idle[:ahead], chunks, strict=False):
+                    idle.remove(connection)
+                    busy[connection] = sent
+                    with _noticing_the_dead():
+                        connection.send(chunk)
+                ready = wait_for_any(list(busy))
+                for connection in [c for c in busy if c in ready]:
+                    done[busy.pop(connection)] = _received(connection)
+                    idle.append(connection)
+            yield from done.pop(number)
+
+
+def _received(connection: Connection) -> list[Decoded]:
+    with _noticing_the_dead():
+        result: list[Decoded] | Exception = connection.recv()
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+@contextmanager
+def _noticing_the_dead() -> Iterator[None]:
     try:
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            waiting = deque(
-                pool.submit(_decode_all, decode, c) for c in islice(chunks, 4 * workers)
-            )
-            while waiting:
-                yield from waiting.popleft().result()
-                waiting.extend(pool.submit(_decode_all, decode, c) for c in islice(chunks, 1))
-    except BrokenProcessPool:
+        yield
+    except (EOFError, OSError):
         raise InputError(
             "a process that decodes was killed, probably for want of memory; try --workers 1"
         ) from None
 
 
-def _decode_all(decode: Callable[[Item], Decoded], items: Sequence[Item]) -> list[Decoded]:
-    return [decode(item) for item in items]
+@contextmanager
+def _processes(decode: Callable[[Item], Decoded], count: int) -> Iterator[list[Connection]]:
+    """Start processes that decode what they are sent, and end them with the block.
+
+    Each has a connection of its own, so that one that is killed, be it in the middle of a result,
+    is noticed.
+    """
+    # spawn: forking a process that has threads (PyTorch, OpenCV) can dead-lock.
+    context = multiprocessing.get_context("spawn")
+    resource_tracker.ensure_running()  # before signals are held, since it lets them through
+    started: list[tuple[BaseProcess, Connection]] = []
+    try:
+        with _held_signals():
+            for _ in range(count):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_serve, args=(theirs, decode), daemon=True)
+                process.start()
+                theirs.close()
+                started.append((process, ours))
+        yield [ours for _, ours in started]
+    finally:
+        for worker, connection in started:
+            connection.close()
+            worker.kill()  # what it is at may take long
+        for worker, _ in started:
+            worker.join()
+
+
+@contextmanager
+def _held_signals() -> Iterator[None]:
+    """Let signals that stop a program wait for the end of the block.
+
+    A process that is started within it does not hear them until it says so. Ctrl-C goes to all
+    processes of a terminal, and would have one that still loads its modules print a traceback.
+    """
+    received: list[int] = []
+    handlers = {}
+    # Elsewhere no handler is called, and none may be set.
+    if threading.current_thread() is threading.main_thread():
+        handlers = {n: signal.signal(n, lambda number, _: received.append(number)) for n in STOPS}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if received:
+        signal.raise_signal(received[0])
+
+
+def _serve(connection: Connection, decode: Callable[[Item], Decoded]) -> None:
+    """Decode what comes, until the process at the other end has gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    with suppress(EOFError, ConnectionError):
+        while True:
+            items = connection.recv()
+            try:
+                result: list[Decoded] | Exception = [decode(item) for item in items]
+            except Exception as error:
+                error.add_note(traceback.format_exc())  # a traceback does not travel itself
+                result = error
+            connection.send(result)
 
 
 def _decode(suite: Suite, root: Path, item: Item) -> NDArray[np.uint8] | UnreadableImageError:
@@ -151,6 +244,27 @@ def _decode(suite: Suite, root: Path, item: Item) -> NDArray[np.uint8] | Unreada
     except UnreadableImageError as error:
         return error
     return suite.resize.apply(pixels, suite.image_size)
+
+
+@contextmanager
+def _naming(suite: Suite) -> Iterator[None]:
+    """Have an error say which suite it is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"suite {suite.name}: {error}") from None
+
+
+def _check_sizes(suite: Suite, items: Sequence[Item]) -> None:
+    """Refuse sizes that these images cannot fill, before any of them is decoded."""
+    free = sum(item.split is None for item in items)
+    official = {item.split for item in items}
+    with _naming(suite):
+        counts = dict(zip(SPLITS, suite.splits.counts(free), strict=True))
+        if empty := [s for s, count in counts.items() if count == 0 and s not in official]:
+            raise InputError(
+                f"the {empty[0]} split is empty; the sizes are {counts} of {free} images"
+            )
 
 
 def _order(

@@ -7,9 +7,13 @@ ranked. Ranks are those of the printed values, so that what looks equal ranks al
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from benchmark.ledger import text_cell
+from data.errors import printable
 
 Better = Literal["lower", "higher", "zero", "one"]
 Kind = Literal["variant", "baseline", "oracle"]
@@ -35,6 +39,10 @@ LATEX_CHARACTERS = {
     "`": r"\textasciigrave{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "[": "{[}",  # else an option of the line end before it
+    "]": "{]}",
+    "*": "{*}",
     "✗": r"$\times$",
     "✓": r"$+$",
     "≈": r"$\approx$",
@@ -101,13 +109,56 @@ def ranks(values: Sequence[float], column: Column) -> list[int | None]:
 
 def escape_latex(text: str) -> str:
     """Return text as LaTeX that prints it."""
-    return "".join(LATEX_CHARACTERS.get(character, character) for character in text)
+    return _latex(one_line(text))
+
+
+def _latex(text: str) -> str:
+    apart = re.sub("-(?=-)", "-\0", text)  # two hyphens would be a dash
+    return "".join(LATEX_CHARACTERS.get(c, c) for c in apart).replace("\0", "{}")
 
 
 def escape_markdown(text: str) -> str:
-    """Return text as Markdown that prints it, inside a table too."""
+    """Return text as Markdown that prints it, inside a table and at the start of a line too."""
+    return _not_a_block(_not_inline(one_line(text)))
+
+
+def sentence_markdown(text: str) -> str:
+    """Return a sentence of ours as Markdown that prints it; what is between backticks is code."""
+    parts = one_line(text).split("`")
+    if len(parts) % 2 == 0 or any(not code.strip() or "|" in code for code in parts[1::2]):
+        return escape_markdown(text)
+    shown = [f"`{part}`" if i % 2 else _not_inline(part) for i, part in enumerate(parts)]
+    return _not_a_block("".join(shown))
+
+
+def sentence_latex(text: str) -> str:
+    """Return a sentence of ours as LaTeX that prints it; what is between backticks is code."""
+    parts = one_line(text).split("`")
+    if len(parts) % 2 == 0:
+        return escape_latex(text)
+    shown = [rf"\texttt{{{_latex(p)}}}" if i % 2 else _latex(p) for i, p in enumerate(parts)]
+    return "".join(shown)
+
+
+def one_line(text: str) -> str:
+    """Return text on one line, with single spaces and without characters that cannot be seen."""
+    return printable(" ".join(text.split()))
+
+
+def _not_inline(text: str) -> str:
     escaped = "".join(f"\\{c}" if c in "\\`*_{}[]#|~$" else c for c in text)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _not_a_block(text: str) -> str:
+    """Return inline Markdown that is neither an entry of a list nor a rule where a line begins."""
+    text = re.sub(r"^([-+=])(?=[-+=\s]|$)", r"\\\1", text)
+    return re.sub(r"^([0-9]{1,9})([.)])(?=\s|$)", r"\1\\\2", text)
+
+
+def csv_cell(text: str) -> str:
+    """Return text as a cell of a CSV file that is one line, and no formula."""
+    return text_cell(one_line(text))
 
 
 def number(value: float, decimals: int, spread: float = math.nan) -> str:
@@ -133,7 +184,7 @@ def markdown_table(table: Table) -> str:
             lines.append(_bar(["*baselines, ranked apart*", *[""] * (len(table.columns) + 1)]))
         previous = row.kind
         lines.append(_bar(cells))
-    notes = [f"— {escape_markdown(note)}" for note in table.footnotes]
+    notes = [f"— {sentence_markdown(note)}" for note in table.footnotes]
     return "\n\n".join(["\n".join(lines), escape_markdown(table.caption), *notes]) + "\n"
 
 
@@ -159,7 +210,7 @@ def latex_table(table: Table) -> str:
         previous = row.kind
         lines.append(" & ".join(cells) + r" \\")
     lines += [r"\hline", r"\end{tabular}"]
-    lines += [rf"\par\footnotesize --- {escape_latex(note)}" for note in table.footnotes]
+    lines += [rf"\par\footnotesize --- {sentence_latex(note)}" for note in table.footnotes]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
@@ -172,7 +223,7 @@ def csv_table(table: Table) -> str:
     for row in table.rows:
         numbers = [source.get(n, math.nan) for source in (row.values, row.spread) for n in names]
         plain = ["" if math.isnan(v) else f"{round(v, 6) + 0.0:.6f}" for v in numbers]
-        writer.writerow([row.method, row.kind, row.verdict, *plain])
+        writer.writerow([csv_cell(row.method), row.kind, csv_cell(row.verdict), *plain])
     return stream.getvalue()
 
 

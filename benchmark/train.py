@@ -1,6 +1,6 @@
 """The train stage: one loop for all variants."""
 
-import shutil
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,16 +12,18 @@ from PIL import Image
 from torch import Tensor
 
 from benchmark import paths
-from benchmark.checkpoints import ResumeState, run_lock, save_tensors
-from benchmark.code import code_digest, json_digest, loaded_code
+from benchmark.checkpoints import MANIFEST, ResumeState, run_lock, save_tensors
+from benchmark.code import code_digest, file_sha256, json_digest, loaded_code
 from benchmark.config import Suite
 from benchmark.device import open_device
 from benchmark.environment import fingerprint
+from benchmark.files import atomic_path
 from benchmark.interruption import TrainingInterruptedError, stop_signals
+from benchmark.memory import LEAST_BATCH, batch_setting, largest_batch_size, memory_for
 from benchmark.metrics import missing_metrics
 from benchmark.outcome import write_outcome
 from benchmark.players import Players, build_players, training_digest, training_step
-from benchmark.progress import CRITERIA, LossMeter, Progress, TrainingDivergedError, check_finite
+from benchmark.progress import CRITERIA, LossMeter, Progress, TrainingDivergedError
 from benchmark.randomness import (
     pin_global_states,
     training_boxes,
@@ -29,6 +31,7 @@ from benchmark.randomness import (
     training_hole_sizes,
     training_order,
 )
+from benchmark.resuming import check_finite, remove_states, restore_state, save_state
 from benchmark.scenes import ImageFeed, make_scene
 from benchmark.validation import Gallery, validate
 from benchmark.watch import Watch, watch_run
@@ -77,33 +80,61 @@ def train_run(
 
     Raises:
         InputError: the prepared images are missing or do not fit, there is no such device, another
-            process trains the run, or events cannot be written.
+            process trains the run, its saved state is damaged, there is not enough memory, or
+            something cannot be written.
         TrainingInterruptedError: SIGINT or SIGTERM came.
-        TrainingDivergedError: a loss is NaN or infinite.
+        TrainingDivergedError: a loss or a weight is NaN or infinite.
     """
     pin_global_states(run.seed)
     fabric = open_device(suite.training, device)
     _check_selection(suite)
     store = Store(paths.prepared(suite.name))
     store.verify("train", "val")
-    with run_lock(run.scratch):
-        players = build_players(suite, variant, run.seed, fabric)
-        files = loaded_code()
-        digests = {
-            "config_sha256": training_digest(suite, variant),
-            "data_sha256": store.digest(),
-            "code_sha256": code_digest(files),
-        }
-        # With another device, library or set of pictures the rest would not be of one piece.
-        key = [str(run), digests, fingerprint(fabric.device), suite.watching.model_dump()]
-        state = ResumeState(run.scratch, json_digest(key)[:16])
-        session = Session(fabric, suite, run, store, players, state, Gallery(suite, store))
+
+    def advice() -> str:
+        images = store.images("train")
+        size = largest_batch_size(suite, variant, run.seed, fabric, images)
+        return f"{size} does" if size else f"nor does {LEAST_BATCH}"
+
+    # Nothing of this function holds on to a network, so that the advice has all memory for itself.
+    with run_lock(run.scratch), memory_for(batch_setting(suite, "training"), fabric.device, advice):
+        _train_locked(fabric, suite, variant, run, store, tensorboard)
+
+
+def _train_locked(
+    fabric: Fabric,
+    suite: Suite,
+    variant: Variant,
+    run: paths.Run,
+    store: Store,
+    tensorboard: Path | None,
+) -> None:
+    if (run.checkpoints / MANIFEST).exists():
+        note = f"note: {run.checkpoints}: is there already; it is trained again, and then replaced"
+        print(note, file=sys.stderr)
+    players = build_players(suite, variant, run.seed, fabric)
+    files = loaded_code()
+    digests = {
+        "config_sha256": training_digest(suite, variant),
+        "data_sha256": store.digest(),
+        "code_sha256": code_digest(files),
+    }
+    # With another device, library or set of pictures the rest would not be of one piece.
+    key = [str(run), digests, fingerprint(fabric.device), suite.watching.model_dump()]
+    state = ResumeState(run.scratch, json_digest(key)[:16])
+    session = Session(fabric, suite, run, store, players, state, Gallery(suite, store))
+    try:
         progress = _run_epochs(session, tensorboard)
-        if code_digest(files) != digests["code_sha256"]:
-            raise InputError(f"{run}: the code changed while it ran; the result is not kept")
-        origin = {"environment": fingerprint(fabric.device), **digests}
-        write_outcome(run, variant, state.folder, progress, session.gallery, origin)
-        _clear(run.scratch)
+    except TrainingDivergedError as error:
+        kept = "no state was saved before"
+        if state.step is not None:
+            kept = f"the state after step {state.step} is kept in {state.folder}"
+        raise TrainingDivergedError(f"{run}: {error}; {kept}") from None
+    if code_digest(files) != digests["code_sha256"]:
+        raise InputError(f"{run}: the code changed while it ran; the result is not kept")
+    origin = {"environment": fingerprint(fabric.device), **digests}
+    write_outcome(run, variant, state.folder, progress, session.gallery, origin)
+    remove_states(run.scratch)
 
 
 def _check_selection(suite: Suite) -> None:
@@ -119,7 +150,7 @@ def _check_selection(suite: Suite) -> None:
 
 def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
     """Train from the saved state, or from the start, to the end of the budget."""
-    suite, run, state = session.suite, session.run, session.state
+    suite, run = session.suite, session.run
     device = session.fabric.device
     images = session.store.images("train")
     batch_size = suite.training.batch_size
@@ -130,12 +161,9 @@ def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
             f"training.batch_size, {batch_size}"
         )
     total_steps = suite.training.epochs * steps_per_epoch
-    progress = Progress()
-    if (saved := state.load()) is not None:
-        session.players.restore(saved[0])
-        progress = Progress(**saved[1])
+    progress = restore_state(session.state, session.players)
     feed = ImageFeed(images, device)
-    latest: dict[str, Tensor] = {}
+    latest: dict[str, float] = {}
     saved_at = time.monotonic()
     variant, step = session.players.variant, progress.step
     with (
@@ -150,25 +178,24 @@ def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
                 losses = training_step(
                     session.fabric, session.players, scene, progress.step, total_steps
                 )
-                meter.add(losses)
-                latest |= losses  # of a network that is not updated at every step, an earlier one
                 progress.step += 1
+                meter.add(progress.step, losses)
                 watch.bar.update(batch_size)
-                if progress.step % SHOW_EVERY_STEPS == 0:
-                    values = {name: float(value) for name, value in latest.items()}
-                    check_finite(run, progress.step, values)
-                    watch.show_losses(progress.step, values)
+                show = progress.step % SHOW_EVERY_STEPS == 0
                 at_end, stop = progress.step % steps_per_epoch == 0, stopped()
                 save = stop or time.monotonic() - saved_at > SAVE_EVERY_S
+                if show or at_end or save:
+                    # Of a network that is not updated at every step, a loss is an earlier one.
+                    latest |= meter.look()
+                if show:
+                    watch.show_losses(progress.step, latest)
                 if at_end or save:
                     progress.sums, progress.counts = meter.sums(), meter.counts()
-                    check_finite(run, progress.step, progress.sums)
                 if at_end:  # before the state is saved: a resumed run begins with the next epoch
                     _finish_epoch(session, watch, progress, epoch + 1)
                 if save:
                     watch.flush()  # what the state has behind it is not shown again
-                    state.save(progress.step, session.players.tensors(), progress.as_json())
-                    _remove_outdone(state, progress)
+                    save_state(session.state, session.players, progress)
                     saved_at = time.monotonic()
                 if stop:
                     raise TrainingInterruptedError(
@@ -216,37 +243,28 @@ def _boxes(
 
 def _finish_epoch(session: Session, watch: Watch, progress: Progress, epoch: int) -> None:
     """Validate, extend the curves, and keep pictures and weights that are wanted."""
-    suite, losses = session.suite, progress.losses()
+    suite, losses, device = session.suite, progress.losses(), session.fabric.device
+    weights = session.players.weights()
+    check_finite(weights, progress.step)
     try:
-        found = validate(suite, session.store, session.players, session.fabric.device)
-    except ValueError as error:  # NaN in the output: the last update broke the weights
-        raise TrainingDivergedError(
-            f"{session.run}: validation after epoch {epoch}: {error}"
-        ) from None
+        with memory_for(batch_setting(suite, "evaluation"), device):
+            found = validate(suite, session.store, session.players, device)
+    except InputError:
+        raise
+    except ValueError as error:  # NaN in the output
+        raise TrainingDivergedError(f"validation after step {progress.step}: {error}") from None
     images_seen = progress.step * suite.training.batch_size
     row = {"epoch": float(epoch), "images_seen": float(images_seen), **losses, **found.scores}
     watch.show_epoch(progress.step, losses, found.scores)
     is_last = epoch == suite.training.epochs
     criteria = progress.finish_epoch(row) + ["last"] * is_last
     if is_last or epoch % suite.watching.images_every == 0:
-        Image.fromarray(found.completed).save(session.state.folder / f"epoch{epoch:04d}.png")
+        picture = session.state.folder / f"epoch{epoch:04d}.png"
+        with atomic_path(picture) as partial:
+            Image.fromarray(found.completed).save(partial, format="PNG")
+        progress.pictures[picture.name] = file_sha256(picture)
         watch.show_picture(progress.step, session.gallery.compare(found.completed))
     if criteria:
         file = f"epoch{epoch:04d}.safetensors"
-        sha256 = save_tensors(session.state.folder / file, session.players.weights())
+        sha256 = save_tensors(session.state.folder / file, weights)
         progress.keep(criteria, epoch, file, sha256)
-
-
-def _remove_outdone(state: ResumeState, progress: Progress) -> None:
-    """Remove checkpoints that no criterion keeps any more; the saved state does not name them."""
-    kept = {entry["file"] for entry in progress.kept.values()}
-    for path in state.folder.glob("epoch*.safetensors"):
-        if path.name not in kept:
-            path.unlink()
-
-
-def _clear(scratch: Path) -> None:
-    """Remove the resume states of a run that has succeeded, those of other configurations too."""
-    for folder in scratch.iterdir():
-        if folder.is_dir():
-            shutil.rmtree(folder)

@@ -1,14 +1,21 @@
 """The networks of a trained run, loaded for use."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lightning.fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from benchmark import paths
-from benchmark.checkpoints import MANIFEST, load_checkpoint, without_prefix
+from benchmark.checkpoints import (
+    MANIFEST,
+    check_tensors,
+    load_checkpoint,
+    with_prefix,
+    without_prefix,
+)
 from benchmark.config import Suite, load_suite, load_variant
 from benchmark.device import open_device
 from benchmark.files import read_json
@@ -34,6 +41,17 @@ class Trained:
         """Epochs that the checkpoint was trained for."""
         return int(self.manifest["checkpoints"][self.criterion]["epoch"])
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Digests of the weights and of what they were made from, and the machine."""
+        return training_origin(self.manifest, self.criterion)
+
+
+def training_origin(manifest: Mapping[str, Any], criterion: str) -> dict[str, Any]:
+    """Return what a manifest says of where the weights of a criterion come from."""
+    kept = {k: v for k, v in manifest.items() if k.endswith("_sha256") or k == "environment"}
+    return kept | {"weights_sha256": manifest["checkpoints"][criterion]["sha256"]}
+
 
 def load_trained(
     suite: Suite,
@@ -55,6 +73,8 @@ def load_trained(
         InputError: there is no such checkpoint, or it belongs to other settings or images.
     """
     trained = _load(run.checkpoints, suite, variant, run.seed, fabric, criterion)
+    if (origin := run_of(run.checkpoints)) != run:
+        raise InputError(f"{run.checkpoints}: holds the run {origin}, not {run}")
     if trained.manifest.get("data_sha256") != Store(paths.prepared(suite.name)).digest():
         raise _outdated(run.checkpoints, "data", run)
     return trained
@@ -99,9 +119,12 @@ def run_of(folder: Path) -> paths.Run:
     """
     manifest = read_json(folder / MANIFEST, "python -m benchmark train")
     try:
-        return paths.Run(**manifest["run"])
+        run = paths.Run(**manifest["run"])
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / MANIFEST}: not a checkpoint manifest ({error!r})") from None
+    if [*map(type, (run.suite, run.variant, run.seed))] != [str, str, int]:
+        raise InputError(f"{folder / MANIFEST}: not a checkpoint manifest ({run!r})")
+    return run
 
 
 def _load(
@@ -113,20 +136,21 @@ def _load(
     if manifest.get("config_sha256") != training_digest(suite, variant):
         raise _outdated(folder, "config", run)
 
-    def load(network: nn.Module, name: str) -> nn.Module:
-        try:
-            network.load_state_dict(without_prefix(name, tensors))
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"{folder}: the weights do not fit {name} ({reason})") from None
-        module: nn.Module = fabric.setup_module(network)
+    networks = {"generator": build_generator(suite, variant)}
+    for name in variant.discriminators:
+        networks[f"discriminator/{name}"] = build_discriminator(suite, variant, name)
+    expected: dict[str, Tensor] = {}
+    for name, network in networks.items():
+        expected |= with_prefix(name, network.state_dict())
+    check_tensors(folder, tensors, expected)
+
+    def load(name: str) -> nn.Module:
+        networks[name].load_state_dict(without_prefix(name, tensors))
+        module: nn.Module = fabric.setup_module(networks[name])
         return module.eval()
 
-    generator = load(build_generator(suite, variant), "generator")
-    discriminators = {
-        name: load(build_discriminator(suite, variant, name), f"discriminator/{name}")
-        for name in variant.discriminators
-    }
+    generator = load("generator")
+    discriminators = {name: load(f"discriminator/{name}") for name in variant.discriminators}
     return Trained(Inpainter(generator, variant.generator), discriminators, manifest, criterion)
 
 

@@ -7,3 +7,12 @@ class InputError(ValueError):
     The message says what, where, and what would be valid; the command line prints it on one line
     and exits with code 2.
     """
+
+
+def printable(text: str) -> str:
+    """Return text on one line, with escapes for what a terminal or a reader would not show as it is.
+
+    Those are line ends, control characters, marks that change the direction of writing, and bytes
+    of file names that are not UTF-8.
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

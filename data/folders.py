@@ -13,7 +13,8 @@ def visible_files(root: Path) -> list[str]:
     that a million files are listed in seconds.
 
     Raises:
-        InputError: there is no such folder, or the manifest could not hold a file's name.
+        InputError: there is no such folder, one cannot be read, or the manifest could not hold a
+            file's name.
     """
     if not root.is_dir():
         raise InputError(
@@ -29,17 +30,23 @@ def visible_files(root: Path) -> list[str]:
             continue
         seen.add(folder.resolve())
         inner = []
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if _is_folder(entry):
-                    inner.append((Path(entry.path), f"{prefix}{entry.name}/"))
-                else:
-                    found.append(_listable(prefix + entry.name))
+        for name, is_folder in _entries(folder):
+            if is_folder:
+                inner.append((folder / name, f"{prefix}{name}/"))
+            else:
+                found.append(_listable(prefix + name))
         # Sorted, so that of two links to one folder the same one counts everywhere.
         waiting += sorted(inner, reverse=True)
     return sorted(found)
+
+
+def _entries(folder: Path) -> list[tuple[str, bool]]:
+    """Return the names in a folder, hidden ones excepted, and whether they are folders."""
+    try:
+        with os.scandir(folder) as entries:
+            return [(e.name, _is_folder(e)) for e in entries if not e.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{error.filename or folder}: cannot be read ({error.strerror})") from None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

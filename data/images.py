@@ -1,15 +1,29 @@
 """Decoding and resizing of photographs."""
 
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field
 
+from data.errors import InputError
 from data.sources import UnreadableImageError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "TGA")
+"""Kinds of files that are read, whatever their names say: pixels alone. Of the others that Pillow
+knows some are programs, which it has another program run (EPS)."""
+LARGEST_MEGAPIXELS = 200
+"""Larger images are refused before memory is taken; no camera's sensor has more."""
+
+# Pillow's own limit would warn of honest photographs, and refuse others without their size.
+Image.MAX_IMAGE_PIXELS = None
 
 _FILTERS = {
     "box": Image.Resampling.BOX,
@@ -17,6 +31,16 @@ _FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation."""
 
 
 class Resize(BaseModel):
@@ -69,16 +93,71 @@ def decode_bytes(content: bytes, name: str) -> NDArray[np.uint8]:
     return _decode(BytesIO(content), name)
 
 
-def _decode(file: Path | BytesIO, name: str) -> NDArray[np.uint8]:
+@contextmanager
+def open_image(file: Path | BytesIO, name: str) -> Iterator[Image.Image]:
+    """Open an image file; its pixels are decoded when they are asked for.
+
+    Whatever Pillow raises within the block is reported as an error of the file.
+
+    Args:
+        file: a path or a content.
+        name: says in errors where it is.
+
+    Raises:
+        UnreadableImageError: the file is missing, truncated, not an image, or dangerously large.
+        InputError: there is too little memory for it.
+    """
     try:
-        with Image.open(file) as image:
-            return np.asarray(_eight_bits(ImageOps.exif_transpose(image)).convert("RGB"))
+        with warnings.catch_warnings():
+            # Of Pillow, about what is odd in files and yet can be read.
+            warnings.simplefilter("ignore")
+            if isinstance(file, Path) and not stat.S_ISREG(file.stat().st_mode):
+                raise ValueError("no regular file")  # to open a pipe would be to wait for a writer
+            Image.init()
+            known = [kind for kind in FORMATS if kind in Image.OPEN]  # AVIF is not known everywhere
+            with Image.open(file, formats=known) as image:
+                _check_size(image)
+                yield image
+        return
     except UnidentifiedImageError:  # its text would be the path, or the address of a buffer
-        reason = "of no known format"
+        reason = f"recognised as none of {', '.join(FORMATS)}"
+    except MemoryError:  # says nothing of the file, so it must not be left out like a broken one
+        raise InputError(f"{name}: too little memory to decode it") from None
     # Pillow reports broken files by many exception types, some of them plain Exception subclasses.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        text = error.strerror if isinstance(error, OSError) else None  # without the path
+        reason = " ".join((text or str(error)).split()) or type(error).__name__
     raise UnreadableImageError(f"{name}: not a readable image ({reason})")
+
+
+def _check_size(image: Image.Image) -> None:
+    megapixels = image.width * image.height / 1e6
+    if megapixels > LARGEST_MEGAPIXELS:
+        raise ValueError(
+            f"{image.width}x{image.height} px are {megapixels:,.2f} megapixels, more than "
+            f"{LARGEST_MEGAPIXELS}"
+        )
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turn an image as its EXIF orientation says; one that cannot be read says nothing."""
+    image.load()  # before the orientation is read: some formats turn the pixels here
+    method = _TURNS.get(orientation(image))
+    return image if method is None else image.transpose(method)
+
+
+def orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation of an image, 1 to 8, and 1 where there is none."""
+    try:
+        number = image.getexif().get(0x0112)
+    except Exception:  # a broken EXIF block costs viewers nothing but the orientation
+        return 1
+    return number if isinstance(number, int) and number in _TURNS else 1
+
+
+def _decode(file: Path | BytesIO, name: str) -> NDArray[np.uint8]:
+    with open_image(file, name) as image:
+        return np.asarray(_eight_bits(upright(image)).convert("RGB"))
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import InputError
+from data.errors import InputError, printable
 
+MANIFEST, DIGEST = "manifest.csv", "digest.txt"
 MANIFEST_COLUMNS = ("split", "index", "id", "sha256", "label")
 
 
@@ -35,34 +37,65 @@ class Store:
     """The folder that the split stage writes.
 
     `<split>.npy` holds `[N, S, S, 3]` uint8 in content order, `<split>_boxes.npy` the fixed holes
-    `[N, K, 4]` int32 of val and test, `manifest.csv` one line an image.
+    `[N, K, 4]` int32 of val and test, `manifest.csv` one line an image, `digest.txt` what `digest`
+    returned when they were written.
     """
 
     folder: Path
 
     def images(self, split: str) -> NDArray[np.uint8]:
-        """Return the images of a split, memory-mapped.
+        """Return the images of a split, memory-mapped, once all of them have been verified.
 
         Raises:
-            InputError: the array is missing or damaged, or its length is not the manifest's.
+            InputError: the array is missing or damaged, or an image is not the one that was split.
         """
-        images = self._load(f"{split}.npy", mapped=True)
+        images = self._images(split)
+        self.verify(split)
+        return images
+
+    def _images(self, split: str) -> NDArray[np.uint8]:
+        images: NDArray[np.uint8] = self._load(f"{split}.npy", mapped=True)
         self._check(f"{split}.npy", images, split, np.uint8, 4)
         return images
 
     def verify(self, *splits: str) -> None:
-        """Compare all pixels of some splits with the hashes of the manifest.
+        """Compare the manifest and the holes with their digest, and all pixels of some splits.
+
+        A split is compared once, as that reads all of it.
 
         Raises:
-            InputError: an image is not the one that was split.
+            InputError: an image, a hole, a label or the order is not what was split.
         """
         for split in splits:
-            for record, pixels in zip(self.records(split), self.images(split), strict=True):
+            if split in self._verified:
+                continue
+            images = self._images(split)
+            self._verify_digest()
+            for record, pixels in zip(self.records(split), images, strict=True):
                 if pixel_sha256(pixels) != record.sha256:
                     raise InputError(
                         f"{self.folder / split}.npy: image {record.index} ({record.id}) is not the "
                         "one of the manifest; run the split stage again"
                     )
+            self._verified.add(split)
+
+    @cached_property
+    def _verified(self) -> set[str]:
+        return set()
+
+    def _verify_digest(self) -> None:
+        path = self.folder / DIGEST
+        try:
+            expected = path.read_bytes()
+        except OSError:  # of a folder that was split before there was one too
+            raise InputError(
+                f"{path}: missing; `python -m benchmark split --suite {self.folder.name}` makes it"
+            ) from None
+        if expected != f"{self.digest()}\n".encode():
+            raise InputError(
+                f"{path}: is not that of {MANIFEST}, val_boxes.npy and test_boxes.npy, so one of "
+                "them is damaged or foreign; run the split stage again"
+            )
 
     def boxes(self, split: str) -> NDArray[np.int32]:
         """Return the fixed holes of a split, `[N, K, 4]` boxes in pixels.
@@ -77,8 +110,9 @@ class Store:
     def _check(
         self, name: str, found: NDArray[Any], split: str, dtype: type[np.generic], axes: int
     ) -> None:
-        expected = len(self.records(split))
-        if found.dtype != dtype or found.ndim != axes or len(found) != expected:
+        expected, last = len(self.records(split)), {3: 4, 4: 3}[axes]
+        fits = found.dtype == dtype and found.ndim == axes and found.shape[-1] == last
+        if not fits or len(found) != expected:
             raise InputError(
                 f"{self.folder / name}: has {found.dtype} {found.shape}, the manifest lists "
                 f"{expected} images; run the split stage again"
@@ -93,10 +127,14 @@ class Store:
                 f"{self.folder / name}: missing; "
                 f"`python -m benchmark split --suite {self.folder.name}` makes it"
             ) from None
-        except (OSError, ValueError, EOFError) as error:
+        # A header is Python text, and may be damaged in as many ways.
+        except Exception as error:
             raise InputError(
-                f"{self.folder / name}: damaged ({error}); run the split stage again"
+                f"{self.folder / name}: damaged ({printable(str(error))}); "
+                "run the split stage again"
             ) from None
+        if not isinstance(found, np.ndarray):
+            raise InputError(f"{self.folder / name}: not an array; run the split stage again")
         return found
 
     def records(self, split: str) -> list[Record]:
@@ -105,7 +143,7 @@ class Store:
 
     @cached_property
     def _manifest(self) -> list[Record]:
-        path = self.folder / "manifest.csv"
+        path = self.folder / MANIFEST
         try:
             with path.open(encoding="utf-8", newline="") as file:
                 header, *rows = csv.reader(file, strict=True)
@@ -123,25 +161,44 @@ class Store:
                 f"{path}: missing; `python -m benchmark split --suite {self.folder.name}` makes it"
             ) from None
         except (OSError, ValueError, csv.Error) as error:
-            raise InputError(f"{path}: damaged ({error}); run the split stage again") from None
+            raise InputError(
+                f"{path}: damaged ({printable(str(error))}); run the split stage again"
+            ) from None
 
     def digest(self) -> str:
         """Return the SHA-256 over what later stages read: pixels, order, boxes, labels."""
-        digest = hashlib.sha256()
-        for record in self._manifest:
-            content = [record.split, record.index, record.sha256, record.label]
-            digest.update(json.dumps(content).encode())
-        for split in ("val", "test"):
-            digest.update(np.ascontiguousarray(self.boxes(split)).tobytes())
-        return digest.hexdigest()
+        return _digest(self._manifest, [self.boxes(split) for split in ("val", "test")])
+
+
+def _digest(records: Sequence[Record], boxes: Sequence[NDArray[np.int32]]) -> str:
+    digest = hashlib.sha256()
+    for record in records:
+        content = [record.split, record.index, record.sha256, record.label]
+        digest.update(json.dumps(content).encode())
+    for array in boxes:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def write_manifest(path: Path, records: list[Record]) -> None:
-    """Write the manifest as CSV."""
+    """Write the manifest as CSV, and beside it the digest; the holes have to be there already.
+
+    Raises:
+        InputError: the manifest could not be read back, for a carriage return in a name.
+    """
+    for record in records:
+        if "\r" in record.id + record.label:
+            raise InputError(
+                f"{record.id!r} with the label {record.label!r}: what has a carriage return cannot "
+                "be listed in the manifest"
+            )
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(MANIFEST_COLUMNS)
         writer.writerows((r.split, r.index, r.id, r.sha256, r.label) for r in records)
+    boxes = [np.load(path.with_name(f"{split}_boxes.npy")) for split in ("val", "test")]
+    digest = _digest(records, boxes)
+    (path.parent / DIGEST).write_text(f"{digest}\n", encoding="ascii", newline="\n")
 
 
 def pixel_sha256(pixels: NDArray[np.uint8]) -> str:

@@ -1,26 +1,54 @@
 """What a variant is: networks, weighted loss terms, optimisers and schedules."""
 
+import math
+import re
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from models.initialisation import LAWS
 from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS
 from models.networks import discriminator_class, generator_class
 from models.options import check_options
 
+LARGEST_OPTION = 2**16
+"""Of the numbers among options, which are sides in pixels, channels and the like."""
+
 
 def _fraction(value: Any) -> Any:
     """Read `2/3` as well as `0.25`."""
-    if isinstance(value, str):
-        try:
-            return float(Fraction(value))
-        except (ValueError, ZeroDivisionError):
-            raise ValueError("not a fraction such as 2/3 or 0.25") from None
-    return value
+    if not isinstance(value, str):
+        return value
+    # `Fraction` alone would work out 1e999999999 to the last digit.
+    if not re.fullmatch(r"-?([0-9]{1,9}/[0-9]{1,9}|[0-9]{0,9}\.?[0-9]{1,20})", value, re.ASCII):
+        raise ValueError("not a fraction such as 2/3 or 0.25")
+    try:
+        return float(Fraction(value))
+    except ZeroDivisionError:
+        raise ValueError("not a fraction such as 2/3 or 0.25") from None
 
 
+def _bounded(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Refuse numbers that no option has a use for, and that would fill the memory."""
+    for name, value in options.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and not (math.isfinite(value) and abs(value) <= LARGEST_OPTION):
+            raise ValueError(f"{name} is not between -{LARGEST_OPTION} and {LARGEST_OPTION}")
+    return options
+
+
+Options = Annotated[dict[str, Any], AfterValidator(_bounded)]
+Part = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+"""A name that can be part of the names of weights, of columns and of links."""
 Share = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1)]
 """A share of the run, so that a schedule means the same under any budget."""
 
@@ -45,7 +73,7 @@ class GeneratorTerm(_Frozen):
     start: Share = 0.0
     ramp: Share = 0.0
     """The weight grows linearly from 0 at `start` to its full value after this share of the run."""
-    options: dict[str, Any] = {}
+    options: Options = {}
 
     def weight_at(self, progress: float) -> float:
         """Return the weight at a point of the run, from 0 (its start) to 1 (its end)."""
@@ -60,7 +88,7 @@ class _NetworkSpec(_Frozen):
     """What generators and discriminators have in common."""
 
     network: str
-    options: dict[str, Any] = {}
+    options: Options = {}
     initialisation: str = "fan_in"
     """A law of `models.initialisation`."""
     optimiser: Adam
@@ -85,7 +113,7 @@ class GeneratorSpec(_NetworkSpec):
     losses: dict[str, GeneratorTerm] = Field(min_length=1)
     fill: tuple[Level, Level, Level] | None = None
     """Colour of the hole in the masked image; mid-grey, which is 0 for networks, without it."""
-    mask_dilation: int = Field(default=0, ge=0)
+    mask_dilation: int = Field(default=0, ge=0, le=1024)
     """By how many pixels the hole is grown on each side in the mask that the network is given."""
 
     @model_validator(mode="after")
@@ -108,7 +136,7 @@ class SkipRule(_Frozen):
 
     accuracy: float = Field(ge=0.5, lt=1)
     """It is not updated while the mean share of its right answers is above this."""
-    window: int = Field(ge=1)
+    window: int = Field(ge=1, le=1_000_000)
     """Number of latest steps for the mean, the present one and skipped ones included."""
 
 
@@ -157,7 +185,7 @@ class Variant(_Frozen):
     deviations: tuple[str, ...] = ()
     """What differs from the origin, and why."""
     generator: GeneratorSpec
-    discriminators: dict[str, DiscriminatorSpec] = {}
+    discriminators: dict[Part, DiscriminatorSpec] = {}
 
     @model_validator(mode="after")
     def _terms_have_their_discriminator(self) -> "Variant":
@@ -179,3 +207,14 @@ class Variant(_Frozen):
         if idle := self.discriminators.keys() - used:
             raise ValueError(f"discriminators.{min(idle)}: no term of generator.losses uses it")
         return self
+
+    @model_validator(mode="after")
+    def _learns_from_the_first_step_on(self) -> "Variant":
+        for term in self.generator.losses.values():
+            judge = self.discriminators.get(term.discriminator or "")
+            if term.weight_at(0) > 0 and (judge is None or judge.start == 0):
+                return self
+        raise ValueError(
+            "generator.losses: no term has a weight at the start of the run; one needs a weight "
+            "above 0 without start and ramp, and without a discriminator that starts later"
+        )

@@ -172,4 +172,4 @@ def lose_network(patch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: object, **__: object) -> None:
         raise OSError("no route to host")
 
-    patch.setattr("data.downloads.urlopen", unreachable)
+    patch.setattr("urllib.request.OpenerDirector.open", unreachable)

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 
 from benchmark import paths
 from benchmark.config import load_suite, load_variant
-from benchmark.ledger import write_ledger
+from benchmark.ledger import aggregate, aggregate_by_label, read_ledger, write_ledger
+from benchmark.metrics import PROTOCOL
 from benchmark.players import training_digest
 from data.store import Record, Store, pixel_sha256, write_manifest
 from tests.tiny import ROOT
@@ -27,6 +28,7 @@ splits: {seed: 0, train: 4, val: 2, test: 4}
 mask: {kind: random_square, size: 32}
 training: {epochs: 2, batch_size: 2}
 """
+IMAGE_PX = 64
 TELEA = np.array([0.010, 0.020, 0.030, 0.040])
 GOOD, BAD, EVEN = (TELEA + d for d in (-0.004, 0.010, np.array([-1, 1, -1, 1]) * 1e-3))
 ENVIRONMENT = {
@@ -86,7 +88,8 @@ class Checkout:
         run = paths.Run(self.suite, variant, seed)
         text = (ROOT / paths.VARIANTS / "l2.yaml").read_text(encoding="utf-8")
         (self.root / paths.VARIANTS / f"{variant}.yaml").write_text(text, encoding="utf-8")
-        write_ledger(self.root / run.scores, self.ledger(variant, seed, values))
+        scored = {"checkpoint": "last", "epoch": 2, "missing": {"lpips_alex": MISSING}}
+        self.write_scores(run.scores, run.metrics, self.ledger(variant, seed, values), scored)
         training = {
             "config_sha256": training_digest(
                 load_suite(self.suite, self.root), load_variant(variant, self.root)
@@ -96,13 +99,31 @@ class Checkout:
         }
         content = {"training": training, "evaluation": self.environment}
         self.write_json(run.provenance, content)
-        self.write_json(run.metrics, {"missing": {"lpips_alex": MISSING}})
         for path in (run.curves, run.completed):
             (self.root / path).parent.mkdir(parents=True, exist_ok=True)
         curves = {"epoch": [1, 2], "generator/reconstruction": [0.2, 0.1]}
         curves |= {"validation/mse_h": [0.3, 0.2]}
         pd.DataFrame(curves).to_csv(self.root / run.curves, index=False)
         np.save(self.root / run.completed, 255 - self.images)
+
+    def write_scores(
+        self, scores: Path, metrics: Path, frame: pd.DataFrame, content: Mapping[str, Any]
+    ) -> None:
+        """Write a ledger and the metrics that it gives, with what else belongs to them."""
+        write_ledger(self.root / scores, frame)
+        ledger, missing = read_ledger(self.root / scores), content["missing"]
+        found = {
+            "protocol": PROTOCOL,
+            "methods": aggregate(ledger, IMAGE_PX**2, missing),
+            "by_label": aggregate_by_label(ledger, IMAGE_PX**2, missing),
+        }
+        self.write_json(metrics, found | dict(content))
+
+    def write_baselines(self, frame: pd.DataFrame) -> None:
+        """Write the scores of the baselines."""
+        content = {"missing": {}, "refused": {"biharmonic": "too_large"}}
+        scores, metrics = paths.baseline_scores(self.suite), paths.baseline_metrics(self.suite)
+        self.write_scores(scores, metrics, frame, content)
 
     def write_json(self, path: Path, content: Any) -> None:
         """Write a JSON file with its folder."""
@@ -146,9 +167,7 @@ class Checkout:
     def _write_baselines(self) -> None:
         scores = {"mean_colour": TELEA * 2, "telea": TELEA, "oracle": TELEA * 0}
         parts = [self.ledger(name, 0, values) for name, values in scores.items()]
-        write_ledger(self.root / paths.baseline_scores(self.suite), pd.concat(parts))
-        content = {"missing": {}, "refused": {"biharmonic": "too_large"}}
-        self.write_json(paths.baseline_metrics(self.suite), content)
+        self.write_baselines(pd.concat(parts))
         folder = self.root / paths.baseline_completed(self.suite)
         folder.mkdir(parents=True)
         for name in ("mean_colour", "telea"):

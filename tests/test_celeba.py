@@ -65,6 +65,7 @@ def test_count_takes_the_first_by_number(root: Path) -> None:
         celeba(count=4).items(root)
 
 
+@pytest.mark.promise("configuration")
 def test_missing_and_other_folders_show_the_layout(tmp_path: Path) -> None:
     put_images(tmp_path / "other", "faces/1.jpg", "img_align_celeba/1.jpg")
     layout = r"by hand.*img_align_celeba/000001\.jpg.*list_eval_partition\.txt.*benchmark attach"
@@ -81,6 +82,7 @@ def test_partition_is_only_needed_where_it_is_asked_for(root: Path) -> None:
         celeba(official_partition=True).items(root)
 
 
+@pytest.mark.promise("configuration")
 @pytest.mark.parametrize("line", ["000003.jpg", "000003.jpg 3", "000003.jpg 0 1", "\x00\xff"])
 def test_broken_line_of_the_partition_is_named(root: Path, line: str) -> None:
     text = f"000001.jpg 0\n000002.jpg 0\n{line}\n"

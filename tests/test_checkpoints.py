@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import signal
 import stat
 import subprocess
@@ -18,6 +19,7 @@ from torch import Tensor
 from benchmark.checkpoints import (
     MANIFEST,
     ResumeState,
+    check_tensors,
     load_checkpoint,
     load_tensors,
     optimiser_tensors,
@@ -30,6 +32,7 @@ from benchmark.checkpoints import (
 from benchmark.code import file_sha256
 from benchmark.files import atomic_folder, write_json, write_text
 from data.errors import InputError
+from tests.promises import tally
 from tests.tiny import ROOT, files_below, numbers
 
 TENSORS = {
@@ -62,26 +65,67 @@ def test_equal_tensors_give_equal_bytes(tmp_path: Path) -> None:
     assert save_tensors(tmp_path / "second", reversed_order) == first
 
 
-@pytest.mark.parametrize("place", [0, 40, -1])
-def test_flipped_bit_is_refused(tmp_path: Path, place: int) -> None:
+@pytest.mark.promise("damage")
+def test_flipped_bit_is_refused_wherever_it_is(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     sha256 = save_tensors(path, TENSORS)
-    content = bytearray(path.read_bytes())
-    content[place] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=f"{path}: damaged or foreign.*{sha256}"):
-        load_tensors(path, sha256)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(_with_flipped_bit(whole, place))
+        with pytest.raises(InputError, match=f"{path}: damaged or foreign.*{sha256}"):
+            load_tensors(path, sha256)
+        tally("corrupted files refused")
 
 
-@pytest.mark.parametrize("kept", [0, 5, 100])
-def test_truncated_file_is_refused_even_if_its_hash_is_listed(tmp_path: Path, kept: int) -> None:
+def _with_flipped_bit(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :]
+
+
+@pytest.mark.promise("damage")
+def test_truncated_file_is_refused_even_if_its_hash_is_listed(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     sha256 = save_tensors(path, TENSORS)
-    path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(InputError, match="damaged or foreign"):
-        load_tensors(path, sha256)
-    with pytest.raises(InputError, match="cannot be read"):
-        load_tensors(path, file_sha256(path))
+    whole = path.read_bytes()
+    for kept in range(0, len(whole), 7):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(InputError, match="damaged or foreign"):
+            load_tensors(path, sha256)
+        with pytest.raises(InputError, match="cannot be read"):
+            load_tensors(path, file_sha256(path))
+        tally("corrupted files refused")
+
+
+@pytest.mark.promise("damage")
+def test_damaged_header_is_no_traceback_even_if_the_hash_is_listed(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_tensors(path, TENSORS)
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(8 + int.from_bytes(whole[:8], "little")):
+        path.write_bytes(_with_flipped_bit(whole, place))
+        try:  # a flipped bit in a name gives another name, which is no concern of the format
+            load_tensors(path, file_sha256(path))
+        except InputError as error:
+            assert str(error).startswith(f"{path}: cannot be read (") and "\n" not in str(error)
+            refused += 1
+    tally("corrupted files refused", refused)
+    assert refused > 100
+
+
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize("dtype", ["F4", "F6_E2M3", "F8_E8M0", "C64", "NONE", "f32"])
+def test_type_of_numbers_that_is_not_known_is_no_traceback(tmp_path: Path, dtype: str) -> None:
+    path = tmp_path / "weights.safetensors"
+    header = json.dumps({"x": {"dtype": dtype, "shape": [2], "data_offsets": [0, 8]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    try:
+        found = load_tensors(path, file_sha256(path))
+    except InputError as error:
+        assert str(error).startswith(f"{path}: cannot be read (")
+    else:  # the newest libraries know it; then it does not fit any network
+        with pytest.raises(InputError, match="x is torch"):
+            check_tensors(tmp_path, found, {"x": torch.zeros(2)})
+    tally("corrupted files refused")
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
@@ -99,6 +143,7 @@ class _Mischief:
         return os.mkdir, (str(self.folder),)
 
 
+@pytest.mark.promise("no_execution")
 @pytest.mark.parametrize("write", ["pickle", "torch"])
 def test_pickle_is_refused_and_not_executed(tmp_path: Path, write: str) -> None:
     path, trap = tmp_path / "weights.safetensors", tmp_path / "trap"
@@ -109,6 +154,7 @@ def test_pickle_is_refused_and_not_executed(tmp_path: Path, write: str) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         load_tensors(path, file_sha256(path))
     assert not trap.exists()
+    tally("files with code refused")
 
 
 def test_prefixes_are_put_on_and_taken_off() -> None:
@@ -116,6 +162,33 @@ def test_prefixes_are_put_on_and_taken_off() -> None:
     outer = with_prefix("net", inner) | with_prefix("network", inner)
     assert without_prefix("net", outer) == inner
     assert set(outer) == {"net/a", "net/b/c", "network/a", "network/b/c"}
+
+
+WANTED = {"a": torch.zeros(2, 3), "b": torch.zeros(4)}
+
+
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"b": None}, "b is missing"),
+        ({"c": torch.zeros(1)}, "c is not part of the networks"),
+        ({"a": torch.zeros(3, 2)}, r"a is torch.float32 [3, 2], not torch.float32 [2, 3]"),
+        ({"b": torch.zeros(4).double()}, r"b is torch.float64 [4], not torch.float32 [4]"),
+        ({"b": torch.zeros(4).int()}, r"b is torch.int32 [4], not torch.float32 [4]"),
+        ({"a": torch.full((2, 3), float("nan"))}, "a holds NaN or infinity"),
+        ({"a": torch.full((2, 3), float("-inf"))}, "a holds NaN or infinity"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(
+    tmp_path: Path, change: dict[str, Tensor | None], reason: str
+) -> None:
+    check_tensors(tmp_path, dict(WANTED), WANTED)
+    found = {name: value for name, value in (WANTED | change).items() if value is not None}
+    message = f"{tmp_path}: the weights do not fit: {reason}"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        check_tensors(tmp_path, found, WANTED)
+    tally("corrupted files refused")
 
 
 # The manifest
@@ -147,6 +220,7 @@ def test_missing_manifest_names_the_command_that_makes_it(tmp_path: Path) -> Non
         load_checkpoint(tmp_path, "last", "make train")
 
 
+@pytest.mark.promise("damage")
 @pytest.mark.parametrize(
     "content",
     [
@@ -159,13 +233,18 @@ def test_missing_manifest_names_the_command_that_makes_it(tmp_path: Path) -> Non
         '{"checkpoints": {"last": 3}}',
         '{"checkpoints": {"last": {"file": "epoch0002.safetensors"}}}',
         '{"checkpoints": {"last": {"file": 3, "sha256": ""}}}',
+        '{"checkpoints": {"last": {"file": 3, "sha256": "", "epoch": 1}}}',
+        '{"checkpoints": {"last": {"file": "x", "sha256": "", "epoch": "1"}}}',
+        '{"checkpoints": {"last": {"file": "../x", "sha256": "", "epoch": 1}}}',
+        '{"checkpoints": {"last": {"file": "/etc/passwd", "sha256": "", "epoch": 1}}}',
     ],
 )
 def test_damaged_manifest_is_refused(tmp_path: Path, content: str) -> None:
     _checkpoint(tmp_path)
     (tmp_path / MANIFEST).write_text(content)
-    with pytest.raises(InputError, match=MANIFEST):
+    with pytest.raises(InputError, match=r"(manifest\.json|3): (not a|cannot be read)"):
         load_checkpoint(tmp_path, "last", "train")
+    tally("corrupted files refused")
 
 
 def test_file_that_the_manifest_does_not_list_is_refused(tmp_path: Path) -> None:
@@ -178,6 +257,7 @@ def test_file_that_the_manifest_does_not_list_is_refused(tmp_path: Path) -> None
 # Crashes
 
 
+@pytest.mark.promise("writing")
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
 def test_failure_before_the_rename_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
@@ -196,6 +276,29 @@ def test_failure_before_the_rename_leaves_the_old_file(
     assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
 
 
+@pytest.mark.promise("writing")
+def test_full_disk_is_one_line_and_leaves_the_old_weights(tmp_path: Path) -> None:
+    # What writes the tensors is no Python, and has errors of its own.
+    path = tmp_path / "weights.safetensors"
+    sha256 = save_tensors(path, TENSORS)
+    code = (
+        "import resource, pathlib, sys, torch\n"
+        "from benchmark.checkpoints import save_tensors\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try:\n"
+        "    save_tensors(pathlib.Path(sys.argv[1]), {'x': torch.zeros(4096)})\n"
+        "except Exception as error:\n"
+        "    print(type(error).__name__, error)\n"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"InputError {path}: cannot be written (")
+    assert "File too large" in done.stdout and done.stdout.count("\n") == 1
+    _assert_same(load_tensors(path, sha256), TENSORS)
+    assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
+
+
+@pytest.mark.promise("writing")
 def test_killed_writer_leaves_the_old_file_and_the_next_one_succeeds(tmp_path: Path) -> None:
     path = tmp_path / "notes.json"
     write_json(path, "old")
@@ -214,6 +317,7 @@ def test_killed_writer_leaves_the_old_file_and_the_next_one_succeeds(tmp_path: P
     assert files_below(tmp_path) == {"notes.json": b'"newer"\n'}
 
 
+@pytest.mark.promise("writing")
 def test_folder_takes_its_place_whole_or_not_at_all(tmp_path: Path) -> None:
     place = tmp_path / "run"
     with atomic_folder(place) as folder:
@@ -256,6 +360,7 @@ def test_latest_state_comes_back_and_the_older_ones_go(tmp_path: Path) -> None:
     assert ResumeState(tmp_path, "other").load() is None
 
 
+@pytest.mark.promise("resume")
 def test_crash_between_tensors_and_state_leaves_the_older_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +378,7 @@ def test_crash_between_tensors_and_state_leaves_the_older_state(
     assert loaded[0]["x"].item() == loaded[1]["step"] == 1
 
 
+@pytest.mark.promise("damage")
 @pytest.mark.parametrize("damage", ["tensors", "json", "not a state", "gone"])
 def test_damaged_state_is_refused_with_what_to_do(tmp_path: Path, damage: str) -> None:
     state = ResumeState(tmp_path, "key")
@@ -286,6 +392,82 @@ def test_damaged_state_is_refused_with_what_to_do(tmp_path: Path, damage: str) -
         (state.folder / "state.json").write_text("{" if damage == "json" else "[]")
     with pytest.raises(InputError, match=f"delete {state.folder} to begin anew"):
         state.load()
+    tally("corrupted files refused")
+
+
+PROGRESS = {
+    "step": 7,
+    "curves": [{"epoch": 1.0, "validation/psnr_h": 0.1 + 0.2}],
+    "kept": {"last": {"epoch": 1, "file": "epoch0001.safetensors", "sha256": "0", "value": None}},
+    "sums": {"generator/total": 1.5},
+    "counts": {"generator/total": 1},
+    "pictures": {"epoch0001.png": "0"},
+}
+
+
+def _places(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the places of all values of a JSON file, containers included."""
+    yield place
+    entries = content.items() if isinstance(content, dict) else enumerate(content)
+    for key, value in entries:
+        if isinstance(value, dict | list):
+            yield from _places(value, (*place, key))
+        else:
+            yield (*place, key)
+
+
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize("change", ["other", "gone"])
+def test_state_that_is_damaged_in_any_field_is_refused(tmp_path: Path, change: str) -> None:
+    state = ResumeState(tmp_path, "key")
+    state.save(7, {"x": torch.tensor(1)}, PROGRESS)
+    path = state.folder / "state.json"
+    text = path.read_text()
+    places = [place for place in _places(json.loads(text)) if place]
+    assert ("progress", "kept", "last", "value") in places and ("content_sha256",) in places
+    for place in places:
+        content = json.loads(text)
+        holder = content
+        for key in place[:-1]:
+            holder = holder[key]
+        if change == "gone":
+            del holder[place[-1]]
+        else:
+            holder[place[-1]] = [holder[place[-1]]]
+        path.write_text(json.dumps(content))
+        with pytest.raises(InputError, match=f"damaged.*delete {state.folder} to begin anew"):
+            state.load()
+        tally("corrupted files refused")
+
+
+@pytest.mark.promise("damage")
+def test_flipped_bit_of_a_state_is_refused_wherever_it_is(tmp_path: Path) -> None:
+    state = ResumeState(tmp_path, "key")
+    state.save(7, {"x": torch.tensor(1)}, PROGRESS)
+    path = state.folder / "state.json"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(_with_flipped_bit(whole, place))
+        try:
+            loaded = state.load()
+        except InputError as error:
+            assert f"delete {state.folder} to begin anew" in str(error)
+            tally("corrupted files refused")
+        else:  # white space, and the last digit of a number, say nothing
+            assert loaded is not None and loaded[1] == PROGRESS
+
+
+def test_removed_state_is_no_state_at_any_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = ResumeState(tmp_path, "key")
+    state.save(1, {"x": torch.tensor(1)}, {"step": 1})
+    monkeypatch.setattr("shutil.rmtree", lambda _: None)  # as if it had been killed there
+    state.remove()
+    assert ResumeState(tmp_path, "key").load() is None
+    monkeypatch.undo()
+    state.remove()
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_optimiser_goes_on_as_if_never_stopped() -> None:
@@ -334,12 +516,14 @@ def holder(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
         process.kill()
 
 
+@pytest.mark.promise("lock")
 def test_second_process_is_refused_until_the_first_is_killed(
     tmp_path: Path, holder: "subprocess.Popen[str]"
 ) -> None:
     for _ in range(2):  # the refused one does not take the owner's name away
         with pytest.raises(InputError, match=f"trained by process {holder.pid}$"):
             run_lock(tmp_path / "run").__enter__()
+        tally("second trainings refused")
     with run_lock(tmp_path / "another"):
         pass
     holder.send_signal(signal.SIGKILL)

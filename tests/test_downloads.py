@@ -11,16 +11,22 @@ import pytest
 
 from data.downloads import fetch, has_digest
 from data.errors import InputError
+from tests.promises import tally
+
+pytestmark = pytest.mark.promise("downloads")
 
 CONTENT = bytes(range(256)) * 40
 SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `CONTENT`, at will without ranges or only its first bytes."""
+    """Serves `CONTENT`, at will without ranges, only its first bytes, or a redirection."""
 
     knows_ranges = True
     breaks_after = len(CONTENT)
+    sends_to = ""
+    length: str | None = None
+    """What it says of the length instead of the truth."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -36,13 +42,18 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         wanted = self.headers["Range"]
         self.server.ranges.append(wanted)
+        if self.server.sends_to and self.path != "/moved":
+            self.send_response(302)
+            self.send_header("Location", self.server.sends_to)
+            self.end_headers()
+            return
         match = re.fullmatch(r"bytes=(\d+)-", wanted or "")
         start = int(match[1]) if match and self.server.knows_ranges else 0
         if start >= len(CONTENT):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.send_header("Content-Length", self.server.length or str(len(CONTENT) - start))
         self.end_headers()
         self.wfile.write(CONTENT[start : self.server.breaks_after])
 
@@ -90,6 +101,53 @@ def test_broken_download_goes_on(server: Server, path: Path, knows_ranges: bool)
     fetch(server.url, path, SHA256)
     assert server.ranges == [None, "bytes=1000-"]
     assert path.read_bytes() == CONTENT and files(path) == ["big.zip"]
+    tally("interrupted downloads resumed")
+
+
+def test_download_that_breaks_off_again_and_again_is_finished(server: Server, path: Path) -> None:
+    for after in range(1000, len(CONTENT), 3000):
+        break_off(server, path, after)
+        assert path.with_name(".big.zip.partial").stat().st_size == after
+        tally("interrupted downloads resumed")
+    fetch(server.url, path, SHA256)
+    starts = [int(wanted[6:-1]) for wanted in server.ranges if wanted]
+    assert starts == list(range(1000, len(CONTENT), 3000))
+    assert path.read_bytes() == CONTENT and files(path) == ["big.zip"]
+
+
+@pytest.mark.parametrize("length", ["many", "-1", ""])
+def test_senseless_length_is_no_length(server: Server, path: Path, length: str) -> None:
+    server.length = length or " "
+    fetch(server.url, path, SHA256)
+    assert path.read_bytes() == CONTENT
+
+
+def test_redirection_to_another_page_is_followed(server: Server, path: Path) -> None:
+    server.sends_to = server.url.replace("big.zip", "moved")
+    fetch(server.url, path, SHA256)
+    assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("scheme", ["file", "ftp", "data", "gopher"])
+def test_redirection_out_of_the_web_is_refused(server: Server, path: Path, scheme: str) -> None:
+    secret = path.parent.parent / "secret"
+    secret.write_bytes(CONTENT)
+    server.sends_to = {
+        "file": secret.as_uri(),
+        "ftp": "ftp://127.0.0.1/secret",
+        "data": "data:text/plain,secret",
+        "gopher": "gopher://127.0.0.1/secret",
+    }[scheme]
+    with pytest.raises(InputError, match=r"big\.zip: the download failed \(.*(ftp|not allowed)"):
+        fetch(server.url, path, SHA256)
+    assert files(path) == []
+    tally("hostile redirections refused")
+
+
+@pytest.mark.parametrize("scheme", ["file", "ftp"])
+def test_only_addresses_of_the_web_are_opened(path: Path, scheme: str) -> None:
+    with pytest.raises(InputError, match=rf"failed \(.*unknown url type: {scheme}"):
+        fetch(f"{scheme}:///etc/hostname", path, SHA256)
 
 
 def test_download_that_only_lacked_its_name_is_finished(server: Server, path: Path) -> None:
@@ -104,6 +162,7 @@ def test_what_is_not_the_file_is_refused_and_removed(server: Server, path: Path)
     with pytest.raises(InputError, match=rf"big\.zip: MD5 is {md5}, the official file has 0{{32}}"):
         fetch(server.url, path, f"md5:{'0' * 32}")
     assert files(path) == []
+    tally("wrong downloads refused")
 
 
 def test_remains_of_another_file_are_not_gone_on_with_twice(server: Server, path: Path) -> None:

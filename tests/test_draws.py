@@ -45,6 +45,7 @@ def philox(counter: int, key: list[int]) -> list[int]:
     return x
 
 
+@pytest.mark.promise("everywhere")
 @pytest.mark.parametrize(("counter", "key", "expected"), KNOWN_ANSWERS, ids=["zero", "ones", "pi"])
 def test_published_vectors(
     monkeypatch: pytest.MonkeyPatch, counter: str, key: str, expected: str
@@ -81,6 +82,7 @@ def test_labels_are_kept_apart() -> None:
     assert len(rows) == len(lists)
 
 
+@pytest.mark.promise("everywhere")
 def test_table_is_pinned() -> None:
     table = random_bits([7, "training mask", 3], 1000, first=5)
     assert table.dtype == np.uint64 and table.shape == (1000, 4)
@@ -88,6 +90,7 @@ def test_table_is_pinned() -> None:
     assert digest == "49500bd13fbe97e064518ea1918ccc314fb9ccc54133ec77799d78ac42a69ba7"
 
 
+@pytest.mark.promise("everywhere")
 @pytest.mark.parametrize("bound", [1, 2, 3, 33, 1000, 2**31 - 1, 2**31])
 def test_integers_are_the_exact_product(bound: int) -> None:
     edges = [0, 1, 2**32 - 1, 2**32, 2**63, ONES - 2**32, ONES]
@@ -113,6 +116,7 @@ def test_bound_outside_its_range_is_refused(bound: int) -> None:
         integers_below(random_bits([0], 1), bound)
 
 
+@pytest.mark.promise("everywhere")
 def test_uniforms_are_multiples_of_a_power_of_two_below_one() -> None:
     bits = np.array([0, 2**11 - 1, 2**11, 2**63, ONES], dtype=np.uint64)
     assert uniforms(bits).tolist() == [0, 0, 2.0**-53, 0.5, 1 - 2.0**-53]

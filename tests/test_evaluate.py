@@ -3,7 +3,9 @@
 import hashlib
 import json
 import math
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from benchmark import paths
 from benchmark.baselines import ORACLE, evaluate_baselines
+from benchmark.code import file_sha256
 from benchmark.config import Suite
+from benchmark.diagnose import diagnose_run
 from benchmark.evaluate import evaluate_run
 from benchmark.ledger import metric_columns, read_ledger
 from benchmark.metrics import METRICS, PROTOCOL
@@ -25,7 +31,16 @@ from benchmark.train import train_run
 from data.errors import InputError
 from data.store import Store, pixel_sha256, write_manifest
 from models.baselines import BASELINES
-from tests.tiny import HOLE_PX, IMAGE_PX, files_below, isolate, tiny_suite, tiny_variant
+from tests.promises import tally
+from tests.tiny import (
+    HOLE_PX,
+    IMAGE_PX,
+    files_below,
+    full_variant,
+    isolate,
+    tiny_suite,
+    tiny_variant,
+)
 
 TEST_IMAGES, MASKS, EXAMPLES = 10, 2, 3
 RUN = Run("tiny", "l2", 0)
@@ -132,22 +147,110 @@ def test_metrics_are_the_means_of_the_ledger(ledger: pd.DataFrame) -> None:
     assert "python -m benchmark weights" in content["missing"]["lpips_alex"]
 
 
+@pytest.mark.promise("batch_size")
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_scores_do_not_depend_on_the_batch_size(batch_size: int, ledger: pd.DataFrame) -> None:
+    baselines = read_ledger(paths.baseline_scores("tiny"))
     evaluate_run(_suite(batch_size), tiny_variant("l2"), RUN, "cpu")
-    other = read_ledger(RUN.scores)
-    names = metric_columns(ledger)
-    keys = ["method", "seed", "image", "mask", "hole_px"]
-    pd.testing.assert_frame_equal(other[keys], ledger[keys])
+    evaluate_baselines(_suite(batch_size))
+    _check_same_scores(read_ledger(RUN.scores), ledger)
+    _check_same_scores(read_ledger(paths.baseline_scores("tiny")), baselines)
+
+
+@pytest.mark.slow
+@pytest.mark.promise("batch_size")
+@pytest.mark.parametrize("name", ["context_encoder", "attention_unet_code", "strided_random"])
+def test_scores_of_whole_networks_do_not_depend_on_the_batch_size(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Dropout, attention and the norms of one image: what might look at others of its batch.
+    isolate(monkeypatch, tmp_path)
+    suite, run = (
+        _suite(64, image_size=64, mask={"kind": "random_square", "size": 32}),
+        Run("tiny", name, 0),
+    )
+    split_suite(suite)
+    train_run(suite, full_variant(name), run, "cpu")
+    torch.use_deterministic_algorithms(False)
+    ledgers = []
+    for batch_size in (64, 1, 7):
+        evaluation = suite.evaluation.model_copy(update={"batch_size": batch_size})
+        evaluate_run(
+            suite.model_copy(update={"evaluation": evaluation}), full_variant(name), run, "cpu"
+        )
+        torch.use_deterministic_algorithms(False)
+        ledgers.append(read_ledger(run.scores))
+    for ledger in ledgers[1:]:
+        _check_same_scores(ledger, ledgers[0])
+
+
+def _check_same_scores(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    names, keys = metric_columns(expected), ["method", "seed", "image", "mask", "hole_px"]
+    pd.testing.assert_frame_equal(found[keys], expected[keys])
     # The promise of the protocol: a batch may change the order of sums before pixels are rounded.
-    np.testing.assert_allclose(other[names], ledger[names], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found[names], expected[names], rtol=0, atol=1e-6)
+    tally("rows of scores compared", len(found))
 
 
+@pytest.mark.promise("same_bytes")
 def test_evaluation_repeats_to_the_bit(checkout: Path) -> None:
     before = files_below(checkout / "reports")
     evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
     evaluate_baselines(_suite())
     assert files_below(checkout / "reports") == before
+
+
+@pytest.mark.promise("same_bytes")
+def test_whole_run_in_another_folder_repeats_to_the_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for folder in (tmp_path / "one", tmp_path / "another"):
+        isolate(monkeypatch, folder)
+        run = Run("tiny", "localizer", 3)
+        split_suite(_suite())
+        train_run(_suite(), tiny_variant("localizer"), run, "cpu")
+        for stage in (evaluate_run, diagnose_run):
+            stage(_suite(), tiny_variant("localizer"), run, "cpu")
+        torch.use_deterministic_algorithms(False)
+        evaluate_baselines(_suite())
+        found.append({n: c for n, c in files_below(folder).items() if not n.endswith("/lock")})
+    kinds = {name.split("/")[1] for name in found[0]}
+    assert kinds == {
+        *("prepared", "checkpoints"),  # of data/ and models/; the others are of reports/
+        *("completed", "curves", "diagnostics", "metrics", "provenance", "scores"),
+    }
+    assert found[0] == found[1]
+    tally("files compared", len(found[0]))
+
+
+# Crashes
+
+
+@pytest.mark.promise("writing")
+@pytest.mark.parametrize("function", ["write_ledger", "write_json", "save_examples"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_evaluation_that_ends_midway_leaves_whole_files_and_can_be_repeated(
+    function: str, error: BaseException, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = files_below(checkout / "reports")
+    for path in (RUN.scores, RUN.metrics, RUN.provenance, RUN.completed):
+        path.write_bytes(b"old")
+    old = files_below(checkout / "reports")
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"benchmark.evaluate.{function}", fail)
+        with pytest.raises((KeyboardInterrupt, InputError, OSError)):
+            evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
+    found = files_below(checkout / "reports")
+    assert found.keys() == before.keys()
+    assert all(found[name] in (old[name], before[name]) for name in found)
+    evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
+    assert files_below(checkout / "reports") == before
+    tally("stops survived" if isinstance(error, KeyboardInterrupt) else "full disks survived")
 
 
 def test_duplicate_test_image_is_scored_once(checkout: Path) -> None:
@@ -204,13 +307,124 @@ def test_missing_run_names_the_command_that_trains_it(checkout: Path) -> None:
         evaluate_run(_suite(), tiny_variant("l2"), Run("tiny", "l2", 3), "cpu")
 
 
-def test_damaged_weights_are_refused(checkout: Path) -> None:
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize("damage", ["bit", "end", "gone", "empty"])
+@pytest.mark.parametrize("stage", [evaluate_run, diagnose_run])
+def test_damaged_weights_are_refused(
+    stage: Callable[..., None], damage: str, checkout: Path
+) -> None:
     (weights,) = RUN.checkpoints.glob("*.safetensors")
-    content = bytearray(weights.read_bytes())
-    content[-1] ^= 1
-    weights.write_bytes(content)
-    with pytest.raises(InputError, match="damaged or foreign"):
+    content = weights.read_bytes()
+    if damage == "gone":
+        weights.unlink()
+    else:
+        flipped = content[:-1] + bytes([content[-1] ^ 1])
+        changed = {"bit": flipped, "end": content[:-5], "empty": b""}
+        weights.write_bytes(changed[damage])
+    with pytest.raises(InputError, match=r"damaged or foreign|cannot be read"):
+        stage(_suite(), tiny_variant("l2"), RUN, "cpu")
+    tally("corrupted files refused")
+
+
+def _forge(change: Callable[[dict[str, Tensor]], object]) -> None:
+    """Change the weights of the run, and the manifest so that it lists them."""
+    (weights,) = RUN.checkpoints.glob("*.safetensors")
+    tensors = {name: value.clone() for name, value in load_file(weights).items()}
+    change(tensors)
+    save_file(tensors, weights)
+    manifest = _json(RUN.checkpoints / "manifest.json")
+    for entry in manifest["checkpoints"].values():
+        entry["sha256"] = file_sha256(weights)
+    (RUN.checkpoints / "manifest.json").write_text(json.dumps(manifest))
+
+
+def _rename(tensors: dict[str, Tensor]) -> None:
+    for name in [*tensors]:
+        tensors[name.replace("generator/", "netG.")] = tensors.pop(name)
+
+
+WEIGHT, SHIFT = "generator/layers.0.weight", "generator/layers.1.running_mean"
+FORGERIES: dict[str, tuple[Callable[[dict[str, Tensor]], object], str]] = {
+    "missing": (lambda t: t.pop(WEIGHT), f"{WEIGHT} is missing"),
+    "too many": (
+        lambda t: t.update({"discriminator/binary/x": torch.ones(1)}),
+        "discriminator/binary/x is not part of the networks",
+    ),
+    "another project's": (_rename, "generator/layers.0.bias is missing"),
+    "shape": (
+        lambda t: t.update({WEIGHT: t[WEIGHT].flatten()}),
+        f"{WEIGHT} is torch.float32 [512], not torch.float32 [8, 4, 4, 4]",
+    ),
+    "float16": (
+        lambda t: t.update({WEIGHT: t[WEIGHT].half()}),
+        f"{WEIGHT} is torch.float16 [8, 4, 4, 4], not torch.float32",
+    ),
+    "float64": (
+        lambda t: t.update({name: v.double() for name, v in t.items() if name == SHIFT}),
+        f"{SHIFT} is torch.float64 [8], not torch.float32",
+    ),
+    "NaN": (lambda t: t[WEIGHT].view(-1)[5:6].fill_(math.nan), f"{WEIGHT} holds NaN"),
+    "infinity": (lambda t: t[SHIFT].fill_(math.inf), f"{SHIFT} holds NaN or infinity"),
+}
+
+
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize("kind", FORGERIES)
+@pytest.mark.parametrize("stage", [evaluate_run, diagnose_run])
+def test_weights_that_do_not_fit_are_refused_even_if_the_manifest_lists_them(
+    stage: Callable[..., None], kind: str, checkout: Path
+) -> None:
+    change, reason = FORGERIES[kind]
+    _forge(change)
+    message = f"{RUN.checkpoints}: the weights do not fit: {reason}"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}"):
+        stage(_suite(), tiny_variant("l2"), RUN, "cpu")
+    tally("corrupted files refused")
+
+
+@pytest.mark.promise("no_execution")
+def test_pickle_in_place_of_weights_is_refused_and_not_executed(checkout: Path) -> None:
+    trap = checkout / "trap"
+
+    class Mischief:
+        def __reduce__(self) -> Any:
+            return Path.mkdir, (trap,)
+
+    (weights,) = RUN.checkpoints.glob("*.safetensors")
+    torch.save({"generator/layers.0.weight": Mischief()}, weights)
+    manifest = _json(RUN.checkpoints / "manifest.json")
+    for entry in manifest["checkpoints"].values():
+        entry["sha256"] = file_sha256(weights)
+    (RUN.checkpoints / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="cannot be read"):
         evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
+    assert not trap.exists()
+    tally("files with code refused")
+
+
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize("run", [Run("tiny", "l2", 1), Run("tiny", "binary", 0)])
+def test_checkpoints_of_another_run_are_refused(run: Run, checkout: Path) -> None:
+    shutil.copytree(RUN.checkpoints, run.checkpoints)
+    with pytest.raises(InputError, match=r"holds the run tiny/l2/seed0, not|another config"):
+        evaluate_run(_suite(), tiny_variant(run.variant), run, "cpu")
+    tally("corrupted files refused")
+
+
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize(
+    "run",
+    [
+        *(None, 3, [], {}, {"suite": "tiny"}, {"suite": "tiny", "variant": "l2", "seed": "0"}),
+        *({"suite": 1, "variant": "l2", "seed": 0}, {"suite": "tiny", "variant": "l2", "x": 0}),
+    ],
+)
+def test_manifest_that_names_no_run_is_refused(run: Any, checkout: Path) -> None:
+    path = RUN.checkpoints / "manifest.json"
+    path.write_text(json.dumps(_json(path) | {"run": run}))
+    with pytest.raises(InputError, match="not a checkpoint manifest"):
+        evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
+    tally("corrupted files refused")
 
 
 # The baselines

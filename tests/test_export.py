@@ -113,6 +113,7 @@ def _run(session: Any, image: Tensor, mask: Tensor) -> list[NDArray[np.float32]]
 # What is computed
 
 
+@pytest.mark.promise("networks")
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_file_computes_what_the_trained_generator_computes(session: Any, count: int) -> None:
     trained = load_folder(FOLDER, "cpu")[2]
@@ -162,6 +163,7 @@ def _assert_exports(name: str, size: int, close: float) -> None:
     _assert_gives_nothing_away(content)
 
 
+@pytest.mark.promise("networks")
 def test_generator_that_pastes_can_be_exported(monkeypatch: pytest.MonkeyPatch) -> None:
     # It has the most that a graph could get wrong: products for convolutions, and pasting. With a
     # hundredth of its widest layer, for the sake of time.
@@ -169,6 +171,7 @@ def test_generator_that_pastes_can_be_exported(monkeypatch: pytest.MonkeyPatch) 
     _assert_exports("context_encoder", IMAGE_PX, CLOSE)
 
 
+@pytest.mark.promise("networks")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", generator_names())
 def test_every_generator_can_be_exported(name: str) -> None:
@@ -243,6 +246,7 @@ def _assert_gives_nothing_away(content: bytes) -> None:
         assert host.encode() not in content
 
 
+@pytest.mark.promise("same_bytes")
 def test_equal_runs_give_equal_bytes(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None:
     first = OUT.read_bytes()
     assert str(checkout).encode() not in first
@@ -272,6 +276,7 @@ print(hashlib.sha256(onnx_bytes(completer.eval(), tiny_suite(), {"b": "1", "a": 
 """
 
 
+@pytest.mark.promise("same_bytes")
 @pytest.mark.slow
 def test_equal_networks_give_equal_bytes_in_every_process(tmp_path: Path) -> None:
     found = {
@@ -297,7 +302,7 @@ def test_criterion_chooses_the_checkpoint(checkout: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("benchmark.export.onnx_bytes", note)
     monkeypatch.setattr("benchmark.export.largest_difference", lambda *_: 0.0)
-    assert export_run(FOLDER, OUT, "last").trained.criterion == "last"
+    assert export_run(FOLDER, OUT, "last", overwrite=True).trained.criterion == "last"
     assert (seen["criterion"], seen["epoch"]) == ("last", "2")
     last = json.loads((FOLDER / MANIFEST).read_text())["checkpoints"]["last"]
     assert seen["checkpoint_sha256"] == last["sha256"]
@@ -384,4 +389,26 @@ def test_checkpoint_of_other_settings_is_refused(
 ) -> None:
     monkeypatch.setattr("benchmark.trained.load_variant", tiny_variant)  # without the fill
     with pytest.raises(InputError, match="trained with another config"):
-        export_run(FOLDER, OUT)
+        export_run(FOLDER, Path("new.onnx"))
+
+
+@pytest.mark.promise("writing")
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_is_there_is_replaced_only_on_demand(
+    checkout: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    place, before = Path("mine.onnx"), OUT.read_bytes()
+    if kind == "file":
+        place.write_bytes(b"mine")
+    else:
+        place.symlink_to("nowhere")
+    options = ["--checkpoint", str(FOLDER), "--out", str(place)]
+    assert f"{place}: is there already; --overwrite replaces it" in _refusal(capsys, *options)
+    if kind == "file":
+        assert main(["export", *options, "--overwrite"]) == 0 and place.read_bytes() == before
+
+
+def test_folder_is_no_file(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ([], ["--overwrite"]):
+        message = _refusal(capsys, "--checkpoint", str(FOLDER), "--out", "models", *option)
+        assert "models: is a folder; name a file, such as models/model.onnx" in message

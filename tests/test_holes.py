@@ -1,6 +1,7 @@
 """Holes of a user's images: masks of all kinds of files, and squares drawn by value."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ def extent(hole: Hole) -> tuple[int, int, int, int]:
     return box
 
 
+@pytest.mark.promise("masks")
 def test_masks_of_all_kinds_of_files(tmp_path: Path) -> None:
     values = mask(20, 30, (4, 5, 9, 11))
     expected = values > 0
@@ -45,6 +47,58 @@ def test_masks_of_all_kinds_of_files(tmp_path: Path) -> None:
         assert np.array_equal(read_mask(tmp_path / name, "black")[0], ~expected)
 
 
+@pytest.mark.promise("masks")
+@pytest.mark.parametrize(
+    ("kind", "white"), [(np.uint8, 1), (np.uint16, 1), (np.uint16, 255), (np.int32, 1)]
+)
+def test_masks_of_0_and_1_are_black_and_white(tmp_path: Path, kind: type, white: int) -> None:
+    expected = mask(20, 30, (4, 5, 9, 11)) > 0
+    suffix = "tif" if kind is np.int32 else "png"
+    for channels in (1, 3) if kind is np.uint8 else (1,):
+        values: NDArray[Any] = (expected * white).astype(kind)
+        path = tmp_path / f"{channels}.{suffix}"
+        Image.fromarray(values if channels == 1 else np.dstack([values] * 3)).save(path)
+        assert np.array_equal(read_mask(path, "white")[0], expected)
+        assert np.array_equal(read_mask(path, "black")[0], ~expected)
+        assert read_mask(path, "white")[1] == 0
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_mask_of_one_dark_value_marks_nothing(tmp_path: Path, value: int) -> None:
+    Image.fromarray(np.full((4, 5), value, np.uint8)).save(tmp_path / "a.png")
+    assert not read_mask(tmp_path / "a.png", "white")[0].any()
+
+
+def coloured(tmp_path: Path, colour: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> Path:
+    path = tmp_path / "alpha.png"
+    Image.fromarray(np.dstack([colour] * 3 + [alpha])).save(path)
+    return path
+
+
+def test_transparency_is_questioned_where_it_may_mean_the_hole(tmp_path: Path) -> None:
+    box = mask(20, 30, (4, 5, 9, 11))
+    black, white = np.zeros_like(box), np.full_like(box, 255)
+    photograph = np.random.default_rng(0).integers(0, 256, box.shape, dtype=np.uint8)
+    questions = {
+        "white": [(black, box), (black, 255 - box), (white, box), (photograph, 255 - box)],
+        "black": [(white, box), (white, 255 - box), (black, box), (box, box)],
+    }
+    for marks in ("white", "black"):
+        for colour, alpha in questions[marks]:
+            with pytest.raises(InputError, match=rf"alpha\.png: has transparent .*, {marks} where"):
+                read_mask(coloured(tmp_path, colour, alpha), marks)
+
+
+def test_marks_on_a_transparent_ground_are_clear(tmp_path: Path) -> None:
+    box = mask(20, 30, (4, 5, 9, 11))
+    opaque = np.full_like(box, 255)
+    for alpha in (box, opaque, np.full_like(box, 200)):
+        hole, grey = read_mask(coloured(tmp_path, box, alpha), "white")
+        assert np.array_equal(hole, box > 0) and grey == 0
+    hole, _ = read_mask(coloured(tmp_path, 255 - box, box), "black")
+    assert np.array_equal(hole, box > 0)
+
+
 def test_grey_is_cut_at_the_middle(tmp_path: Path) -> None:
     values = np.array([[0, 16, 17, 127, 128, 238, 239, 255]], np.uint8)
     Image.fromarray(values).save(tmp_path / "mask.png")
@@ -53,6 +107,7 @@ def test_grey_is_cut_at_the_middle(tmp_path: Path) -> None:
     assert read_mask(tmp_path / "mask.png", "black")[0].tolist() == [[True] * 4 + [False] * 4]
 
 
+@pytest.mark.promise("masks")
 @pytest.mark.parametrize(
     ("height", "width", "box"),
     [
@@ -66,6 +121,7 @@ def test_square_in_the_middle(height: int, width: int, box: tuple[int, int, int,
     assert extent(square_hole(np.zeros((height, width, 3), np.uint8), (32, 64))) == box
 
 
+@pytest.mark.promise("masks")
 @given(st.integers(1, 60), st.integers(2, 60), st.integers(0, 9))
 def test_drawn_squares_lie_inside(height: int, width: int, seed: int) -> None:
     pixels = np.zeros((height, width, 3), np.uint8)

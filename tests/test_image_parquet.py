@@ -83,6 +83,7 @@ def test_name_without_a_split_is_refused(tmp_path: Path, name: str) -> None:
         parquet(splits_from_names=True).items(tmp_path)
 
 
+@pytest.mark.promise("configuration")
 def test_missing_files_and_columns_are_named(root: Path, tmp_path: Path) -> None:
     (tmp_path / "hollow").mkdir()
     with pytest.raises(InputError, match=r"hollow: no \*\.parquet files there"):
@@ -106,6 +107,7 @@ def test_struct_without_bytes_is_refused(tmp_path: Path, image: dict[str, str]) 
         parquet().items(tmp_path)
 
 
+@pytest.mark.promise("images")
 @pytest.mark.parametrize("share", [0, 0.1, 0.9])
 def test_truncated_file_is_named(tmp_path: Path, share: float) -> None:
     path = write_parquet(tmp_path / "cut.parquet", range(4))
@@ -115,6 +117,7 @@ def test_truncated_file_is_named(tmp_path: Path, share: float) -> None:
         parquet().items(tmp_path)
 
 
+@pytest.mark.promise("images")
 def test_damaged_row_group_is_named_and_others_are_read(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "scratched.parquet", range(4))
     module = importlib.import_module("pyarrow.parquet")
@@ -128,6 +131,7 @@ def test_damaged_row_group_is_named_and_others_are_read(tmp_path: Path) -> None:
         source.read(items[2], tmp_path, 8)
 
 
+@pytest.mark.promise("images")
 def test_row_without_an_image_is_named(tmp_path: Path) -> None:
     contents = [{"bytes": None}, None, {"bytes": b"no image"}, {"bytes": b""}]
     write_table(tmp_path / "gaps.parquet", {"image": contents})

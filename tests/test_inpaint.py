@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from benchmark.players import training_digest
 from benchmark.split import split_suite
 from benchmark.trained import load_folder
 from benchmark.views import complete
+from tests.faults import obeyed_permissions
+from tests.promises import tally
 from tests.tiny import (
     HOLE_PX,
     IMAGE_PX,
@@ -193,6 +196,7 @@ def test_bytes_repeat_and_results_are_replaced_only_on_demand(
     assert files_below(Path("out")) == first
 
 
+@pytest.mark.promise("images")
 def test_grey_transparent_and_turned_images() -> None:
     grey = noise(40, 50)[..., 0]
     save("images/grey.png", grey)
@@ -255,6 +259,24 @@ def test_grey_masks_are_cut_at_the_middle_with_a_warning(
     assert changed[[2, 3, 4, 7, 8, 9]].sum() >= 4
 
 
+def test_masks_of_0_and_1_are_black_and_white() -> None:
+    save("images/a.png", noise(40, 50))
+    save("masks/a.png", mask(40, 50, (5, 3, 20, 19)) // 255)
+    assert inpaint() == 0
+    changed = (load("out/a.png") != noise(40, 50)).any(-1)
+    assert changed[3:19, 5:20].mean() > 0.9 and changed.sum() == changed[3:19, 5:20].sum()
+
+
+def test_holes_in_transparency_are_questioned(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "ab":
+        save(f"images/{name}.png", noise(40, 50))
+    save("masks/a.png", mask(40, 50, (5, 3, 20, 19)))
+    erased = np.dstack([noise(40, 50), 255 - mask(40, 50, (5, 3, 20, 19))])
+    save("masks/b.png", erased)
+    message = refusal(capsys)
+    assert "masks/b.png: has transparent pixels" in message and "white where the hole is" in message
+
+
 def test_masks_must_be_there_and_as_large_as_their_images(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -272,6 +294,7 @@ def test_masks_must_be_there_and_as_large_as_their_images(
 # Files
 
 
+@pytest.mark.promise("images")
 def test_broken_files_are_named_and_cost_the_others_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -289,6 +312,85 @@ def test_broken_files_are_named_and_cost_the_others_nothing(
         assert f"error: {path}: not a readable image" in output.err
     assert "error: 3 images could not be filled, see above" in output.err
     assert [*files_below(Path("out"))] == ["a.png"]
+
+
+ODD_NAMES = [
+    *("a b", "line\nbreak", "tab\tname", "-rf", "--out", "100%s %(x)d", "'\"`$(touch x)", "a.b..c"),
+    *("漢字", "\u202eright to left", normalize("NFC", "é"), normalize("NFD", "é"), "<b>&amp;</b>"),
+    *("n" * 251, "é" * 125, "deep/er/" + "d" * 200),
+]
+
+
+@pytest.mark.promise("file_names")
+def test_results_keep_the_names_of_their_images(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ODD_NAMES:
+        save(f"images/{name}.bmp", noise(20, 24))
+        save(f"masks/{name}.png", mask(20, 24, (5, 3, 12, 9)))
+        tally("awkward file names")
+    assert inpaint() == 0
+    assert sorted(files_below(Path("out"))) == sorted(f"{name}.png" for name in ODD_NAMES)
+    assert capsys.readouterr().out == f"{len(ODD_NAMES)} images -> out/\n"
+    assert len(files_below(Path())) > 3 * len(ODD_NAMES) and not Path("x").exists()
+
+
+@pytest.mark.promise("file_names")
+def test_messages_about_odd_names_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("line\nerror: break", "\u202eevil", "fine"):
+        save(f"images/{name}.png", noise(20, 24))
+    for name in ("line\nerror: break", "\u202eevil"):
+        Path(f"images/{name}.png").write_bytes(b"no image")
+    assert inpaint(masks="center") == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if "not a readable" in line]
+    assert [line.split(":")[1] for line in said] == [
+        " images/line\\nerror",
+        " images/\\u202eevil.png",
+    ]
+
+
+@pytest.mark.promise("file_names")
+def test_masks_are_found_however_their_accents_are_written() -> None:
+    composed, decomposed = normalize("NFC", "é"), normalize("NFD", "é")
+    save(f"images/{composed}.png", noise(20, 24))
+    save(f"images/{decomposed}2.png", noise(20, 24))
+    save(f"masks/{decomposed}.png", mask(20, 24, (5, 3, 12, 9)))
+    save(f"masks/{composed}2.png", mask(20, 24, (5, 3, 12, 9)))
+    assert inpaint() == 0
+    assert sorted(files_below(Path("out"))) == [f"{decomposed}2.png", f"{composed}.png"]
+    # Where there is a mask of the very name, it is the one.
+    save(f"masks/{composed}.png", mask(20, 24, (0, 0, 2, 2)))
+    assert inpaint("--overwrite") == 0
+    same = load(f"out/{composed}.png") == noise(20, 24)
+    assert same[5:, 5:].all() and not same[:2, :2].all()
+
+
+@pytest.mark.promise("file_names")
+def test_links_that_lead_round_or_nowhere_do_no_harm(capsys: pytest.CaptureFixture[str]) -> None:
+    save("images/a.png", noise(20, 24))
+    Path("images/round").symlink_to(Path("images").absolute(), target_is_directory=True)
+    Path("images/b.png").symlink_to("b.png")
+    Path("images/c.png").symlink_to("nowhere")
+    assert inpaint(masks="center") == 1
+    said = capsys.readouterr().err
+    assert "error: images/b.png: not a readable image (Too many levels" in said
+    assert "error: images/c.png: not a readable image (No such file" in said
+    assert [*files_below(Path("out"))] == ["a.png"]
+    shutil.rmtree("images")
+    Path("images").symlink_to("images")
+    assert "images: a link that leads to itself" in refusal(capsys, masks="center")
+    save("other/a.png", noise(20, 24))
+    options = ("--images", "other", "--out", "images", "--overwrite")
+    assert "images: a link that leads to itself" in refusal(capsys, *options, masks="center")
+
+
+@pytest.mark.promise("file_names")
+def test_folder_that_may_not_be_read_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    save("images/a.png", noise(20, 24))
+    save("images/locked/b.png", noise(20, 24))
+    Path("images/locked").chmod(0)
+    with obeyed_permissions():
+        assert inpaint(masks="center") == 2
+    Path("images/locked").chmod(0o700)
+    assert "error: images/locked: cannot be read (Permission denied)" in capsys.readouterr().err
 
 
 def test_image_too_small_for_a_hole_is_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -329,6 +431,7 @@ def test_results_do_not_go_where_is_read(out: str, capsys: pytest.CaptureFixture
     assert f"--out {out}: must lie neither in nor around" in refusal(capsys, "--out", out)
 
 
+@pytest.mark.promise("writing")
 def test_place_that_cannot_be_written_to_ends_the_work(capsys: pytest.CaptureFixture[str]) -> None:
     save("images/a.png", noise(40, 50))
     save("images/b.png", noise(40, 50))
@@ -353,6 +456,7 @@ def test_squares_are_where_they_were_in_training(
     assert hole_room(tiny_suite(mask=mask_law)) == room
 
 
+@pytest.mark.promise("damage")
 def test_checkpoint_is_verified(capsys: pytest.CaptureFixture[str]) -> None:
     save("images/a.png", noise(40, 50))
     assert "no checkpoint 'best'" in refusal(capsys, "--criterion", "best", masks="center")

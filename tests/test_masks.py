@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chisquare
@@ -13,6 +13,7 @@ from scipy.stats import chisquare
 from benchmark.scenes import masks_from_boxes
 from data.draws import Label, random_bits
 from data.masks import MaskLaw, mask_bank
+from tests.promises import tally
 
 HASHES = [hashlib.sha256(bytes([i])).hexdigest() for i in range(20)]
 LAW = MaskLaw(kind="random_square", size=10, margin=3)
@@ -35,6 +36,8 @@ def laws(draw: st.DrawFn) -> tuple[MaskLaw, int]:
     return MaskLaw(kind=kind, size=size, margin=margin), size + 2 * margin + play
 
 
+@pytest.mark.promise("masks")
+@settings(derandomize=True)
 @given(laws())
 def test_holes_are_squares_that_keep_the_margin(drawn: tuple[MaskLaw, int]) -> None:
     law, image_size = drawn
@@ -42,8 +45,10 @@ def test_holes_are_squares_that_keep_the_margin(drawn: tuple[MaskLaw, int]) -> N
     assert boxes.dtype == np.int32 and boxes.shape == (100, 4)
     assert (boxes[:, 2:] - boxes[:, :2] == law.size).all()
     assert boxes.min() >= law.margin and boxes.max() <= image_size - law.margin
+    tally("masks checked", len(boxes))
 
 
+@pytest.mark.promise("masks")
 @pytest.mark.parametrize(("image_size", "size", "corner"), [(64, 32, 16), (64, 31, 16), (9, 9, 0)])
 def test_centre_hole_is_in_the_middle(image_size: int, size: int, corner: int) -> None:
     boxes = MaskLaw(kind="centre", size=size).boxes(random_bits([0], 3), image_size)
@@ -67,6 +72,7 @@ def test_hole_that_does_not_fit_has_no_place() -> None:
     assert LAW.positions(15) == 0
 
 
+@pytest.mark.promise("names")
 def test_bank_depends_on_the_image_alone() -> None:
     bank = mask_bank(LAW, 32, [0, "test mask"], HASHES, 3)
     assert bank.shape == (20, 3, 4) and bank.dtype == np.int32
@@ -91,6 +97,7 @@ def test_bank_of_no_images_is_empty() -> None:
     assert mask_bank(LAW, 32, [0, "val mask"], [], 2).shape == (0, 2, 4)
 
 
+@pytest.mark.promise("everywhere")
 def test_bank_is_pinned() -> None:
     law = MaskLaw(kind="random_square", size=32)
     bank = mask_bank(law, 64, [0, "test mask"], HASHES, 4)
@@ -98,6 +105,7 @@ def test_bank_is_pinned() -> None:
     assert digest == "013d0f905485af7827eb83d0e8804d7f9b9d1470cc9591b5cb98e290797ba47a"
 
 
+@pytest.mark.promise("masks")
 def test_masks_of_boxes_equal_a_loop_over_pixels() -> None:
     generator = np.random.default_rng(0)
     edges = np.sort(generator.integers(0, 14, (40, 2, 2)), axis=1)  # some are empty
@@ -105,3 +113,4 @@ def test_masks_of_boxes_equal_a_loop_over_pixels() -> None:
     masks = masks_from_boxes(torch.from_numpy(boxes), 13)
     assert masks.dtype == torch.bool
     assert np.array_equal(masks.numpy(), naive_masks(boxes, 13))
+    tally("masks checked", len(boxes))

@@ -38,6 +38,7 @@ def _count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+@pytest.mark.promise("networks")
 def test_generator_has_the_parameters_of_the_publication() -> None:
     with torch.device("meta"):
         network = generator_class("locpaint_autoencoder")(128, 64)
@@ -46,6 +47,7 @@ def test_generator_has_the_parameters_of_the_publication() -> None:
     assert _count(network) == 17_480_419
 
 
+@pytest.mark.promise("networks")
 @pytest.mark.parametrize(
     ("name", "options", "expected"),
     [
@@ -66,6 +68,7 @@ def test_context_encoders_have_the_parameters_of_the_publications(
 BLOCKS = ("enc1", "enc2", "enc3", "attention", "bottleneck", "dec3", "dec2", "dec1")
 
 
+@pytest.mark.promise("networks")
 @pytest.mark.parametrize(
     ("channels", "total", "blocks"),
     [
@@ -88,6 +91,7 @@ def test_attention_unet_has_the_parameters_of_the_publication_in_every_block(
     assert _count(plain) == total - blocks[BLOCKS.index("attention")]
 
 
+@pytest.mark.promise("networks")
 @pytest.mark.parametrize(
     ("name", "size", "options", "expected"),
     [

@@ -79,6 +79,7 @@ def _package(net: str, spatial: bool) -> torch.nn.Module:
     return network
 
 
+@pytest.mark.promise("metrics")
 @pytest.mark.parametrize("net", ["alex", "squeeze", "vgg"])
 def test_value_is_that_of_the_package(net: str, checkpoints: Path) -> None:
     _make_backbone(net, checkpoints)
@@ -131,6 +132,7 @@ def test_absent_package_is_a_reason(checkpoints: Path, monkeypatch: pytest.Monke
     assert lpips_missing("squeeze") == "the package lpips is not installed"
 
 
+@pytest.mark.promise("damage")
 def test_a_damaged_file_is_refused(checkpoints: Path) -> None:
     path = _make_backbone("squeeze", checkpoints)
     content = bytearray(path.read_bytes())
@@ -140,6 +142,7 @@ def test_a_damaged_file_is_refused(checkpoints: Path) -> None:
         Lpips("squeeze", CPU)
 
 
+@pytest.mark.promise("damage")
 def test_a_file_that_is_no_backbone_is_refused(checkpoints: Path) -> None:
     content = b"not weights"
     name = f"squeeze-{hashlib.sha256(content).hexdigest()[:8]}.pth"
@@ -162,6 +165,7 @@ def test_names_and_address_are_those_of_torchvision() -> None:
         assert perceptual.WEIGHTS_URL + perceptual.BACKBONES[net] == weights.url
 
 
+@pytest.mark.promise("downloads")
 def test_fetching_checks_the_hash_and_reports_what_fails(
     checkpoints: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +184,7 @@ def test_fetching_checks_the_hash_and_reports_what_fails(
     assert asked == [("vgg16-397923af.pth", "397923af", True)]
 
 
+@pytest.mark.promise("downloads")
 def test_fetching_keeps_verified_files_and_refuses_others(checkpoints: Path) -> None:
     paths = [_make_backbone(net, checkpoints) for net in ("alex", "squeeze")]
     perceptual.BACKBONES.pop("vgg")

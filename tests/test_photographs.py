@@ -68,6 +68,7 @@ def test_transparency_is_kept(tmp_path: Path, mode: str) -> None:
     assert all(np.array_equal(new.flat[1:], old.flat[1:]) for new, old in colours)
 
 
+@pytest.mark.promise("images")
 @pytest.mark.parametrize("transparency", [1, bytes([255, 0, 100])])
 def test_palette_with_transparency(tmp_path: Path, transparency: int | bytes) -> None:
     source = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
@@ -79,6 +80,7 @@ def test_palette_with_transparency(tmp_path: Path, transparency: int | bytes) ->
     ]
 
 
+@pytest.mark.promise("images")
 def test_palette_and_cmyk_become_colour(tmp_path: Path) -> None:
     palette = Image.fromarray(noise(5, 5, 3)).quantize(4)
     expected = np.asarray(palette.convert("RGB")).copy()
@@ -89,6 +91,7 @@ def test_palette_and_cmyk_become_colour(tmp_path: Path) -> None:
     assert through(saved(cmyk, tmp_path / "a.tif")).getpixel((3, 3)) == (0, 255, 0)
 
 
+@pytest.mark.promise("images")
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_images_are_turned_upright(tmp_path: Path, orientation: int, mode: str) -> None:
@@ -129,6 +132,7 @@ def test_bytes_repeat(tmp_path: Path) -> None:
     assert (tmp_path / "written/name.png").read_bytes() == first
 
 
+@pytest.mark.promise("images")
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n"])
 def test_what_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.png"

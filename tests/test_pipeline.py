@@ -56,6 +56,7 @@ for module in list(sys.modules.values()):
 """
 
 
+@pytest.mark.promise("code")
 @pytest.mark.parametrize("name", STAGES)
 def test_every_module_that_a_stage_loads_is_a_dependency(name: str) -> None:
     # In a process of its own: this one has loaded everything.
@@ -131,6 +132,7 @@ def dvc_md5(path: Path) -> str:
     return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
+@pytest.mark.promise("code")
 def test_committed_results_are_those_of_the_committed_code() -> None:
     locked = YAML(typ="safe").load(ROOT / "dvc.lock")["stages"]
     stale, compared = set(), set()
@@ -244,6 +246,7 @@ def test_second_run_has_nothing_to_do(checkout: Checkout) -> None:
     assert git("status", "--porcelain", cwd=checkout.folder) == []
 
 
+@pytest.mark.promise("same_bytes")
 def test_deleted_results_come_back_identical(checkout: Checkout) -> None:
     folders = ("models/checkpoints", "reports/metrics")
     before = checkout.digests(*folders)
@@ -254,6 +257,7 @@ def test_deleted_results_come_back_identical(checkout: Checkout) -> None:
     assert checkout.digests(*folders) == before
 
 
+@pytest.mark.promise("code")
 def test_new_variant_runs_alone(checkout: Checkout) -> None:
     variants = checkout.folder / "models/variants"
     text = (variants / "l2.yaml").read_text().replace("lr: 2e-4", "lr: 4e-4")
@@ -275,6 +279,7 @@ def test_reverting_restores_from_the_run_cache(checkout: Checkout) -> None:
     assert checkout.repro() <= {"report"}
 
 
+@pytest.mark.promise("same_bytes")
 @pytest.mark.slow
 def test_forced_rebuild_leaves_the_tree_clean(tmp_path: Path) -> None:
     made = Checkout(tmp_path)

@@ -37,12 +37,14 @@ def covered_by(shown: list[Layer], colours: set[str]) -> NDArray[np.bool_]:
     return np.asarray(np.any(shapes, axis=0))
 
 
+@pytest.mark.promise("everywhere")
 @pytest.mark.parametrize("size", [16, 32, 64, 128])
 def test_bytes_are_pinned(size: int) -> None:
     faces = b"".join(render_portrait(index, size, seed=7).tobytes() for index in INDICES)
     assert hashlib.sha256(faces).hexdigest() == PINNED[size]
 
 
+@pytest.mark.promise("everywhere")
 @pytest.mark.parametrize("module", [layers, portraits], ids=lambda module: module.__name__)
 def test_source_has_no_floating_point(module: ModuleType) -> None:
     assert module.__file__ is not None

@@ -3,12 +3,14 @@
 import ast
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from scipy.stats import kstest
 from torch import Tensor
 
@@ -38,6 +40,16 @@ from tests.tiny import (
 )
 
 LAW = MaskLaw(kind="random_square", size=16)
+GOLDEN = {
+    "fan_in": "12354d2a4f94586a719c965974494dbeb8fe1a4f81e410886bee8794b18ee532",
+    "dcgan": "2b26e63972f08cefe72ec7354b2d01e4311b3fabdf24a75850d328cba4b2764b",
+    "order": "1e14eb8aea67dccde6690f7ef49ed46162959d260cf3a59075ec5461b7d39b3f",
+    "holes": "b36f15392cb965029c4d460886ff929219a1a26295c280a5d46acd3ca2e13b11",
+    "sizes": "8a3c32fbe5df526da1a8dc3a7691af201f8928402294805e7b756e3a5da2d8d5",
+    "flips": "e9474e02bca1c9bc20c92ed32a8f383d8fd4e67404f3b779b2ffb36bf6a10fd9",
+    "dropout": "e70d4d753d7a0317412d2f785b863840106f85b4c5230851033692cac68524fb",
+}
+"""SHA-256 of what is drawn; equal on every machine, as are the runs that are made of it."""
 PACKAGES = ("benchmark", "models", "data")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
@@ -63,6 +75,7 @@ def test_variants_that_share_a_network_start_from_equal_weights() -> None:
         assert torch.equal(first["localizer_raw"][name], value)
 
 
+@pytest.mark.promise("everywhere")
 def test_initial_weights_differ_by_seed_and_by_parameter_and_not_by_the_global_state() -> None:
     torch.manual_seed(1)
     first = _initial("localizer", 0)
@@ -115,11 +128,30 @@ def test_draw_of_zero_has_a_finite_weight() -> None:
     assert layer.weight.isfinite().all()
 
 
-def test_initial_weights_of_the_dcgan_law_are_pinned() -> None:
+@pytest.mark.promise("everywhere")
+@pytest.mark.parametrize("law", ["fan_in", "dcgan"])
+def test_initial_weights_are_pinned(law: Literal["fan_in", "dcgan"]) -> None:
     layer = torch.nn.Conv2d(3, 8, 4)
-    initialise(layer, weight_uniforms(0, "test"), "dcgan")
+    initialise(layer, weight_uniforms(0, "test"), law)
     digest = hashlib.sha256(layer.weight.detach().numpy().tobytes()).hexdigest()
-    assert digest == ("2b26e63972f08cefe72ec7354b2d01e4311b3fabdf24a75850d328cba4b2764b")
+    assert digest == GOLDEN[law]
+
+
+@pytest.mark.promise("everywhere")
+@pytest.mark.parametrize("what", ["order", "holes", "sizes", "flips", "dropout"])
+def test_what_an_epoch_draws_is_pinned(what: str) -> None:
+    draws = DropoutDraws(7, "discriminator localizer.head")
+    draws.begin_step(5)
+    made: dict[str, Callable[[], NDArray[Any]]] = {
+        "order": lambda: training_order(7, 3, 100),
+        "holes": lambda: training_boxes(7, 3, 100, LAW, 64),
+        "sizes": lambda: training_hole_sizes(7, 3, 100, (8, 40)),
+        "flips": lambda: training_flips(7, 3, 100),
+        "dropout": lambda: draws((4, 25)).numpy(),
+    }
+    found = made[what]()
+    content = found.astype(found.dtype.newbyteorder("<")).tobytes()
+    assert hashlib.sha256(content).hexdigest() == GOLDEN[what]
 
 
 def test_dropout_draws_are_a_value_of_step_call_and_layer() -> None:
@@ -175,6 +207,7 @@ def test_all_positions_are_equally_likely() -> None:
     assert np.abs(counts - 200).max() < 67
 
 
+@pytest.mark.promise("everywhere")
 def test_draws_of_an_image_do_not_depend_on_how_many_there_are() -> None:
     boxes, flips = training_boxes(3, 5, 100, LAW, 32), training_flips(3, 5, 100)
     assert np.array_equal(boxes[:10], training_boxes(3, 5, 10, LAW, 32))
@@ -205,6 +238,7 @@ def test_holes_of_an_epoch_are_inside_and_everywhere() -> None:
     assert {*boxes[:, 0].tolist()} == {*boxes[:, 1].tolist()} == set(range(17))
 
 
+@pytest.mark.promise("everywhere")
 @pytest.mark.parametrize("batch_size", [4, 6, 12, 24])
 def test_scenes_of_an_epoch_do_not_depend_on_the_batch_size(batch_size: int) -> None:
     def epoch(size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -219,6 +253,7 @@ def test_scenes_of_an_epoch_do_not_depend_on_the_batch_size(batch_size: int) -> 
         assert torch.equal(ours, reference)
 
 
+@pytest.mark.promise("everywhere")
 def test_scenes_from_a_step_on_are_the_tail_of_the_epoch() -> None:
     suite, device = tiny_suite(), torch.device("cpu")
     packed = numbers()(48, 32, 32, 3).mul(127).add(128).byte().numpy()
@@ -336,6 +371,7 @@ def test_the_search_finds_what_draws(code: str, expected: list[str]) -> None:
     assert [*_drawing(ast.parse(code))] == expected
 
 
+@pytest.mark.promise("everywhere")
 def test_global_generators_are_touched_in_one_module_alone() -> None:
     assert len(MODULES) > 30
     found = {

@@ -18,6 +18,7 @@ from benchmark.references import read_references
 from benchmark.report import write_report
 from data.errors import InputError
 from tests.report_tree import BAD, GOOD, Checkout, draw_nothing
+from tests.test_findings import diagnosis, estimate, localizer
 from tests.tiny import files_below
 
 NOTE = "6 of 30\nepochs, <b>30</b> minutes | *two* `cores`"
@@ -50,7 +51,7 @@ def kept_elsewhere(far: Checkout, patch: pytest.MonkeyPatch) -> Checkout:
 
 
 def test_what_is_kept(far: Checkout) -> None:
-    far.write_json(paths.Run("far", "l2", 0).diagnosis, {"discriminators": {}})
+    far.write_json(paths.Run("far", "l2", 0).diagnosis, diagnosis("l2") | {"suite": "far"})
     write_reference("far", NOTE, pictures=True)
     assert set(files_below(FOLDER)) == {
         *("README.md", "reference.json", "suite.yaml", "comparison.png"),
@@ -101,7 +102,7 @@ def test_a_report_elsewhere_shows_the_runs_with_their_machine(
     assert "- Budget: 2 epochs in batches of 2" in section
     assert "4 train, 0 val, 4 test; digest of the split `5555555555555555`" in section
     assert "| l2 | ✓ beats every baseline | **0.0210** | " in section
-    assert "`l2` 0" in section, "the scored epoch"
+    assert "`l2` 2" in section, "the scored epoch"
     links = [part.split(")")[0] for part in section.split("](")[1:]]
     assert links == [
         "reference/far/comparison.png",
@@ -139,8 +140,9 @@ def test_a_diagnosis_that_was_kept_tests_its_claim(
     far: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far.write_run("localizer", 0, GOOD)
-    reliance = {"value": 0.5, "low": 0.4, "high": 0.6, "verdict": "boundary"}
-    content = {"images": 4, "discriminators": {"localizer": {"seam_reliance": reliance}}}
+    found = localizer("boundary")
+    found["seam_reliance"] |= estimate(0.5)
+    content = diagnosis("localizer", localizer=found) | {"suite": "far", "epoch": 2}
     far.write_json(paths.Run("far", "localizer", 0).diagnosis, content)
     write_reference("far", pictures=True)
     kept_elsewhere(far, monkeypatch)
@@ -194,7 +196,7 @@ def test_variants_may_have_different_seeds(far: Checkout) -> None:
     assert "training seeds: 0, 3 (of binary 0)." in section
     # Means .021 and .023; sqrt(2) times half their distance is .0014.
     assert "0.0220 ± 0.0014" in section
-    assert "`binary` 0, `l2` 0 / 0" in section
+    assert "`binary` 2, `l2` 2 / 2" in section
 
 
 def test_what_is_kept_already_is_not_replaced_unasked(far: Checkout) -> None:

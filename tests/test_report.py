@@ -10,7 +10,6 @@ from PIL import Image
 
 from benchmark import paths
 from benchmark.config import Params, load_params
-from benchmark.ledger import write_ledger
 from benchmark.readme import END, START, with_results
 from benchmark.report import write_report
 from data.errors import InputError
@@ -208,14 +207,17 @@ def test_the_readme_takes_results_of_suites_alone(quick: Checkout) -> None:
 
 
 def test_another_runs_ledger_is_refused(quick: Checkout) -> None:
-    write_ledger(Path("reports/scores/tiny/good/seed0.csv"), quick.ledger("even", 0, EVEN))
+    for kind, suffix in (("scores", "csv"), ("metrics", "json")):
+        copy = Path(f"reports/{kind}/tiny/good/seed0.{suffix}")
+        copy.write_bytes(Path(f"reports/{kind}/tiny/even/seed0.{suffix}").read_bytes())
     with pytest.raises(InputError, match=r"good/seed0.csv: has rows of \[\('even', 0\)\]"):
         write_report(load_params())
 
 
 def test_scores_of_fewer_images_are_refused(quick: Checkout) -> None:
-    part = quick.ledger("good", 0, GOOD).iloc[:3]
-    write_ledger(Path("reports/scores/tiny/good/seed0.csv"), part)
+    run, part = paths.Run("tiny", "good", 0), quick.ledger("good", 0, GOOD).iloc[:3]
+    facts = {"checkpoint": "last", "epoch": 2, "missing": {}}
+    quick.write_scores(run.scores, run.metrics, part, facts)
     with pytest.raises(InputError, match="other images or holes"):
         write_report(load_params())
 
@@ -241,15 +243,14 @@ def test_scores_that_cannot_be_right_are_refused(
     values = {"telea": TELEA, "oracle": TELEA * 0}
     frame = pd.concat([quick.ledger(name, 0, v) for name, v in values.items()])
     frame.loc[frame["method"] == "telea", column] += change
-    write_ledger(paths.baseline_scores("tiny"), frame)
+    quick.write_baselines(frame)
     with pytest.raises(InputError, match=message):
         write_report(load_params())
 
 
 def test_an_oracle_that_errs_is_refused(quick: Checkout) -> None:
-    path = paths.baseline_scores("tiny")
     parts = [quick.ledger(name, 0, TELEA) for name in ("telea", "oracle")]
-    write_ledger(path, pd.concat(parts))
+    quick.write_baselines(pd.concat(parts))
     with pytest.raises(InputError, match="oracle is not perfect"):
         write_report(load_params())
 

@@ -1,8 +1,10 @@
 """Training gives equal bytes whenever it is run, and wherever it is stopped and resumed."""
 
+import shutil
 import signal
 from collections.abc import Callable
 from functools import cache
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +19,9 @@ from benchmark.paths import Run
 from benchmark.players import training_step
 from benchmark.split import split_suite
 from benchmark.train import train_run
+from benchmark.validation import Validation, validate
 from data.errors import InputError
+from tests.promises import tally
 from tests.tiny import (
     EPOCHS,
     STEPS_PER_EPOCH,
@@ -85,6 +89,7 @@ def _crash() -> None:
     raise RuntimeError("power cut")
 
 
+@pytest.mark.promise("same_bytes")
 @pytest.mark.parametrize("variant", ["l2", "localizer"])
 def test_same_run_gives_the_same_bytes(variant: str, whole: Callable[[str], Outputs]) -> None:
     first = whole(variant)
@@ -93,6 +98,7 @@ def test_same_run_gives_the_same_bytes(variant: str, whole: Callable[[str], Outp
     assert len([name for name in first if name.endswith(".png")]) == EPOCHS
     # In the same checkout, over the results that are there.
     assert _outputs(train_tiny(variant)) == first
+    tally("trainings compared", 3)
 
 
 def test_other_seed_gives_other_weights(whole: Callable[[str], Outputs]) -> None:
@@ -105,6 +111,7 @@ def _weights(outputs: Outputs) -> Outputs:
     return {name: content for name, content in outputs.items() if name.endswith(".safetensors")}
 
 
+@pytest.mark.promise("resume")
 @pytest.mark.parametrize(
     ("variant", "stops"),
     [
@@ -131,6 +138,7 @@ def test_stopped_and_resumed_is_never_stopped(
         with pytest.raises(TrainingInterruptedError, match=f"after step {stop + 1} of 18"):
             train_tiny(variant)
         assert not Run("tiny", variant, 0).checkpoints.exists()
+        tally("stops survived")
     assert _outputs(train_tiny(variant)) == expected
     assert steps == [*range(TOTAL_STEPS)]  # no step is done twice
 
@@ -143,6 +151,7 @@ def test_signal_handlers_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+@pytest.mark.promise("resume")
 @pytest.mark.parametrize(
     ("variant", "step"), [("l2", 3), ("l2", 6), ("localizer", 9), ("staged", 17)]
 )
@@ -161,6 +170,7 @@ def test_crashed_and_resumed_is_never_stopped(
     assert steps == [*range(TOTAL_STEPS)]
 
 
+@pytest.mark.promise("resume")
 @pytest.mark.parametrize("without_state", [False, True])
 def test_crash_in_the_validation_loses_no_epoch(
     without_state: bool,
@@ -176,6 +186,7 @@ def test_crash_in_the_validation_loses_no_epoch(
     assert _outputs(train_tiny("l2")) == expected
 
 
+@pytest.mark.promise("resume")
 @pytest.mark.parametrize("function", ["write_animation", "write_json", "write_text"])
 def test_crash_while_results_are_written_loses_nothing(
     function: str,
@@ -224,16 +235,94 @@ def test_changed_set_of_pictures_starts_anew(
     assert _outputs(train_tiny("l2")) == expected
 
 
-def test_damaged_state_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    _before_step(monkeypatch, {4: _terminate})
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize(
+    ("pattern", "damage"),
+    [
+        *product(["step*.safetensors", "epoch0001.safetensors"], ["bit", "end", "gone", "empty"]),
+        *[("epoch0001.png", "bit"), ("epoch0001.png", "gone")],
+        *[("state.json", "bit"), ("state.json", "end"), ("state.json", "empty")],
+    ],
+)
+def test_damaged_state_is_refused_before_a_step_is_done(
+    pattern: str, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = _before_step(monkeypatch, {8: _terminate})
     with pytest.raises(TrainingInterruptedError):
         train_tiny("l2")
-    (state,) = Run("tiny", "l2", 0).scratch.glob("*/step*.safetensors")
-    state.write_bytes(state.read_bytes()[:-8])
-    with pytest.raises(InputError, match=r"damaged.*to begin anew"):
+    (path,) = Run("tiny", "l2", 0).scratch.glob(f"*/{pattern}")
+    _damage(path, damage)
+    before = files_below(path.parent)
+    with pytest.raises(InputError, match=rf"damaged.*delete {path.parent} to begin anew"):
         train_tiny("l2")
+    assert steps == [*range(9)]
+    assert files_below(path.parent) == before
+    tally("corrupted files refused")
 
 
+def _damage(path: Path, damage: str) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    changed = {"bit": bytes(content), "end": bytes(content[:-8]), "empty": b""}
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(changed[damage])
+
+
+def test_run_begins_anew_once_a_damaged_state_is_deleted(
+    whole: Callable[[str], Outputs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _before_step(monkeypatch, {8: _terminate})
+    with pytest.raises(TrainingInterruptedError):
+        train_tiny("l2")
+    (path,) = Run("tiny", "l2", 0).scratch.glob("*/state.json")
+    _damage(path, "end")
+    with pytest.raises(InputError, match="to begin anew"):
+        train_tiny("l2")
+    shutil.rmtree(path.parent)
+    assert _outputs(train_tiny("l2")) == whole("l2")
+
+
+@pytest.mark.promise("damage")
+def test_weights_that_are_damaged_while_the_run_goes_on_are_no_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def damage() -> None:
+        (path,) = Run("tiny", "l2", 0).scratch.glob("*/epoch0001.safetensors")
+        _damage(path, "bit")
+
+    _before_step(monkeypatch, {14: damage})
+    calls: list[int] = []
+
+    def worse(*arguments: Any) -> Validation:
+        """Let each epoch be worse than the one before, so that the first one's weights stay."""
+        calls.append(1)
+        return validate(*arguments)._replace(scores={"validation/psnr_h": 10.0 - len(calls)})
+
+    monkeypatch.setattr("benchmark.train.validate", worse)
+    with pytest.raises(InputError, match=r"epoch0001\.safetensors: damaged or foreign"):
+        train_tiny("l2")
+    assert not Run("tiny", "l2", 0).checkpoints.exists()
+    tally("corrupted files refused")
+
+
+@pytest.mark.promise("damage")
+def test_what_a_killed_process_was_writing_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    _before_step(monkeypatch, {4: _terminate, 5: _terminate})
+    with pytest.raises(TrainingInterruptedError):
+        train_tiny("l2")
+    (state,) = Run("tiny", "l2", 0).scratch.glob("*/state.json")
+    for name in (".step00000005.safetensors.partial", ".tmpXyz"):
+        (state.parent / name).write_bytes(b"half of it")
+    with pytest.raises(TrainingInterruptedError):
+        train_tiny("l2")
+    assert sorted(p.name for p in state.parent.iterdir()) == [
+        *("epoch0001.png", "epoch0001.safetensors", "state.json", "step00000006.safetensors"),
+    ]
+
+
+@pytest.mark.promise("code")
 def test_code_that_changes_while_it_runs_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

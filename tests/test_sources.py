@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from data.sources import (
     tiny_imagenet,
 )
 from data.splits import SPLITS
+from tests.faults import obeyed_permissions
 from tests.layouts import (
     PICTURE,
     lose_network,
@@ -36,9 +38,7 @@ from tests.layouts import (
     put_stl10,
     put_tiny_imagenet,
 )
-
-# torchvision extracts without naming a filter; Python 3.12 and 3.13 announce a new default.
-pytestmark = pytest.mark.filterwarnings("ignore:Python 3.14 will.*tar:DeprecationWarning")
+from tests.promises import tally
 
 
 @dataclass(frozen=True)
@@ -204,14 +204,50 @@ def folder(**options: Any) -> ImageSource:
     return source_class("image_folder").model_validate(options)
 
 
+@pytest.mark.promise("file_names")
 def test_folder_takes_any_name_and_leaves_hidden_files(tmp_path: Path) -> None:
     names = ["a b.png", "line\nbreak.png", 'quote".png', "sub,dir/ß漢.JPG", "no_suffix"]
     put_images(tmp_path, *names, ".hidden.png", ".cache/1.png", "sub,dir/.DS_Store")
     items = folder().items(tmp_path)
     assert [item.id for item in items] == sorted(names)
+    tally("awkward file names", len(names))
     assert all(folder().read(item, tmp_path, 8).shape == PICTURE.shape for item in items)
 
 
+@pytest.mark.promise("file_names")
+def test_folder_takes_names_as_long_as_there_are_and_keeps_their_letters(tmp_path: Path) -> None:
+    accents = [normalize(form, "é") for form in ("NFC", "NFD")]
+    names = [f"{accents[0]}.png", f"{accents[1]}.png", "n" * 251 + ".png", "-rf.png", "100%s.png"]
+    names += ["\u202etxt.png", f"{'d' * 255}/{'漢' * 83}.png"]
+    put_images(tmp_path, *names)
+    items = folder().items(tmp_path)
+    assert [item.id for item in items] == sorted(names) and len({i.id for i in items}) == 7
+    assert all(read(folder(), item, tmp_path).shape == PICTURE.shape for item in items)
+    tally("awkward file names", len(names))
+
+
+@pytest.mark.promise("file_names")
+def test_folders_and_files_that_may_not_be_read_are_named(tmp_path: Path) -> None:
+    put_images(tmp_path, "a.png", "locked/b.png", "unseen/c.png")
+    (tmp_path / "a.png").chmod(0)
+    (tmp_path / "unseen").chmod(0o444)  # its names may be read, but nothing of its files
+    (tmp_path / "link").symlink_to("unseen/c.png")
+    with obeyed_permissions():
+        with pytest.raises(InputError, match=r"link: cannot be read \(Permission denied\)$"):
+            folder().items(tmp_path)
+        (tmp_path / "link").unlink()
+        items = folder().items(tmp_path)
+        for item in (items[0], items[2]):
+            with pytest.raises(UnreadableImageError, match=rf"{item.id}: .*\(Permission denied\)$"):
+                folder().read(item, tmp_path, 8)
+        (tmp_path / "locked").chmod(0)
+        with pytest.raises(InputError, match=r"locked: cannot be read \(Permission denied\)$"):
+            folder().items(tmp_path)
+    for name in ("locked", "unseen"):
+        (tmp_path / name).chmod(0o700)
+
+
+@pytest.mark.promise("file_names")
 @pytest.mark.parametrize("name", [b"\xe9t\xe9.png", b"carriage\rreturn.png"])
 def test_name_that_a_manifest_cannot_hold_is_refused(tmp_path: Path, name: bytes) -> None:
     (tmp_path / name.decode("utf-8", "surrogateescape")).write_bytes(b"")
@@ -219,12 +255,14 @@ def test_name_that_a_manifest_cannot_hold_is_refused(tmp_path: Path, name: bytes
         folder().items(tmp_path)
 
 
+@pytest.mark.promise("names")
 def test_order_is_that_of_the_text_not_of_the_folders(tmp_path: Path) -> None:
     put_images(tmp_path, "a/1.png", "a-b/1.png", "a.png", "B.png")
     found = [item.id for item in folder().items(tmp_path)]
     assert found == ["B.png", "a-b/1.png", "a.png", "a/1.png"]
 
 
+@pytest.mark.promise("file_names")
 def test_loops_and_second_ways_through_links_end(tmp_path: Path) -> None:
     put_images(tmp_path, "x/1.png", "x/deep/2.png")
     (tmp_path / "x/deep/loop").symlink_to(tmp_path, target_is_directory=True)
@@ -232,6 +270,7 @@ def test_loops_and_second_ways_through_links_end(tmp_path: Path) -> None:
     assert [item.id for item in folder().items(tmp_path)] == ["x/1.png", "x/deep/2.png"]
 
 
+@pytest.mark.promise("file_names")
 def test_linked_folder_is_followed(tmp_path: Path) -> None:
     put_images(tmp_path / "elsewhere", "1.png")
     (tmp_path / "root").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
@@ -239,6 +278,7 @@ def test_linked_folder_is_followed(tmp_path: Path) -> None:
     assert item.id == "1.png"
 
 
+@pytest.mark.promise("file_names")
 def test_dangling_link_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "gone.png").symlink_to(tmp_path / "absent")
     (item,) = folder().items(tmp_path)
@@ -257,6 +297,7 @@ def test_official_splits_are_the_top_folders(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.promise("configuration")
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -294,6 +335,7 @@ def test_split_folders_may_lie_deeper(tmp_path: Path) -> None:
     assert np.array_equal(read(paris, items[1], tmp_path), PICTURE)
 
 
+@pytest.mark.promise("configuration")
 def test_missing_split_folder_shows_the_layout(tmp_path: Path) -> None:
     put_images(tmp_path, "train/n1/a.png")
     for root in (tmp_path, tmp_path / "absent"):
@@ -304,6 +346,25 @@ def test_missing_split_folder_shows_the_layout(tmp_path: Path) -> None:
         folder(**IMAGENET).items(tmp_path)
 
 
+@pytest.mark.promise("configuration")
+@pytest.mark.parametrize("options", [{}, {"official_splits": True}, IMAGENET])
+def test_every_wrong_layout_shows_the_right_one(tmp_path: Path, options: dict[str, Any]) -> None:
+    example = r"cats/1\.jpg" if options is not IMAGENET else "train/, val/.*folders of classes"
+    for names in ([], ["notes.txt"] if options else []):
+        put_images(tmp_path, *names)
+        with pytest.raises(InputError, match=example) as caught:
+            folder(**options).items(tmp_path)
+        assert "\n" not in str(caught.value)
+        tally("invalid configurations refused")
+
+
+def test_wrong_layout_says_what_is_there_instead(tmp_path: Path) -> None:
+    put_images(tmp_path, *(f"{letter}/1.png" for letter in "fedcba"), "readme.txt")
+    with pytest.raises(InputError, match=r"a folder test/, found a/, b/, c/, d/, e/, …\. Expected"):
+        folder(official_splits=True).items(tmp_path)
+
+
+@pytest.mark.promise("configuration")
 @pytest.mark.parametrize("name", ["/etc", "../other", "a/../b", "", ".hidden"])
 def test_split_folders_lie_below_the_root(name: str) -> None:
     with pytest.raises(ValueError, match="split_folders"):
@@ -315,6 +376,7 @@ def test_splits_are_named_in_one_way_only() -> None:
         folder(official_splits=True, split_folders={"train": "a"})
 
 
+@pytest.mark.promise("file_names")
 def test_link_to_itself_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "round.png").symlink_to(tmp_path / "round.png")
     (item,) = folder().items(tmp_path)
@@ -329,6 +391,7 @@ def test_labels_are_the_last_folder(tmp_path: Path) -> None:
     assert {item.label for item in folder().items(tmp_path)} == {""}
 
 
+@pytest.mark.promise("configuration")
 def test_missing_and_empty_folders_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent: no such folder\. Put the images there"):
         folder().items(tmp_path / "absent")
@@ -356,6 +419,7 @@ def test_cifar10_has_its_official_test_split_and_labels(
     assert np.array_equal(read(source, item, root), row.reshape(3, 32, 32).transpose(1, 2, 0))
 
 
+@pytest.mark.promise("no_execution")
 def test_cifar10_opens_no_other_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = put_cifar10(tmp_path / "raw", monkeypatch)
     with (root / cifar10.ARCHIVE).open("ab") as archive:
@@ -369,6 +433,7 @@ def test_cifar10_opens_no_other_archive(tmp_path: Path, monkeypatch: pytest.Monk
         source_class("cifar10")().items(root)
 
 
+@pytest.mark.promise("downloads")
 def test_cifar10_without_a_network_says_where_to_put_the_archive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,9 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,12 +23,14 @@ from benchmark.split import split_suite
 from data.errors import InputError
 from data.masks import mask_bank
 from data.sources import ImageSource, Item
-from data.splits import find_leaks
+from data.splits import SPLITS, find_leaks
 from data.store import MANIFEST_COLUMNS, Store, pixel_sha256, write_manifest
+from tests.faults import full_disk
+from tests.promises import tally
 
 PREPARED = Path("data/prepared/small")
 ARTEFACTS = [
-    *["manifest.csv", "split.json", "test.npy", "test_boxes.npy"],
+    *["digest.txt", "manifest.csv", "split.json", "test.npy", "test_boxes.npy"],
     *["train.npy", "val.npy", "val_boxes.npy"],
 ]
 
@@ -97,6 +103,7 @@ def test_artefacts_agree_with_each_other_and_with_the_images(root: Path) -> None
     assert find_leaks([h for h, _, _ in seen], [name for _, name, _ in seen]) == []
 
 
+@pytest.mark.promise("masks")
 def test_holes_are_the_bank_of_the_packed_pixels(root: Path) -> None:
     made = suite(evaluation={"masks_per_image": 3, "mask_seed": 9})
     split_suite(made)
@@ -107,16 +114,35 @@ def test_holes_are_the_bank_of_the_packed_pixels(root: Path) -> None:
         assert np.array_equal(store.boxes(name), expected)
 
 
-def test_two_workers_write_the_bytes_of_one(root: Path) -> None:
-    put_images(root, [f"{i:02d}.png" for i in range(split.CHUNK + 9)])  # two chunks
+@pytest.mark.promise("workers")
+def test_any_number_of_workers_writes_the_bytes_of_one(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # The first chunk takes longer, so that results in order of arrival would be in another order.
     Image.new("RGB", (3500, 3500), "teal").save(root / "00.png")
     split_suite(suite(), workers=1)
     alone = contents()
-    split_suite(suite(), workers=2)
-    assert contents() == alone
+    processes = count_processes(monkeypatch)
+    for workers, chunk in ((2, split.CHUNK), (4, 3), (3, 1)):
+        monkeypatch.setattr(split, "CHUNK", chunk)  # of twenty images
+        split_suite(suite(), workers=workers)
+        assert contents() == alone and processes.pop() == workers
+        tally("numbers of workers compared")
 
 
+def count_processes(patch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list to which every set of workers adds its number."""
+    original, numbers = split._processes, list[int]()
+
+    def counted(decode: Any, count: int) -> Any:
+        numbers.append(count)
+        return original(decode, count)
+
+    patch.setattr(split, "_processes", counted)
+    return numbers
+
+
+@pytest.mark.promise("names")
 def test_names_decide_neither_arrays_nor_holes(root: Path) -> None:
     split_suite(suite())
     before, digest = contents(), Store(PREPARED).digest()
@@ -133,6 +159,62 @@ def test_names_decide_neither_arrays_nor_holes(root: Path) -> None:
     }
 
 
+@pytest.mark.promise("names")
+def test_order_of_listing_decides_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        (root / f"deep {number % 3}").mkdir(exist_ok=True)
+        (root / f"{number:02d}.png").rename(root / f"deep {number % 3}/{number:02d}.png")
+    split_suite(suite())
+    before, scan = contents(), os.scandir
+    for seed in range(3):
+
+        @contextmanager
+        def shuffled(folder: Path, seed: int = seed) -> Iterator[Iterator[os.DirEntry[str]]]:
+            with scan(folder) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+            random.Random(seed).shuffle(listed)
+            yield iter(listed)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("data.folders.os", SimpleNamespace(scandir=shuffled))
+            split_suite(suite())
+        assert contents() == before
+        tally("orders of listing compared")
+
+
+COUNTED = {"seed": 42, "train": 12, "val": 4, "test": 4}
+SHARED = {"seed": 42, "train": 0.6, "val": 0.2, "test": 0.2}
+
+
+@pytest.mark.promise("names")
+@pytest.mark.parametrize("law", [COUNTED, SHARED], ids=["counts", "fractions"])
+def test_an_image_that_is_added_moves_others_only_over_the_cuts(
+    root: Path, law: dict[str, Any]
+) -> None:
+    before = members(split_suite(suite(splits=law))["counts"])
+    for number in range(100, 106):
+        Image.fromarray(picture(number)).save(root / "new.png")
+        after = members(split_suite(suite(splits=law))["counts"])
+        added = {pixel_sha256(suite().resize.apply(picture(number), 16))}
+        # In content order the new image pushes at most one other over each cut: out of a split
+        # into the next one, or, of the last one, out of the counts.
+        for here, there in zip(SPLITS, (*SPLITS[1:], None), strict=True):
+            left = before[here] - after[here]
+            assert len(left) <= 1 and left <= (after[there] if there else left)
+            assert len(after[here] - before[here] - added) <= 1
+        gone = set().union(*before.values()) - set().union(*after.values())
+        assert len(gone) == (law is COUNTED and added <= set().union(*after.values()))
+        tally("added images followed")
+
+
+def members(counts: dict[str, int]) -> dict[str, set[str]]:
+    """Return who is in which split, by content."""
+    store = Store(PREPARED)
+    found = {name: {record.sha256 for record in store.records(name)} for name in SPLITS}
+    assert {name: len(hashes) for name, hashes in found.items()} == counts
+    return found
+
+
 def test_attached_folder_is_split_like_one_named_as_root(root: Path) -> None:
     link = attach_folder("linked", root)
     split_suite(suite(name="linked"))
@@ -143,12 +225,27 @@ def test_attached_folder_is_split_like_one_named_as_root(root: Path) -> None:
     assert attach_folder("linked", other) == link and link.resolve() == other.resolve()
 
 
+@pytest.mark.promise("writing")
 def test_only_a_folder_is_attached_and_none_is_replaced(root: Path) -> None:
     with pytest.raises(InputError, match="absent: no such folder"):
         attach_folder("linked", Path("absent"))
     with pytest.raises(InputError, match="data/raw/small: is a folder of its own"):
         attach_folder("small", root)
     assert len(list(root.iterdir())) == 20
+
+
+@pytest.mark.promise("writing")
+def test_attached_folder_stays_where_no_other_can_be_attached(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = attach_folder("linked", root)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full_disk)
+        with pytest.raises(OSError, match="No space left"):
+            attach_folder("linked", root.parent)
+    assert link.resolve() == root
+    assert attach_folder("linked", root.parent).resolve() == root.parent
+    assert sorted(path.name for path in root.parent.iterdir()) == ["linked", "small"]
 
 
 def test_duplicates_are_counted_and_stay_together(root: Path) -> None:
@@ -188,6 +285,7 @@ def test_digest_of_the_store_is_of_pixels_holes_and_labels(root: Path) -> None:
 # What is refused
 
 
+@pytest.mark.promise("images")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_broken_file_is_named_with_advice(root: Path, workers: int) -> None:
     truncate(root / "07.png")
@@ -196,6 +294,7 @@ def test_broken_file_is_named_with_advice(root: Path, workers: int) -> None:
     assert not PREPARED.exists()
 
 
+@pytest.mark.promise("images")
 def test_broken_files_are_skipped_and_counted_on_request(root: Path) -> None:
     truncate(root / "07.png")
     (root / "notes.txt").write_text("not an image")
@@ -215,15 +314,54 @@ def test_broken_files_are_skipped_and_counted_on_request(root: Path) -> None:
     ("changes", "message"),
     [
         ({"training": {"epochs": 1, "batch_size": 13}}, "12 training images are fewer than .* 13"),
-        ({"splits": {"seed": 0, "train": 0.8, "val": 0.2, "test": 0}}, "the test split is empty"),
-        ({"splits": {"seed": 0, "train": 0, "val": 5, "test": 5}}, "the train split is empty"),
-        ({"splits": {"seed": 0, "train": 20, "val": 5, "test": 5}}, "ask for 30 images .* has 20"),
     ],
 )
 def test_too_few_images_are_refused(root: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         split_suite(suite(**changes))
     assert not PREPARED.exists()
+
+
+@pytest.mark.promise("configuration")
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ((0.8, 0.2, 0), r"small: the test split is empty; .*'test': 0} of 20 images$"),
+        ((0.97, 0.01, 0.02), r"small: the val split is empty"),
+        ((0, 5, 5), r"small: the train split is empty"),
+        ((20, 5, 5), r"small: splits ask for 30 images \(20, 5, 5\), the source has 20$"),
+    ],
+)
+def test_sizes_that_cannot_be_filled_are_found_before_the_work(
+    root: Path, monkeypatch: pytest.MonkeyPatch, sizes: tuple[float, ...], message: str
+) -> None:
+    def decoded(*_: object) -> None:
+        raise AssertionError("an image was decoded")
+
+    monkeypatch.setattr(split, "_decode", decoded)
+    law = {"seed": 0, **dict(zip(SPLITS, sizes, strict=True))}
+    with pytest.raises(InputError, match=f"^suite {message}"):
+        split_suite(suite(splits=law))
+    assert not PREPARED.parent.exists()
+    tally("invalid configurations refused")
+
+
+def test_images_that_are_skipped_may_be_missing_from_the_counts(root: Path) -> None:
+    truncate(root / "07.png")
+    law = {"seed": 0, "train": 12, "val": 4, "test": 4}
+    with pytest.raises(InputError, match=r"^suite small: splits ask for 20 .*, the source has 19$"):
+        split_suite(suite(splits=law, unreadable="skip"))
+    assert not PREPARED.exists()
+
+
+def test_official_splits_count_where_sizes_are_looked_at(root: Path) -> None:
+    own = root.parent / "own"
+    put_images(own / "train", [f"{i}.png" for i in range(10)])
+    put_images(own / "test", ["0.png"])
+    source = {"name": "image_folder", "official_splits": True}
+    for law in ({"train": 8, "val": 3, "test": 0}, {"train": 10, "val": 1, "test": 0}):
+        with pytest.raises(InputError, match=r"ask for 11 images .*, the source has 10"):
+            split_suite(suite(source=source, splits={"seed": 0, **law}), own)
 
 
 def test_source_without_images_is_refused(root: Path) -> None:
@@ -270,6 +408,7 @@ def test_leak_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         split_suite(suite())
 
 
+@pytest.mark.promise("writing")
 def test_failed_run_leaves_the_previous_result(root: Path) -> None:
     split_suite(suite())
     before = contents()
@@ -280,6 +419,7 @@ def test_failed_run_leaves_the_previous_result(root: Path) -> None:
     assert [path.name for path in PREPARED.parent.iterdir()] == ["small"]
 
 
+@pytest.mark.promise("writing")
 def test_interrupted_run_leaves_the_previous_result(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,6 +436,7 @@ def test_interrupted_run_leaves_the_previous_result(
     assert [path.name for path in PREPARED.parent.iterdir()] == ["small"]
 
 
+@pytest.mark.promise("writing")
 def test_what_a_killed_run_left_is_swept(root: Path) -> None:
     partial = PREPARED.with_name(".small.partial")
     partial.mkdir(parents=True)
@@ -304,12 +445,14 @@ def test_what_a_killed_run_left_is_swept(root: Path) -> None:
     assert list(contents()) == ARTEFACTS and not partial.exists()
 
 
+@pytest.mark.promise("writing")
 def test_file_in_place_of_the_folder_is_named(root: Path) -> None:
     Path("data/prepared").write_text("in the way")
     with pytest.raises(InputError, match="data/prepared/small: cannot be written"):
         split_suite(suite())
 
 
+@pytest.mark.promise("writing")
 def test_full_disk_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -388,6 +531,7 @@ def test_missing_files_name_the_command_that_makes_them(tmp_path: Path) -> None:
 # Atomic files
 
 
+@pytest.mark.promise("writing")
 def test_atomic_file_is_whole_or_not_there(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "numbers.json"
     files.write_json(path, {"b": 1, "a": [0.5]})

@@ -3,14 +3,16 @@
 import hashlib
 import random
 from collections import Counter
+from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from data.errors import InputError
 from data.splits import SPLITS, Candidate, SplitLaw, assign_splits, find_leaks, split_digest
+from tests.promises import tally
 
 TENTHS = SplitLaw(seed=42, train=0.8, val=0.1, test=0.1)
 
@@ -50,6 +52,7 @@ def test_counts_are_exact(
     assert sizes(assign_splits(singles(available), law)) == expected
 
 
+@pytest.mark.promise("configuration")
 @pytest.mark.parametrize(
     ("train", "val", "test", "message"),
     [
@@ -71,12 +74,14 @@ def test_too_few_images_are_an_input_error() -> None:
         assign_splits(singles(6), law)
 
 
+@pytest.mark.promise("names")
 def test_split_follows_the_order_of_the_hashes() -> None:
     order = sorted(range(10), key=lambda i: hashlib.sha256(f"42:{content(i)}".encode()).hexdigest())
     places = assign_splits(singles(10), SplitLaw(seed=42, train=5, val=3, test=2))
     assert [places[i] for i in order] == ["train"] * 5 + ["val"] * 3 + ["test"] * 2
 
 
+@pytest.mark.promise("names")
 def test_listing_order_plays_no_part() -> None:
     candidates = singles(200)
     order = random.Random(0).sample(range(200), 200)
@@ -89,6 +94,7 @@ def test_seeds_give_different_splits() -> None:
     assert assign_splits(singles(100), TENTHS) != assign_splits(singles(100), other)
 
 
+@pytest.mark.promise("names")
 @given(st.integers(3, 300), st.integers(0, 10**6))
 def test_one_more_image_moves_others_only_over_the_cuts(count: int, added: int) -> None:
     before = assign_splits(singles(count), TENTHS)
@@ -103,6 +109,25 @@ def test_one_more_image_moves_others_only_over_the_cuts(count: int, added: int) 
         assert sum(a != b for a, b in zip(inside, still, strict=True)) == forced <= 2
 
 
+@pytest.mark.promise("names")
+@settings(derandomize=True)
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40), st.integers(0, 30), st.data())
+def test_with_exact_counts_each_cut_lets_one_image_pass(
+    train: int, val: int, test: int, spare: int, data: st.DataObject
+) -> None:
+    law, count = SplitLaw(seed=3, train=train, val=val, test=test), train + val + test + spare
+    new = Candidate(content(10**9 + data.draw(st.integers(0, 10**6))))
+    before = assign_splits(singles(count), law)
+    *after, place = assign_splits([*singles(count), new], law)
+    assert Counter([*after, place]) == Counter([*before, None])
+    moves = Counter((old, now) for old, now in zip(before, after, strict=True) if old != now)
+    # From the split of the new image on, one passes each cut; a split of no image is no stop.
+    stops = [split for split in SPLITS if sizes(before)[SPLITS.index(split)]]
+    path = [*stops[stops.index(place) :], None] if place else []
+    assert moves == Counter(pairwise(path))
+    tally("added images followed")
+
+
 @st.composite
 def clustered(draw: st.DrawFn) -> list[Candidate]:
     """Draw candidates with duplicates, groups, and chains of both."""
@@ -110,6 +135,7 @@ def clustered(draw: st.DrawFn) -> list[Candidate]:
     return draw(st.lists(st.builds(Candidate, contents, groups), min_size=1, max_size=60))
 
 
+@pytest.mark.promise("names")
 @given(clustered(), st.randoms())
 def test_duplicates_and_groups_stay_together(
     candidates: list[Candidate], shuffler: random.Random
@@ -126,6 +152,7 @@ def test_duplicates_and_groups_stay_together(
     assert assign_splits([candidates[i] for i in order], TENTHS) == [places[i] for i in order]
 
 
+@pytest.mark.promise("names")
 @given(st.lists(st.integers(0, 30).map(content), min_size=1, max_size=60))
 def test_a_cut_moves_by_less_than_a_cluster(hashes: list[str]) -> None:
     train = sizes(assign_splits([Candidate(h) for h in hashes], TENTHS))[0]

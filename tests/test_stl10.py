@@ -43,6 +43,7 @@ def test_what_is_not_asked_for_is_not_unpacked(root: Path) -> None:
     assert unpacked(root) == ["test_X.bin", "test_y.bin", "train_X.bin", "train_y.bin"]
 
 
+@pytest.mark.promise("downloads")
 def test_unpacked_files_suffice_and_damaged_ones_are_replaced(root: Path) -> None:
     source = source_class("stl10")()
     items = list(source.items(root))
@@ -67,6 +68,7 @@ def add_members(root: Path, patch: pytest.MonkeyPatch, **members: bytes) -> None
     patch.setattr(STL10, "tgz_md5", digest(archive, "md5"))
 
 
+@pytest.mark.promise("downloads")
 def test_no_path_of_the_archive_leads_out_of_the_folder(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +80,7 @@ def test_no_path_of_the_archive_leads_out_of_the_folder(
     assert sorted(path.name for path in root.iterdir()) == ["stl10_binary", STL10.filename]
 
 
+@pytest.mark.promise("downloads")
 def test_file_that_is_not_the_official_one_is_refused(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +93,7 @@ def test_file_that_is_not_the_official_one_is_refused(
         source_class("stl10")().items(root)
 
 
+@pytest.mark.promise("downloads")
 def test_without_a_network_it_says_where_to_put_the_archive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

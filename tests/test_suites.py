@@ -40,6 +40,7 @@ def named(name: str) -> Suite:
     return load_suite(name, ROOT)
 
 
+@pytest.mark.promise("everywhere")
 @pytest.mark.parametrize("name", load_params(ROOT).suites)
 def test_splits_of_the_default_suites_are_pinned(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -323,7 +323,7 @@ SUITES = {
         ("random_square", 32, 0),
         (2400, 150, 150),
         32,
-        3,
+        4,
         flip=True,
     ),
 }

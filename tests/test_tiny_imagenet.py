@@ -43,12 +43,14 @@ def test_pixels_are_those_of_the_archive(root: Path) -> None:
             assert np.array_equal(pixels, np.asarray(expected.convert("RGB")))
 
 
+@pytest.mark.promise("downloads")
 def test_nothing_is_extracted(root: Path) -> None:
     source = source_class("tiny_imagenet")()
     source.read(source.items(root)[0], root, 64)
     assert [path.name for path in root.iterdir()] == [tiny_imagenet.ARCHIVE]
 
 
+@pytest.mark.promise("images")
 def test_broken_image_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with ZipFile(root / tiny_imagenet.ARCHIVE, "a") as archive:
         archive.writestr("tiny-imagenet-200/train/n01443537/images/n01443537_9.JPEG", b"no image")
@@ -60,6 +62,7 @@ def test_broken_image_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
         source.read(broken, root, 64)
 
 
+@pytest.mark.promise("downloads")
 def test_no_other_archive_is_read(root: Path) -> None:
     with ZipFile(root / tiny_imagenet.ARCHIVE, "a") as archive:
         archive.comment = b"changed"
@@ -67,6 +70,7 @@ def test_no_other_archive_is_read(root: Path) -> None:
         source_class("tiny_imagenet")().items(root)
 
 
+@pytest.mark.promise("downloads")
 def test_without_a_network_it_says_where_to_put_the_archive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -491,6 +491,7 @@ def _stepped(players: Players) -> dict[str, Tensor]:
     return players.tensors()
 
 
+@pytest.mark.promise("gpu")
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_in_a_step_waits_for_the_gpu(name: str) -> None:

@@ -64,7 +64,8 @@ def test_scores_are_the_means_over_all_images() -> None:
     assert set(scores) == {"validation/mse_h", "validation/psnr_h", "validation/ssim_h"}
 
 
-def test_perfect_image_counts_with_the_cap_of_its_psnr() -> None:
+def test_perfect_image_counts_with_the_cap_of_its_psnr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "verify", lambda *_: None)  # of images that were never split
     path = paths.prepared("tiny") / "val.npy"
     images = np.load(path)
     images[:] = GREY

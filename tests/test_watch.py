@@ -212,6 +212,7 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **kwargs or {})
 
 
+@pytest.mark.promise("watching")
 def test_watching_changes_neither_a_byte_nor_what_is_computed() -> None:
     done = []
     for events in (None, EVENTS):
@@ -245,6 +246,7 @@ def _crash() -> None:
     raise RuntimeError("power cut")
 
 
+@pytest.mark.promise("watching")
 @pytest.mark.parametrize("step", [5, 11])  # the last of an epoch, and one within
 def test_stopped_run_goes_on_in_its_events(
     step: int, whole: Whole, monkeypatch: pytest.MonkeyPatch

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ class ImageSource(BaseModel, ABC):
     """A dataset, or a procedure that makes images."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    needs_folder: ClassVar[bool] = True
+    """Whether it reads, or downloads to, the folder of the suite's images."""
 
     @abstractmethod
     def items(self, root: Path) -> Sequence[Item]:

@@ -15,6 +15,12 @@ from data.images import decode
 from data.sources import ImageSource, Item
 from data.splits import SPLITS
 
+ANY_LAYOUT = "Expected are image files in it or in any folders of it, such as cats/1.jpg"
+OFFICIAL_LAYOUT = (
+    "Expected are folders train/, test/ and maybe val/ and nothing else beside them, with image "
+    "files in them or in folders of classes, such as train/cats/1.jpg and test/cats/2.jpg"
+)
+
 Folder = Annotated[str, Field(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")]
 """Below the root: neither absolute nor with a hidden part."""
 
@@ -48,12 +54,14 @@ class Source(ImageSource):
             return self._items_of_folders(root)
         paths = visible_files(root)
         if not paths:
-            raise InputError(f"{root}: the folder has no files")
+            layout = OFFICIAL_LAYOUT if self.official_splits else ANY_LAYOUT
+            raise InputError(f"{root}: the folder has no files. {layout}")
         if not self.official_splits:
             return [self._item(path) for path in paths]
         if not (root / "test").is_dir():
             raise InputError(
-                f"{root}: official_splits needs a folder test/ (and train/, maybe val/)"
+                f"{root}: official_splits needs a folder test/, found {_tops(paths)}. "
+                f"{OFFICIAL_LAYOUT}"
             )
         return [self._official_item(path) for path in paths]
 
@@ -63,20 +71,24 @@ class Source(ImageSource):
             raise InputError(
                 f"{root}: no folder {missing[0]}/. source.split_folders expects there "
                 f"{', '.join(f'{name}/' for name in folders.values())}: link a folder that has "
-                "them with `python -m benchmark attach`, or name it with --root"
+                "them, with image files in them or in folders of classes, with "
+                "`python -m benchmark attach`, or name it with --root"
             )
         found = []
         for split, folder in folders.items():
             below = visible_files(root / folder)
             if not below:
-                raise InputError(f"{root / folder}: the folder has no files")
+                raise InputError(f"{root / folder}: the folder has no files. {ANY_LAYOUT}")
             found += [self._item(f"{folder}/{path}", split) for path in below]
         return sorted(found, key=lambda item: item.id)
 
     def _official_item(self, path: str) -> Item:
         split, _, below = path.partition("/")
         if split not in SPLITS or not below:
-            raise InputError(f"{path}: official_splits allows only {', '.join(SPLITS)}/ at the top")
+            raise InputError(
+                f"{path}: official_splits allows only {', '.join(SPLITS)}/ at the top. "
+                f"{OFFICIAL_LAYOUT}"
+            )
         return self._item(path, split)
 
     def _item(self, path: str, split: str | None = None) -> Item:
@@ -88,3 +100,9 @@ class Source(ImageSource):
     def read(self, item: Item, root: Path, image_size: int) -> NDArray[np.uint8]:
         """Decode the file."""
         return decode(root / item.id)
+
+
+def _tops(paths: Sequence[str], most: int = 5) -> str:
+    """Return what lies at the top, the first of it."""
+    tops = sorted({path.split("/")[0] + "/" * ("/" in path) for path in paths})
+    return ", ".join(tops[:most]) + (", …" if len(tops) > most else "")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,8 @@ class Source(ImageSource):
     * s` px that are reduced to `block`. Cells do not overlap and are the groups of the split, so a
     block and everything that overlaps it are in one split.
     """
+
+    needs_folder: ClassVar[bool] = False
 
     cell: int = Field(ge=16)
     block: int = Field(ge=16)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from data.sources import ImageSource, Item
 
 class Source(ImageSource):
     """Faces number 0 to `count - 1` of a seed."""
+
+    needs_folder: ClassVar[bool] = False
 
     count: int = Field(ge=1)
     seed: int = Field(default=0, ge=0)

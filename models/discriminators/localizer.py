@@ -36,6 +36,9 @@ class Discriminator(DiscriminatorNetwork):
         super().__init__()
         if input_size % 2**depth:
             raise ValueError(f"input size {input_size} cannot be halved {depth} times")
+        width = int(head_width * capacity)
+        if int(64 * capacity) < 1 or width < 1:
+            raise ValueError(f"capacity {capacity} leaves no channel, or none of {head_width}")
         layers: list[nn.Module] = []
         channels = 3
         for stage in range(depth):
@@ -49,7 +52,6 @@ class Discriminator(DiscriminatorNetwork):
             channels = wider
         self.features = nn.Sequential(*layers, nn.Flatten())
         num_features = channels * (input_size >> depth) ** 2
-        width = int(head_width * capacity)
         self.confidence = _head(num_features, width, 1)
         self.box = _head(num_features, width, 4)
 

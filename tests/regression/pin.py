@@ -2,17 +2,23 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
-from benchmark.config import Suite, load, load_variant
+from benchmark.band_measurement import SETTINGS
+from benchmark.bands import rounded
+from benchmark.config import Suite, load_variant
+from benchmark.documents import load
 from benchmark.environment import fingerprint
 from benchmark.evaluate import evaluate_run
 from benchmark.files import write_json
 from benchmark.paths import Run
+from benchmark.rebuild import Setting
 from benchmark.split import split_suite
 from benchmark.train import train_run
 
@@ -20,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BASELINE = ROOT / "tests/baselines/pinned_run.json"
 VARIANTS = ("l2", "staged")
 EPOCHS = 12
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 def run_pinned(variant: str, folder: Path, threads: int = 1) -> dict[str, Any]:
@@ -53,14 +60,38 @@ def run_pinned(variant: str, folder: Path, threads: int = 1) -> dict[str, Any]:
     }
 
 
+def largest_change(setting: Setting, pinned: dict[str, dict[str, float]]) -> float:
+    """Return the largest relative change of any metric of the pinned runs under a setting."""
+    changes = []
+    for variant, metrics in pinned.items():
+        done = subprocess.run(
+            setting.command("tests.regression.pin", variant),
+            cwd=ROOT,
+            env=os.environ | ONE_THREAD | dict(setting.environment),
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        found = json.loads(done.stdout)
+        changes += [abs(found[name] - value) / abs(value) for name, value in metrics.items()]
+    return rounded(max(changes))
+
+
 def main() -> None:
-    """Rewrite the baseline."""
+    """Rewrite the baseline; or, given a variant, print its metrics with the threads of now."""
+    if len(sys.argv) > 1:
+        with TemporaryDirectory() as folder:
+            found = run_pinned(sys.argv[1], Path(folder), torch.get_num_threads())
+        print(json.dumps(found["metrics"]))
+        return
     runs = {}
     for variant in VARIANTS:
         with TemporaryDirectory() as folder:
             runs[variant] = run_pinned(variant, Path(folder))
-    found = [run.pop("fingerprint") for run in runs.values()]
-    write_json(BASELINE, {"fingerprint": found[0], "runs": runs})
+    machines = [run.pop("fingerprint") for run in runs.values()]
+    metrics = {variant: run["metrics"] for variant, run in runs.items()}
+    others = [s for s in SETTINGS if s.device == "cpu" and s.environment != ONE_THREAD]
+    changes = {setting.name: largest_change(setting, metrics) for setting in others}
+    write_json(BASELINE, {"fingerprint": machines[0], "runs": runs, "changes": changes})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,63 @@
+"""Training steps of some variants: images/s, with deterministic algorithms and without.
+
+The ratio of the two is the price of determinism on this machine. On a CPU there is none: PyTorch
+has one algorithm for each operation of a step there.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.device import open_device
+from benchmark.environment import fingerprint
+from benchmark.players import build_players, training_step
+from benchmark.randomness import training_boxes
+from benchmark.scenes import ImageFeed, make_scene
+from tests.tiny import full_variant, tiny_suite
+
+pytestmark = pytest.mark.throughput
+BATCH, SIZE, STEPS = 32, 64, 5
+
+
+@pytest.fixture(autouse=True)
+def pytorch_is_put_back() -> Iterator[None]:
+    """Undo what a device sets for the whole process."""
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+@pytest.mark.parametrize("name", ["l2", "localizer", "context_encoder", "attention_unet"])
+def test_step(benchmark: Any, name: str, deterministic: bool) -> None:
+    suite = tiny_suite(
+        {"batch_size": BATCH, "deterministic": deterministic},
+        image_size=SIZE,
+        mask={"kind": "random_square", "size": SIZE // 2},
+    )
+    fabric = open_device(suite.training)
+    torch.backends.cudnn.benchmark = not deterministic
+    players = build_players(suite, full_variant(name), 0, fabric)
+    players.train(True)
+    feed = ImageFeed(np.zeros((BATCH, SIZE, SIZE, 3), np.uint8), fabric.device)
+    rows = torch.arange(BATCH, device=fabric.device)
+    holes = training_boxes(0, 0, BATCH, suite.mask, SIZE)
+    boxes = torch.from_numpy(holes).to(fabric.device)
+
+    def steps() -> None:
+        for step in range(STEPS):
+            scene = make_scene(feed(np.arange(BATCH), rows), boxes, suite.mask.size)
+            training_step(fabric, players, scene, step, STEPS)
+        if fabric.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    benchmark.pedantic(steps, rounds=5, warmup_rounds=1)
+    speed = BATCH * STEPS / benchmark.stats.stats.median
+    benchmark.extra_info |= {
+        "images_per_s": speed,
+        "deterministic": deterministic,
+        "machine": fingerprint(fabric.device),
+    }
+    print(f"{speed:9.0f} images/s", end=" ")
