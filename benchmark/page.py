@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -28,6 +29,7 @@ from benchmark.tables import (
 )
 from benchmark.verdict import METRIC, ORACLE, coverage
 from benchmark.weighing import Tested
+from data.errors import InputError
 
 REGIONS = {"w": "whole image", "h": "hole", "b": "seam band", "c": "core", "known": "known pixels"}
 
@@ -56,14 +58,14 @@ def report_page(
         chapters: its suites, and reference runs.
         tested: the authors' claims.
     """
-    template = Template((paths.REPORTS / "templates" / "report.md").read_text(encoding="utf-8"))
     local = [chapter for chapter in chapters if chapter.reference is None]
     missing: dict[str, str] = {}
     for chapter in local:
         missing.update(chapter.results.missing)
     references = [_reference(c.reference, c) for c in chapters if c.reference is not None]
     gaps = [f"- `{name}`: {sentence_markdown(reason)}" for name, reason in sorted(missing.items())]
-    return template.substitute(
+    return _filled(
+        paths.REPORTS / "templates" / "report.md",
         protocol=PROTOCOL,
         coverage=coverage(len(params.seeds)),
         overview="\n".join(f"- {escape_markdown(c.words.headline)}" for c in local),
@@ -76,6 +78,16 @@ def report_page(
         variants=_origins(params),
         missing="\n".join(gaps) or "None.",
     )
+
+
+def _filled(path: Path, **parts: str) -> str:
+    """Fill a template with named parts."""
+    try:
+        return Template(path.read_text(encoding="utf-8")).substitute(parts)
+    except KeyError as error:
+        raise InputError(f"{path}: ${error.args[0]} is none of {', '.join(parts)}") from None
+    except ValueError as error:  # not UTF-8, or a $ that begins no name
+        raise InputError(f"{path}: cannot be filled ({error})") from None
 
 
 def _section(chapter: Chapter) -> str:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmark import figures, paths
 from benchmark.results import Results, require
-from data.errors import InputError
+from data.errors import InputError, printable
 from data.store import Store
 
 Images = NDArray[np.uint8]
@@ -39,16 +39,20 @@ def read_pictures(results: Results) -> Pictures:
     Raises:
         InputError: a file is missing, is damaged, or is not of the images that were scored.
     """
-    suite, variants = results.suite.name, {}
+    suite, side, variants = results.suite.name, results.suite.image_size, {}
     for variant in results.variants:
         run = paths.Run(suite, variant, results.seeds_of(variant)[0])
         options = f"--suite {suite} --variant {variant} --seed {run.seed}"
-        variants[variant] = _pictures(run.completed, f"python -m benchmark evaluate {options}")
+        variants[variant] = _pictures(
+            run.completed, side, f"python -m benchmark evaluate {options}"
+        )
     folder, made_by = (
         paths.baseline_completed(suite),
         f"python -m benchmark baselines --suite {suite}",
     )
-    baselines = {name: _pictures(folder / f"{name}.npy", made_by) for name in results.baselines}
+    baselines = {
+        name: _pictures(folder / f"{name}.npy", side, made_by) for name in results.baselines
+    }
     count = min(len(array) for array in (*variants.values(), *baselines.values()))
     truth, boxes, labels = _examples(results.frame, suite, count)
     return Pictures(
@@ -87,14 +91,20 @@ def _row_names(pictures: Pictures, rows: Sequence[int]) -> list[str]:
     return [pictures.labels[row] or f"#{row}" for row in rows]
 
 
-def _pictures(path: Path, made_by: str) -> Images:
+def _pictures(path: Path, side: int, made_by: str) -> Images:
     require(path, made_by)
     try:
         array: Images = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: damaged ({error}); run `{made_by}`") from None
-    if array.dtype != np.uint8 or array.ndim != 4 or not len(array):
-        raise InputError(f"{path}: has {array.dtype} {array.shape}, not uint8 [E, H, W, 3]")
+    # A header is Python text, and may be damaged in as many ways.
+    except Exception as error:
+        raise InputError(f"{path}: damaged ({printable(str(error))}); run `{made_by}`") from None
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path}: not an array; run `{made_by}`")
+    if array.dtype != np.uint8 or array.shape[1:] != (side, side, 3) or not len(array):
+        raise InputError(
+            f"{path}: has {array.dtype} {array.shape}, not uint8 [E, {side}, {side}, 3]; "
+            f"run `{made_by}`"
+        )
     return array
 
 

@@ -17,8 +17,9 @@ def update_readme(readme: Path = Path("README.md")) -> None:
     Raises:
         InputError: the report is missing, or the README has no place for results.
     """
-    text = readme.read_text(encoding="utf-8")
-    updated = with_results(text, _read_report())
+    text = _read(readme, "it is part of the repository")
+    made_by = "`python -m benchmark report` makes it"
+    updated = with_results(text, _read(paths.REPORTS / "report.md", made_by))
     if updated != text:
         write_text(readme, updated)
 
@@ -43,9 +44,10 @@ def _results(report: str) -> str:
     return "\n".join(parts)
 
 
-def _read_report() -> str:
-    path = paths.REPORTS / "report.md"
+def _read(path: Path, origin: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError(f"{path}: missing; `python -m benchmark report` makes it") from None
+        raise InputError(f"{path}: missing; {origin}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: damaged ({error}); {origin}") from None

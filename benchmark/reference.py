@@ -8,12 +8,13 @@ from typing import Any
 from benchmark import paths
 from benchmark.config import Suite, load_suite, load_variant, names_in
 from benchmark.describe import generator_flops
+from benchmark.documents import validate
 from benchmark.figures import chosen_rows, save_image
 from benchmark.files import atomic_folder, read_json, write_json, write_text
 from benchmark.pictures import comparison, read_pictures
 from benchmark.players import training_digest
 from benchmark.references import FACTS, FIGURE, SUITE, Facts, Machine, Reference, read_reference
-from benchmark.results import Results, collect_results
+from benchmark.results import Provenance, Results, collect_results
 from benchmark.standings import Words, result_table
 from benchmark.tables import escape_markdown, markdown_table
 from data.errors import InputError
@@ -112,6 +113,7 @@ def _provenance(run: paths.Run) -> Mapping[str, Any]:
     content: Mapping[str, Any] = read_json(
         run.provenance, f"python -m benchmark evaluate {options}"
     )
+    validate(Provenance, content, run.provenance)
     return content
 
 

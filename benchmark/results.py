@@ -22,7 +22,7 @@ from benchmark.ledger import Aggregate, Summary, aggregate
 from benchmark.metric_files import BaselineMetrics, Found, RunMetrics, read_metrics
 from benchmark.provenance import Origin
 from benchmark.verdict import METRIC, ORACLE, TELEA
-from data.errors import InputError
+from data.errors import InputError, printable
 
 SKILL = "skill"
 """1 - mse_h / mse_h(telea): 1 is perfect, 0 is Telea, negative loses to it."""
@@ -100,7 +100,7 @@ class _Training(BaseModel):
     environment: _Environment = _Environment()
 
 
-class _Provenance(BaseModel):
+class Provenance(BaseModel):
     """What a file of provenance must have for the report, among other facts."""
 
     training: _Training
@@ -200,7 +200,7 @@ def _origin(run: paths.Run, place: Place, made_by: str) -> Origin:
     """Read where a run comes from; versions are there only of what this command line has made."""
     path, versions_path = place(run.provenance), place(run.version)
     provenance, versions = read_json(path, made_by), {}
-    validate(_Provenance, provenance, path)
+    validate(Provenance, provenance, path)
     if versions_path.is_file():
         versions = read_json(versions_path, made_by)
         validate(_Versions, versions, versions_path)
@@ -256,7 +256,8 @@ def _curves(path: Path, made_by: str) -> pd.DataFrame:
         if words := [name for name in curves if curves[name].dtype.kind not in "if"]:
             raise ValueError(f"{words[0]} is not all numbers")
     except (ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a table of epochs ({error}); run `{made_by}`") from None
+        reason = printable(str(error).strip())
+        raise InputError(f"{path}: not a table of epochs ({reason}); run `{made_by}`") from None
     return curves
 
 

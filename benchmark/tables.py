@@ -219,7 +219,8 @@ def csv_table(table: Table) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     names = [column.name for column in table.columns]
-    writer.writerow(["method", "kind", "verdict", *names, *[f"{name}_sd" for name in names]])
+    heads = [*names, *[f"{name}_sd" for name in names]]
+    writer.writerow(["method", "kind", "verdict", *map(csv_cell, heads)])
     for row in table.rows:
         numbers = [source.get(n, math.nan) for source in (row.values, row.spread) for n in names]
         plain = ["" if math.isnan(v) else f"{round(v, 6) + 0.0:.6f}" for v in numbers]

@@ -10,7 +10,7 @@ class InputError(ValueError):
 
 
 def printable(text: str) -> str:
-    """Return text on one line, with escapes for what a terminal or a reader would not show as it is.
+    """Return text on one line, with escapes for what would not be shown as it is.
 
     Those are line ends, control characters, marks that change the direction of writing, and bytes
     of file names that are not UTF-8.

@@ -40,6 +40,10 @@ class Job:
     """Seconds between two states; negative: after every step."""
     kill_at: int = 0
     """Number of the event at which the process sends itself a signal; 0: never."""
+    kill_on: str = ""
+    """The signal is sent at the first event with this text; empty: as `kill_at` says."""
+    kill_after: int = 0
+    """How many events later than that."""
     signal: int = signal.SIGKILL
     signals: int = 1
     """How many of them, at as many events one after the other."""
@@ -199,16 +203,21 @@ def _train(job: Job) -> int:
 def _count_events(job: Job) -> Callable[..., None]:
     """Return what notes an event, and sends the signal when its time has come."""
     numbers = itertools.count(1)
+    kill_at = job.kill_at
     seen = os.open(job.events, os.O_WRONLY | os.O_APPEND)
 
-    def note(event: str, file: str | None = None) -> None:
+    def note(event: str, file: str = "") -> None:
+        nonlocal kill_at
         number = next(numbers)
-        os.write(seen, f"{event} {Path(file).name if file else ''}\n".encode())
-        if job.kill_at <= number < job.kill_at + job.signals:
+        text = f"{event} {Path(file).name}".rstrip()
+        os.write(seen, f"{text}\n".encode())
+        if job.kill_on and job.kill_on in text and kill_at == 0:
+            kill_at = number + job.kill_after
+        if kill_at <= number < kill_at + job.signals and kill_at > 0:
             os.kill(os.getpid(), job.signal)
         # What has been written is only then brought to the disk, if there is room.
         if event in ("fsync", "os.mkdir", "open") and 0 < job.full_from <= number:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file or None)
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)

@@ -20,6 +20,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return message
 
 
+@pytest.mark.promise("configuration")
 @pytest.mark.parametrize("stage", ["split", "train", "evaluate", "diagnose", "baselines"])
 def test_unknown_suite(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
     variant = ["--variant", "l2"] if stage in ("train", "evaluate", "diagnose") else []
@@ -27,12 +28,14 @@ def test_unknown_suite(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "'portrait'" in message and "Did you mean portraits?" in message and "photos" in message
 
 
+@pytest.mark.promise("configuration")
 @pytest.mark.parametrize("stage", ["train", "evaluate", "diagnose"])
 def test_unknown_variant(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
     message = refusal(capsys, stage, "--suite", "portraits", "--variant", "locliser")
     assert "'locliser'" in message and "localizer" in message
 
 
+@pytest.mark.promise("configuration")
 @pytest.mark.parametrize("seed", ["-1", "x", "1.5"])
 def test_wrong_seed(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
@@ -41,6 +44,7 @@ def test_wrong_seed(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--seed" in capsys.readouterr().err
 
 
+@pytest.mark.promise("configuration")
 def test_missing_root(capsys: pytest.CaptureFixture[str]) -> None:
     message = refusal(capsys, "split", "--suite", "celeba_1024_128", "--root", "/no/such/place")
     assert "/no/such/place: no such folder" in message
@@ -56,6 +60,7 @@ def test_write_that_fails_is_one_line(
     assert "/some/file: No space left" in refusal(capsys, "split", "--suite", "portraits")
 
 
+@pytest.mark.promise("code")
 def test_code_that_changes_while_a_stage_runs_is_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +83,7 @@ def test_training_before_splitting_names_the_command(
     assert "`python -m benchmark split --suite portraits` makes it" in message
 
 
+@pytest.mark.promise("configuration")
 @pytest.mark.parametrize("stage", ["train", "evaluate", "diagnose"])
 def test_device_that_is_not_there(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
     import torch
@@ -117,7 +123,7 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     "command",
     [
         *("split", "train", "evaluate", "diagnose", "baselines", "report", "readme", "attach"),
-        *("weights", "list", "describe", "inpaint", "export", "reference"),
+        *("weights", "list", "describe", "inpaint", "export", "reference", "verify", "bands"),
     ],
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,6 +151,7 @@ def test_reader_that_has_seen_enough_is_no_error() -> None:
     assert (done.stdout, done.stderr) == ("{", "")
 
 
+@pytest.mark.promise("configuration")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -163,6 +170,7 @@ def test_empty_path_is_not_the_present_folder(
     assert "it is empty; name a file or a folder" in capsys.readouterr().err
 
 
+@pytest.mark.promise("configuration")
 def test_error_is_one_line_whatever_a_name_has_in_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from benchmark.config import Params, Suite, load_params, load_suite, load_varian
 from benchmark.documents import load
 from data.errors import InputError
 from models.variant import Variant
+from tests.promises import tally
 
 REPOSITORY = Path(__file__).parents[1]
 SUITE: dict[str, Any] = {
@@ -80,28 +82,42 @@ def complaint(model: type[BaseModel], path: Path, **given: Any) -> str:
     with pytest.raises(InputError) as caught:
         load(model, path, **given)
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+    tally("invalid configurations refused")
     return str(caught.value).removeprefix(f"{path}: ")
 
 
+@pytest.mark.promise("configuration")
 def test_examples_of_this_file_are_valid(tmp_path: Path) -> None:
     assert load(Suite, written(tmp_path / "s.yaml", SUITE), name="s").mask.size == 32
     assert load(Variant, written(tmp_path / "v.yaml", VARIANT), name="v").title == "Staged"
     assert load(Params, written(tmp_path / "p.yaml", PARAMS)).seeds == (0, 1)
 
 
+@pytest.mark.promise("configuration")
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
         ("colour", 1, r"colour: unknown key \(valid: description, evaluation, image_size, inpaint"),
+        (
+            "names",
+            1,
+            r"names: unknown key \(valid: .*inpainting, mask, resize, source, .*watching\)$",
+        ),
         ("mask.sizes", 1, r"mask\.sizes: unknown key, did you mean size\? \(valid: kind, margin,"),
         ("training.epoch", 1, r"training\.epoch: unknown key, did you mean epochs\?"),
         ("source.sed", 1, r"source: sed: unknown key, did you mean seed\? \(valid: count, seed\)"),
+        ("training.hole_size", 1, r"training\.hole_size: unknown key, did you mean hole_sizes\?"),
         ("image_size", ABSENT, "image_size: this key is missing"),
         ("splits.seed", ABSENT, r"splits\.seed: this key is missing"),
         ("source.count", ABSENT, "source: count: this key is missing"),
         ("source.name", ABSENT, "source: expected a mapping with the key name"),
         ("image_size", 8, r"image_size: .* greater than or equal to 16 \(it is 8\)"),
         ("image_size", 2048, r"image_size: .* less than or equal to 1024 \(it is 2048\)"),
+        ("image_size", 10**400, r"image_size: not between -2\*\*53 and 2\*\*53$"),
+        ("splits.train", float("nan"), r"splits\.train: not a finite number \(it is nan\)$"),
+        ("title", date(2020, 1, 1), r"title: neither text, .* a date needs quotes$"),
+        ("title", ["x" * 500], r"title: .* valid string \(it is \['x+\.\.\.x+'\]\)$"),
+        ("evaluation.masks_per_image", 1001, r"evaluation\.masks_per_image: .* equal to 1000"),
         ("training.batch_size", 1, r"training\.batch_size: .* equal to 2 \(it is 1\)"),
         ("splits.train", -0.1, r"splits\.train.*: .* equal to 0 \(it is -0\.1\)"),
         ("splits.train", 0.9, r"splits: the fractions \(0\.9, 0\.1, 0\.1\) add up to 1\.1"),
@@ -140,6 +156,7 @@ def test_mistake_in_a_suite_names_key_value_and_what_is_valid(
     assert re.match(message, found), found
 
 
+@pytest.mark.promise("configuration")
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
@@ -156,6 +173,29 @@ def test_mistake_in_a_suite_names_key_value_and_what_is_valid(
         ("generator.losses.adversarial.start", "3/2", r"start: .* equal to 1 \(it is '?[13]"),
         ("generator.losses.adversarial.start", "2/0", r"start: not a fraction such as 2/3"),
         ("generator.losses.adversarial.start", "late", r"start: not a fraction such as 2/3"),
+        ("generator.losses.adversarial.start", "1e999999999", r"start: not a fraction such as"),
+        (
+            "generator.losses.hole_mse.start",
+            0.5,
+            "generator.losses: no term has a weight at the start of the run",
+        ),
+        ("generator.losses.hole_mse.weight", 0, "no term has a weight at the start of the run"),
+        ("generator.losses.hole_mse.ramp", 0.5, "no term has a weight at the start of the run"),
+        (
+            "generator.losses.hole_mse.options.overlap_px",
+            70_000,
+            r"generator\.losses\.hole_mse\.options: overlap_px is not between -65536 and 65536",
+        ),
+        (
+            "discriminators.binary.skip_above",
+            {"accuracy": 0.9, "windows": 1},
+            r"skip_above\.windows: unknown key, did you mean window\? \(valid: accuracy, window\)",
+        ),
+        (
+            "discriminators",
+            {"a/b": VARIANT["discriminators"]["binary"]},
+            r"discriminators\.a/b.*: .*\^\[a-z\]\[a-z0-9_\]\*\$",
+        ),
         (
             "generator.losses.hole_mse.options.average",
             "all",
@@ -173,6 +213,7 @@ def test_mistake_in_a_variant_names_key_value_and_what_is_valid(
     assert re.search(message, found), found
 
 
+@pytest.mark.promise("configuration")
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
@@ -195,24 +236,26 @@ def test_mistake_in_params_names_key_value_and_what_is_valid(
     assert re.search(message, found), found
 
 
+@pytest.mark.promise("configuration")
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     content = changed(changed(SUITE, "mask.size", 0), "training.epochs", 0)
     found = complaint(Suite, written(tmp_path / "example.yaml", content), name="example")
     assert "mask.size" in found and "training.epochs" in found
 
 
+@pytest.mark.promise("configuration")
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (b"", "expected keys and values, found NoneType"),
         (b"[1, 2]", "expected keys and values, found list"),
         (b"just text", "expected keys and values, found str"),
-        (b"title: [1, 2", "not valid YAML: .*line 1"),
-        (b"title: a\ntitle: b\n", "not valid YAML: .*duplicate key"),
-        (b"title: \xff", "not valid YAML: "),
-        (b"title: \x00", "not valid YAML: "),
-        (b"title: !!python/object:os.system x", "not valid YAML: "),
-        (b"title: a\n---\ntitle: b\n", "not valid YAML: .*document"),
+        (b"title: [1, 2", "not valid YAML: line 1, column 13: expected ',' or ']'"),
+        (b"title: a\ntitle: b\n", "not valid YAML: line 2, column 1: found duplicate key"),
+        (b"a: b\ntitle: \xff", "not valid YAML: line 2, column 8: byte 0xff is not UTF-8$"),
+        (b"title: \x00", "not valid YAML: line 1, column 8: character #x0000 is not allowed$"),
+        (b"title: !!python/object:os.system x", "not valid YAML: line 1, column 8: could not"),
+        (b"title: a\n---\ntitle: b\n", "not valid YAML: line 2, column 1: but found another doc"),
         (b"[" * 1000, "not valid YAML: nested too deeply"),
     ],
     ids=["empty", "list", "text", "open", "twice", "latin", "null", "object", "two", "deep"],
@@ -226,6 +269,7 @@ def test_what_is_not_a_mapping_in_yaml_is_refused(
     assert re.search(message, found), found
 
 
+@pytest.mark.promise("configuration")
 def test_missing_file_is_named(tmp_path: Path) -> None:
     assert complaint(Params, tmp_path / "params.yaml") == "No such file or directory"
 
@@ -281,6 +325,7 @@ def test_shipped_params_load() -> None:
     assert set(found.variants) <= set(names_in(REPOSITORY / paths.VARIANTS))
 
 
+@pytest.mark.promise("configuration")
 def test_unknown_name_suggests_a_known_one(tmp_path: Path) -> None:
     written(tmp_path / paths.SUITES / "portraits.yaml", SUITE)
     with pytest.raises(InputError) as caught:
@@ -290,13 +335,17 @@ def test_unknown_name_suggests_a_known_one(tmp_path: Path) -> None:
         f"no suite 'portrait' in {place}/. Did you mean portraits? There are: portraits"
     )
     written(tmp_path / paths.PARAMS, PARAMS)
-    with pytest.raises(InputError, match=r"no variant 'l2' in .*variants/\. There are: none"):
+    with pytest.raises(
+        InputError,
+        match=r"params\.yaml: variants: no variant 'l2' in .*variants/\. There are: none",
+    ):
         load_params(tmp_path)
     for name in ("", "..", "../suites/portraits", "portraits.yaml"):
         with pytest.raises(InputError, match="no suite"):
             load_suite(name, tmp_path)
 
 
+@pytest.mark.promise("configuration")
 def test_file_with_a_bad_name_is_refused(tmp_path: Path) -> None:
     written(tmp_path / paths.SUITES / "two-words.yaml", SUITE)
     written(tmp_path / paths.VARIANTS / "Upper.yaml", VARIANT)
@@ -372,6 +421,7 @@ class _Reader:
         return self.content
 
 
+@pytest.mark.promise("configuration")
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=mutations(SUITE))
 def test_any_mutation_of_a_suite_is_a_suite_or_an_input_error(

@@ -160,28 +160,33 @@ def test_scores_do_not_depend_on_the_batch_size(batch_size: int, ledger: pd.Data
 @pytest.mark.slow
 @pytest.mark.promise("batch_size")
 @pytest.mark.parametrize("name", ["context_encoder", "attention_unet_code", "strided_random"])
-def test_scores_of_whole_networks_do_not_depend_on_the_batch_size(
+def test_batch_size_rounds_few_pixels_of_whole_networks_otherwise(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Dropout, attention and the norms of one image: what might look at others of its batch.
+    # Libraries multiply small matrices in another order, so that an output differs in its last bits
+    # and a value on the edge between two levels becomes the other one.
     isolate(monkeypatch, tmp_path)
-    suite, run = (
-        _suite(64, image_size=64, mask={"kind": "random_square", "size": 32}),
-        Run("tiny", name, 0),
-    )
+    mask = {"kind": "random_square", "size": 32}
+    suite, run = _suite(64, image_size=64, mask=mask), Run("tiny", name, 0)
     split_suite(suite)
     train_run(suite, full_variant(name), run, "cpu")
-    torch.use_deterministic_algorithms(False)
-    ledgers = []
+    found = []
     for batch_size in (64, 1, 7):
-        evaluation = suite.evaluation.model_copy(update={"batch_size": batch_size})
-        evaluate_run(
-            suite.model_copy(update={"evaluation": evaluation}), full_variant(name), run, "cpu"
-        )
-        torch.use_deterministic_algorithms(False)
-        ledgers.append(read_ledger(run.scores))
-    for ledger in ledgers[1:]:
-        _check_same_scores(ledger, ledgers[0])
+        settings = {"batch_size": batch_size, "examples": TEST_IMAGES}
+        evaluation = suite.evaluation.model_copy(update=settings)
+        changed = suite.model_copy(update={"evaluation": evaluation})
+        evaluate_run(changed, full_variant(name), run, "cpu")
+        found.append((read_ledger(run.scores), np.load(run.completed).astype(int)))
+    torch.use_deterministic_algorithms(False)
+    ledger, completed = found[0]
+    for other, pixels in found[1:]:
+        assert [*other["mask"]] == [*ledger["mask"]] and [*other["image"]] == [*ledger["image"]]
+        difference = np.abs(pixels - completed)
+        # Last bits of float32 are 1e-7 of the range of 256 levels, in both directions.
+        assert difference.max() <= 1 and (difference > 0).mean() < 1e-4
+        names = _measured(ledger)
+        np.testing.assert_allclose(other[names].mean(), ledger[names].mean(), rtol=1e-4)
+        tally("rows of scores compared", len(other))
 
 
 def _check_same_scores(found: pd.DataFrame, expected: pd.DataFrame) -> None:

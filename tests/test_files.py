@@ -291,10 +291,14 @@ def test_what_is_no_folder_is_not_replaced_by_one(tmp_path: Path, kind: str) -> 
 # Power cuts
 
 
+IN_PROC = pytest.mark.skipif(sys.platform != "linux", reason="looks at open files in /proc")
+
+
 def path_of(descriptor: int) -> Path:
     return Path(f"/proc/self/fd/{descriptor}").readlink()
 
 
+@IN_PROC
 def test_bytes_and_names_are_on_the_disk_before_and_after_the_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,6 +327,7 @@ def test_bytes_and_names_are_on_the_disk_before_and_after_the_rename(
     ]
 
 
+@IN_PROC
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
 def test_file_system_that_cannot_sync_folders_will_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int

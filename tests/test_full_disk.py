@@ -123,7 +123,7 @@ def test_state_that_does_not_fit_leaves_the_one_before(
     whole: Whole, checkout: Path, children: Children
 ) -> None:
     expected, events = whole()
-    first = 1 + events.index("training_step ", events.index("training_step ") + 1)
+    first = 1 + events.index("training_step", events.index("training_step") + 1)
     assert children.run(_job(checkout, kill_at=first)).code < 0
     before = _states(checkout)
     (size,) = (len(content) for name, content in before.items() if "step00000001" in name)

@@ -64,7 +64,7 @@ HOSTILE: dict[str, bytes] = {
     "tab": b"title:\n\t- a\n",
     "twice": b"title: a\ntitle: b\n",
     "two documents": b"title: a\n---\ntitle: b\n",
-    "latin-1": "title: caf\u00e9\n".encode("latin-1"),
+    "latin-1": "title: Zo\u00eb\n".encode("latin-1"),
     "utf-16": "title: a\n".encode("utf-16"),
     "null byte": b"title: a\x00b\n",
     "escape": b"title: \x1b[31mred\n",
@@ -373,7 +373,7 @@ def test_the_list_shows_the_others_beside_a_broken_file(
     ("arguments", "message"),
     [
         ([], "required: COMMAND"),
-        (["trian"], "invalid choice: 'trian'"),
+        (["trai"], "invalid choice: 'trai'"),
         (["train", "--suit", "portraits", "--variant", "l2"], "required: --suite"),
         (["train", "--suite", "portraits", "--variant", "l2", "--seeds", "1"], "--seeds 1"),
         (["train", "--suite"], "--suite: expected one argument"),

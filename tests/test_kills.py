@@ -117,28 +117,44 @@ def test_killed_by_each_signal_and_started_again_is_never_stopped(
     _check_results(checkout, variant, expected)
 
 
+def test_killed_between_any_two_steps_of_saving_goes_on_from_a_whole_state(
+    whole: Whole, checkout: Path, children: Children
+) -> None:
+    expected, _ = whole("l2")
+    moments = [
+        *[("os.chmod .step", 0), ("os.rename .step", 0), ("os.rename .step", 1)],
+        *[("open .state.json", 0), ("os.rename .state.json", 0), ("os.rename .state.json", 1)],
+        *[("os.remove step", 0), ("os.remove step", 1)],
+    ]
+    for event, later in moments:
+        ended = children.run(_job(checkout, kill_on=event, kill_after=later))
+        assert ended.messages == []  # a state that is not whole would be refused
+        _check_stopped(ended, signal.SIGKILL)
+        tally("kills survived")
+    assert children.run(_job(checkout)).code == 0
+    _check_results(checkout, "l2", expected)
+
+
 @pytest.mark.parametrize(
     ("during", "number"),
     [
         ("training_step", signal.SIGINT),
-        (".state.json.partial", signal.SIGTERM),
+        ("open .state.json", signal.SIGTERM),
         ("validate", signal.SIGINT),
-        ("seed0.csv", signal.SIGINT),
+        ("open .seed0.csv", signal.SIGINT),
     ],
 )
 def test_second_signal_does_no_more_than_the_first(
     during: str, number: int, whole: Whole, checkout: Path, children: Children
 ) -> None:
-    expected, _ = whole("l2")
     first = children.run(_job(checkout, kill_at=60))
     assert first.code == -signal.SIGKILL
-    # From a resumed run, since its events are the ones to count.
-    events = children.run(_job(_twin(checkout))).events
-    moment = 1 + next(i for i, event in enumerate(events) if during in event)
-    job = _job(checkout, kill_at=moment, signal=number, signals=3)
-    _check_stopped(children.run(job), number)
+    ended = children.run(_job(checkout, kill_on=during, signal=number, signals=3))
+    _check_stopped(ended, number)
+    # While steps are done, a signal is noted alone; afterwards it ends what goes on.
+    assert ("stopped after step" in ended.messages[-1]) is not during.endswith("csv")
     assert children.run(_job(checkout)).code == 0
-    _check_results(checkout, "l2", expected)
+    _check_results(checkout, "l2", whole("l2")[0])
     tally("stops survived")
 
 
@@ -164,11 +180,9 @@ def test_killed_while_the_states_are_removed_is_whole_and_can_be_trained_again(
     whole: Whole, checkout: Path, children: Children
 ) -> None:
     expected, _ = whole("l2")
-    events = children.run(_job(_twin(checkout))).events
     # The files of the last state go one after the other.
-    first = 1 + max(i for i, event in enumerate(events) if event == "os.remove state.json")
-    ended = children.run(_job(checkout, kill_at=first + 2))
-    assert ended.code == -signal.SIGKILL
+    ended = children.run(_job(checkout, kill_on="os.remove state.json", kill_after=2))
+    _check_stopped(ended, signal.SIGKILL)
     again = children.run(_job(checkout))
     assert again.code == 0, again.messages
     _check_results(checkout, "l2", expected)

@@ -53,6 +53,7 @@ def test_file_is_plain_text_with_seven_digits(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["scores.csv"]
 
 
+@pytest.mark.promise("same_bytes")
 def test_reading_returns_what_was_written_and_writing_it_again_the_same_bytes(
     tmp_path: Path,
 ) -> None:
@@ -82,6 +83,7 @@ def test_a_row_of_all_metrics_takes_at_most_300_bytes(tmp_path: Path) -> None:
     assert len(line) <= 300
 
 
+@pytest.mark.promise("writing")
 def test_a_failed_write_leaves_the_old_file_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +104,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
 GOOD_LINE = "telea,0,6100000000000000,6d00000000000000,16,,0.5"
 
 
+@pytest.mark.promise("damage")
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -131,6 +134,7 @@ def test_reading_refuses_what_is_no_ledger(tmp_path: Path, lines: list[str], mes
     assert str(refusal.value).startswith(str(path))
 
 
+@pytest.mark.promise("damage")
 def test_reading_names_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.csv"):
         read_ledger(tmp_path / "none.csv")

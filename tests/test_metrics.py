@@ -20,6 +20,7 @@ from benchmark.metrics.error import l1_percent_h, mae, mse, psnr_db
 from benchmark.metrics.regions import dilate, region_pixels, seam_band
 from benchmark.metrics.structural import ssim_h, ssim_map, ssim_w
 
+pytestmark = pytest.mark.promise("metrics")
 PIXEL_METRICS = [m for m in METRICS.values() if m.backbone is None and m.pixels == "completed"]
 SIZE = 33
 

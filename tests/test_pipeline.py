@@ -128,7 +128,7 @@ def dvc_md5(path: Path) -> str:
     files = [p for p in path.rglob("*") if p.is_file() and p.suffix != ".pyc"]
     files = [p for p in files if p.name not in (".gitignore", ".gitkeep")]
     entries = [{"md5": dvc_md5(p), "relpath": p.relative_to(path).as_posix()} for p in files]
-    entries.sort(key=lambda entry: entry["relpath"].split("/"))
+    entries.sort(key=lambda entry: entry["relpath"])
     return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.readme import END, START, with_results
+from benchmark.readme import END, START, update_readme, with_results
 from data.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +26,23 @@ def test_only_what_lies_between_the_markers_changes() -> None:
 def test_missing_marker_is_refused() -> None:
     with pytest.raises(InputError, match="needs a line"):
         with_results("no markers", "")
+
+
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "report.md: missing; `python -m benchmark report` makes it"), (b"\xff", "damaged")],
+)
+def test_a_report_that_cannot_be_read_is_refused(
+    content: bytes | None, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").write_text(f"{START}{END}")
+    if content is not None:
+        (tmp_path / "reports").mkdir()
+        (tmp_path / "reports/report.md").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        update_readme()
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])

@@ -76,6 +76,7 @@ def test_what_is_kept(far: Checkout) -> None:
     assert set(facts["flops"]) == {"binary", "l2"}
 
 
+@pytest.mark.promise("same_bytes")
 def test_equal_bytes_each_time_and_nothing_of_the_host(drawn: Checkout) -> None:
     write_reference("far", NOTE, pictures=True)
     first = files_below(FOLDER)
@@ -260,6 +261,7 @@ def test_scores_are_kept_without_pictures_too(far: Checkout) -> None:
     assert [found.name for found in read_references()] == ["far"]
 
 
+@pytest.mark.promise("damage")
 @pytest.mark.parametrize("gone", ["scores/l2/seed0.csv", "curves/l2/seed0.csv", "comparison.png"])
 def test_a_file_that_has_gone_is_named_with_the_command(far: Checkout, gone: str) -> None:
     write_reference("far", pictures=True)
@@ -270,6 +272,7 @@ def test_a_file_that_has_gone_is_named_with_the_command(far: Checkout, gone: str
     assert str(caught.value) == f"{FOLDER / gone}: missing; {command}"
 
 
+@pytest.mark.promise("damage")
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -37,6 +37,7 @@ def _written(root: Path) -> dict[str, bytes]:
     return {str(file): (root / file).read_bytes() for file in files}
 
 
+@pytest.mark.promise("same_bytes")
 def test_the_report_is_all_its_files_and_equal_bytes_each_time(checkout: Checkout) -> None:
     write_report(load_params())
     first = _written(checkout.root)
@@ -139,6 +140,7 @@ def test_classes_get_a_table_and_a_row_each(
         assert 2 * 128 < picture.height < 3 * 128
 
 
+@pytest.mark.promise("damage")
 @pytest.mark.parametrize(
     ("gone", "command"),
     [
@@ -206,6 +208,7 @@ def test_the_readme_takes_results_of_suites_alone(quick: Checkout) -> None:
     assert "adversarial" not in found
 
 
+@pytest.mark.promise("damage")
 def test_another_runs_ledger_is_refused(quick: Checkout) -> None:
     for kind, suffix in (("scores", "csv"), ("metrics", "json")):
         copy = Path(f"reports/{kind}/tiny/good/seed0.{suffix}")
@@ -214,6 +217,7 @@ def test_another_runs_ledger_is_refused(quick: Checkout) -> None:
         write_report(load_params())
 
 
+@pytest.mark.promise("damage")
 def test_scores_of_fewer_images_are_refused(quick: Checkout) -> None:
     run, part = paths.Run("tiny", "good", 0), quick.ledger("good", 0, GOOD).iloc[:3]
     facts = {"checkpoint": "last", "epoch": 2, "missing": {}}
@@ -222,6 +226,7 @@ def test_scores_of_fewer_images_are_refused(quick: Checkout) -> None:
         write_report(load_params())
 
 
+@pytest.mark.promise("damage")
 def test_scores_of_other_test_images_are_refused(quick: Checkout) -> None:
     manifest = Path("data/prepared/tiny/manifest.csv")
     digest = pixel_sha256(quick.images[0])
@@ -230,6 +235,7 @@ def test_scores_of_other_test_images_are_refused(quick: Checkout) -> None:
         write_report(load_params())
 
 
+@pytest.mark.promise("damage")
 @pytest.mark.parametrize(
     ("column", "change", "message"),
     [
@@ -248,10 +254,28 @@ def test_scores_that_cannot_be_right_are_refused(
         write_report(load_params())
 
 
+@pytest.mark.promise("damage")
 def test_an_oracle_that_errs_is_refused(quick: Checkout) -> None:
     parts = [quick.ledger(name, 0, TELEA) for name in ("telea", "oracle")]
     quick.write_baselines(pd.concat(parts))
     with pytest.raises(InputError, match="oracle is not perfect"):
+        write_report(load_params())
+
+
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"$title", r"report\.md: \$title is none of protocol, .*missing"),
+        (b"5 $", r"report\.md: cannot be filled \(Invalid placeholder"),
+        (b"\xff", r"report\.md: cannot be filled \('utf-8' codec"),
+    ],
+)
+def test_a_template_that_cannot_be_filled_is_refused(
+    quick: Checkout, text: bytes, message: str
+) -> None:
+    Path("reports/templates/report.md").write_bytes(text)
+    with pytest.raises(InputError, match=message):
         write_report(load_params())
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ from tests.faults import (
 )
 from tests.promises import tally
 from tests.tiny import ROOT, files_below
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
 IMAGES, FEW, SIDE_PX = 400, 20, 1500
 PACKED_BYTES = 64 * 64 * 3
@@ -53,6 +56,11 @@ def checkout(tmp_path: Path) -> Path:
     (tmp_path / PREPARED).mkdir(parents=True)
     (tmp_path / PREPARED / "split.json").write_bytes(BEFORE["split.json"])
     return tmp_path
+
+
+def leave_few_images(checkout: Path) -> None:
+    for number in range(FEW, IMAGES):
+        (checkout / f"data/raw/small/{number}.png").unlink()
 
 
 def write_suite(checkout: Path, **changes: object) -> None:
@@ -171,6 +179,20 @@ def test_worker_that_is_killed_is_one_line(checkout: Path, moment: str) -> None:
 
 
 @pytest.mark.promise("writing")
+def test_workers_leave_an_interrupt_to_the_command(checkout: Path) -> None:
+    leave_few_images(checkout)
+    process = start(checkout)
+    while process.poll() is None:  # while they load modules too
+        for worker in workers_of(process):
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGINT)
+        time.sleep(0.02)
+    (error,) = errors_of(process)
+    assert "split is empty" in error  # of equal images, and after all of them were decoded
+    tally("interrupts survived")
+
+
+@pytest.mark.promise("writing")
 def test_workers_end_with_the_command_and_the_next_one_sweeps(checkout: Path) -> None:
     process = start(checkout)
     workers = wait_for_workers(process)
@@ -183,19 +205,12 @@ def test_workers_end_with_the_command_and_the_next_one_sweeps(checkout: Path) ->
         assert time.monotonic() < deadline, "a worker outlives the command"
         time.sleep(0.01)
     leave_few_images(checkout)
-    assert (
-        "split is empty" in errors_of(start(checkout, workers=1))[0]
-    )  # of equal images, and after decoding
+    assert "split is empty" in errors_of(start(checkout, workers=1))[0]
     assert_nothing_is_left(checkout, workers)
     tally("kills survived")
 
 
 # A disk without room, and places that cannot be written to
-
-
-def leave_few_images(checkout: Path) -> None:
-    for number in range(FEW, IMAGES):
-        (checkout / f"data/raw/small/{number}.png").unlink()
 
 
 @pytest.fixture

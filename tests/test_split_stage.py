@@ -123,7 +123,7 @@ def test_any_number_of_workers_writes_the_bytes_of_one(
     split_suite(suite(), workers=1)
     alone = contents()
     processes = count_processes(monkeypatch)
-    for workers, chunk in ((2, split.CHUNK), (4, 3), (3, 1)):
+    for workers, chunk in ((2, split.CHUNK), (4, 3)):
         monkeypatch.setattr(split, "CHUNK", chunk)  # of twenty images
         split_suite(suite(), workers=workers)
         assert contents() == alone and processes.pop() == workers

@@ -98,6 +98,7 @@ def test_every_row_has_as_many_cells_as_the_head() -> None:
     assert {line.count("&") for line in latex_table(table).splitlines() if "&" in line} == {2}
 
 
+@pytest.mark.promise("escaping")
 @pytest.mark.parametrize(
     "text", ["a_b*c*", "x | y", "<b>&amp;", "[l](u)", "`code`", "a\\b", "$x$", "~~s~~", "__i__"]
 )
@@ -109,7 +110,9 @@ def test_escaped_markdown_prints_the_text(text: str) -> None:
     assert "".join(child.content for child in inline.children) == f"z {text}"
 
 
+@pytest.mark.promise("escaping")
 def test_escaped_latex() -> None:
+    assert escape_latex("a---b [1] *") == "a-{}-{}-b {[}1{]} {*}"
     assert escape_latex(r"a_b & 5 % \x {y} ~^#$") == (
         r"a\_b \& 5 \% \textbackslash{}x \{y\} \textasciitilde{}\textasciicircum{}\#\$"
     )

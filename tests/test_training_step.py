@@ -17,6 +17,7 @@ from benchmark.players import (
     loss_names,
     training_step,
 )
+from benchmark.progress import LossMeter
 from benchmark.randomness import training_boxes
 from benchmark.scenes import ImageFeed, make_output, make_scene, masks_from_boxes
 from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS
@@ -324,6 +325,17 @@ def test_the_watch_for_waiting_sees_it(waiting: Callable[[Tensor], Any]) -> None
         waiting(torch.ones(3))
 
 
+@pytest.mark.promise("gpu")
+def test_losses_are_added_up_without_waiting() -> None:
+    meter = LossMeter({"a": 1.0}, {"a": 1}, torch.device("cpu"))
+    with _watch_for_waiting():
+        for step in range(3):
+            meter.add(step, {"a": torch.tensor(float("nan")), "b": torch.tensor(1.0)})
+    assert meter.counts() == {"a": 4, "b": 3}
+    assert meter.sums()["b"] == 3.0
+
+
+@pytest.mark.promise("gpu")
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_in_a_step_waits_for_the_device(name: str) -> None:
     players, suite = _players(name), tiny_suite()

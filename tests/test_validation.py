@@ -75,6 +75,7 @@ def test_perfect_image_counts_with_the_cap_of_its_psnr(monkeypatch: pytest.Monke
     assert _validate().scores["validation/psnr_h"] == pytest.approx(cap, rel=1e-12)
 
 
+@pytest.mark.promise("batch_size")
 @pytest.mark.parametrize("batch_size", [1, 3, 8, 64])
 def test_batch_size_changes_nothing(batch_size: int) -> None:
     suite = tiny_suite(evaluation={"batch_size": batch_size})
