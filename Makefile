@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Files of tests side by side; a worker needs some 700 MB.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile -p no:benchmark
 
 .PHONY: setup repro test test-slow throughput lint lock clean
 .DEFAULT_GOAL := repro
@@ -20,10 +22,10 @@ repro: setup  ## everything from photographs to reports/
 	$(BIN)/python -m benchmark readme
 
 test: setup  ## the default test suite: CPU only, offline
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: setup  ## the long versions too; writes docs/promises.md from what they counted
-	$(BIN)/python -m pytest -m "not gpu and not throughput" --promises docs/promises.md
+	$(PYTEST) -m "not gpu and not throughput" --promises docs/promises.md
 
 throughput: setup  ## images/s of the networks on this machine
 	mkdir -p .benchmarks

@@ -143,6 +143,11 @@ class Suite(_Frozen):
                 f"training.hole_sizes: {least} to {greatest} px are not two sides in order that "
                 f"fit into an image of {self.image_size} px with a margin of {self.mask.margin} px"
             )
+        if self.evaluation.masks_per_image > (places := self.mask.places(self.image_size)):
+            raise ValueError(
+                f"evaluation.masks_per_image: the hole has {places} different places in an image, "
+                f"not {self.evaluation.masks_per_image}"
+            )
         return self
 
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from benchmark.config import Suite
 from benchmark.filling import Filler
 from benchmark.holes import MOST_GREY, WHITE_FROM, Hole, read_mask, square_hole
+from benchmark.memory import memory_for
 from benchmark.photographs import SUFFIXES, read_photograph, read_size, write_photograph
 from benchmark.trained import load_folder
 from data.errors import InputError, printable
@@ -79,18 +80,20 @@ def inpaint_images(request: Request) -> Outcome:
     filler = load_filler(request)
     sound = jobs if jobs[0].mask is None else _check_masks(jobs, request)
     written = 0
-    for job in tqdm(sound, desc="inpaint", unit="image"):
-        try:
-            photograph = read_photograph(job.image)
-            hole = _hole(job, photograph.pixels, filler, request)
-            filled = filler(photograph.pixels, hole)
-        except InputError as error:
-            _say(f"error: {error}")
-            continue
-        if not hole.any():
-            _say(f"note: {job.mask}: marks nothing as hole; {job.image} is written unchanged")
-        write_photograph(job.output, photograph, filled, hole)
-        written += 1
+    # Around the loop: what does not fit once will not fit for the next image either.
+    with memory_for(f"--batch-size {request.batch_size}", filler.device):
+        for job in tqdm(sound, desc="inpaint", unit="image"):
+            try:
+                photograph = read_photograph(job.image)
+                hole = _hole(job, photograph.pixels, filler, request)
+                filled = filler(photograph.pixels, hole)
+            except InputError as error:
+                _say(f"error: {error}")
+                continue
+            if not hole.any():
+                _say(f"note: {job.mask}: marks nothing as hole; {job.image} is written unchanged")
+            write_photograph(job.output, photograph, filled, hole)
+            written += 1
     return Outcome(written, len(jobs) - written)
 
 

@@ -27,6 +27,10 @@ class MaskLaw(BaseModel):
         """Return how many places the square has along an axis; below 1 where it does not fit."""
         return image_size - 2 * self.margin - self.size + 1
 
+    def places(self, image_size: int) -> int:
+        """Return how many different holes an image can have."""
+        return 1 if self.kind == "centre" else self.positions(image_size) ** 2
+
     def boxes(self, bits: NDArray[np.uint64], image_size: int) -> NDArray[np.int32]:
         """Place one hole per row of bits.
 
@@ -50,10 +54,28 @@ def mask_bank(
     """Return the fixed holes of a set of images.
 
     A hole depends on its image's own content hash, so neither the order nor the presence of other
-    images moves it.
+    images moves it. No image has the same hole twice.
 
     Returns:
         `[N, count, 4]` int32 boxes in pixels, `count` for every image.
+
+    Raises:
+        ValueError: an image does not have so many places for a hole.
     """
-    banks = [law.boxes(random_bits([*labels, h], count), image_size) for h in image_hashes]
+    if count > law.places(image_size):
+        raise ValueError(f"{count} holes for {law.places(image_size)} places")
+    banks = [_distinct_boxes(law, image_size, [*labels, h], count) for h in image_hashes]
     return np.stack(banks) if banks else np.zeros((0, count, 4), np.int32)
+
+
+def _distinct_boxes(
+    law: MaskLaw, image_size: int, labels: Sequence[Label], count: int
+) -> NDArray[np.int32]:
+    """Return the first `count` holes that are drawn, those left out that were drawn before."""
+    drawn = count
+    while True:
+        boxes = law.boxes(random_bits(labels, drawn), image_size)
+        _, first = np.unique(boxes, axis=0, return_index=True)
+        if len(first) >= count:
+            return boxes[np.sort(first)[:count]]
+        drawn *= 2

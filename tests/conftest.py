@@ -1,6 +1,7 @@
 """Settings of the whole test process, and the page of promises."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +9,9 @@ import torch
 from tests import promises
 
 pytest_plugins = ["pytester"]
+
+PROMISES, FIGURES = "promises", "figures"
+"""Names of what a test's report carries."""
 
 # Tests that pin bits pin them for one thread, and small networks are no slower with it; threads
 # that wait for each other would be many times slower beside another process.
@@ -24,22 +28,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Note the promises of every test that will run."""
+    """Refuse marks of promises that there are none of."""
     for item in items:
-        names = [marker.args[0] for marker in item.iter_markers(promises.MARKER)]
-        promises.mark(item.nodeid, names)
+        promises.check(_promises_of(item))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Let a test's promises and figures travel with its report, which may go to another process."""
+    if call.when == "call" or call.excinfo is not None:
+        item.user_properties.append((PROMISES, _promises_of(item)))
+        item.user_properties.append((FIGURES, promises.take_figures()))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Note how a test ended: its call, or a set-up that failed or skipped it."""
-    if report.when == "call" or report.outcome != "passed":
-        promises.note_outcome(report.nodeid, report.outcome)
+    properties: dict[str, Any] = dict(report.user_properties)
+    if (report.when == "call" or report.outcome != "passed") and PROMISES in properties:
+        promises.note_outcome(
+            report.nodeid, properties[PROMISES], report.outcome, properties[FIGURES]
+        )
+
+
+def _promises_of(item: pytest.Item) -> list[str]:
+    return [str(marker.args[0]) for marker in item.iter_markers(promises.MARKER)]
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the page of promises where it was asked for and all tests passed."""
     target = session.config.getoption("--promises")
-    if target is None or exitstatus != 0:
+    # Of several processes, the one that collects all reports writes it.
+    if target is None or exitstatus != 0 or hasattr(session.config, "workerinput"):
         return
     try:
         promises.write(Path(target), "make test-slow", _machine())

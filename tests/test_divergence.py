@@ -177,11 +177,10 @@ def test_kept_state_goes_on_to_the_same_bytes_once_the_cause_is_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = files_below(train_tiny("l2").checkpoints)
-    monkeypatch.setattr("benchmark.train.SAVE_EVERY_S", -1.0)
-    _after_step(monkeypatch, 8, _break_gradient)
-    _diverge()
-    monkeypatch.undo()
-    isolate(monkeypatch, Path.cwd())
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmark.train.SAVE_EVERY_S", -1.0)
+        _after_step(patch, 8, _break_gradient)
+        _diverge()
     steps = _after_step(monkeypatch, 0, _break_gradient)
     assert files_below(train_tiny("l2").checkpoints) == expected
     assert steps == [*range(8, 19)]

@@ -114,3 +114,17 @@ def test_masks_of_boxes_equal_a_loop_over_pixels() -> None:
     assert masks.dtype == torch.bool
     assert np.array_equal(masks.numpy(), naive_masks(boxes, 13))
     tally("masks checked", len(boxes))
+
+
+def test_no_image_has_the_same_hole_twice() -> None:
+    law = MaskLaw(kind="random_square", size=13)  # 16 places in 16 px
+    bank = mask_bank(law, 16, ["test"], [f"{i:064x}" for i in range(20)], 16)
+    assert [len({tuple(box) for box in boxes.tolist()}) for boxes in bank] == [16] * 20
+    # What is drawn first does not depend on how many are wanted.
+    few = mask_bank(law, 16, ["test"], [f"{i:064x}" for i in range(20)], 5)
+    assert np.array_equal(few, bank[:, :5])
+
+
+def test_more_holes_than_places_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 holes for 1 places"):
+        mask_bank(MaskLaw(kind="centre", size=4), 16, ["test"], ["0" * 64], 2)

@@ -18,10 +18,15 @@ NOT_COUNTED = {"gpu", "throughput"}
 
 def _marks(node: ast.AST) -> Iterator[tuple[str, str]]:
     """Yield the name and the first argument of every `pytest.mark.<name>(…)` below a node."""
+    called = {id(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
     for inner in ast.walk(node):
         call = inner if isinstance(inner, ast.Call) else None
         target = call.func if call else inner
-        if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "pytest.mark":
+        if (
+            id(inner) not in called
+            and isinstance(target, ast.Attribute)
+            and ast.unparse(target.value) == "pytest.mark"
+        ):
             argument = call.args[0] if call and call.args else None
             yield target.attr, str(argument.value) if isinstance(argument, ast.Constant) else ""
 
