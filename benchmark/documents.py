@@ -16,9 +16,12 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.nodes import MappingNode
 
 from data.errors import InputError, printable
 
+MERGE = "tag:yaml.org,2002:merge"
 LARGEST_BYTES = 2**20
 """Of a file. This limit and the next ones are far beyond what a configuration needs, and keep
 aliases that multiply, or numbers of a million digits, from filling the memory."""
@@ -74,6 +77,17 @@ def validate(model: type[Config], content: Any, path: Path, given: Container[str
         raise InputError("; ".join(lines)) from None
 
 
+class _Constructor(SafeConstructor):
+    """Refuses merge keys, which a few lines of can multiply until memory is full."""
+
+    def flatten_mapping(self, node: MappingNode) -> Any:
+        """Return what a mapping merges: nothing."""
+        for key, _ in node.value:
+            if str(key.tag) == MERGE:
+                raise ConstructorError(None, None, "merge keys (<<) are not read", key.start_mark)
+        return super().flatten_mapping(node)
+
+
 def _read(path: Path) -> Any:
     """Return what a YAML file holds."""
     try:
@@ -88,7 +102,9 @@ def _read(path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # e.g. of an anchor that is defined twice
             # YAML 1.2, the dialect of DVC: `1e-3` is a float and `on` a string.
-            return YAML(typ="safe", pure=True).load(text)
+            reader = YAML(typ="safe", pure=True)
+            reader.Constructor = _Constructor
+            return reader.load(text)
     except RecursionError:
         raise InputError(f"{path}: not valid YAML: nested too deeply") from None
     # What the reader cannot make a value of, such as `!!int x`, is answered by many types.

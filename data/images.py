@@ -1,5 +1,6 @@
 """Decoding and resizing of photographs."""
 
+import errno
 import stat
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from data.sources import UnreadableImageError
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "TGA")
 """Kinds of files that are read, whatever their names say: pixels alone. Of the others that Pillow
 knows some are programs, which it has another program run (EPS)."""
+TRANSIENT = {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT}
+"""Errors of the machine and not of a file, which must not be left out for them."""
 LARGEST_MEGAPIXELS = 200
 """Larger images are refused before memory is taken; no camera's sensor has more."""
 
@@ -125,6 +128,8 @@ def open_image(file: Path | BytesIO, name: str) -> Iterator[Image.Image]:
         raise InputError(f"{name}: too little memory to decode it") from None
     # Pillow reports broken files by many exception types, some of them plain Exception subclasses.
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in TRANSIENT:  # says nothing of it either
+            raise InputError(f"{name}: cannot be read ({error.strerror})") from None
         text = error.strerror if isinstance(error, OSError) else None  # without the path
         reason = " ".join((text or str(error)).split()) or type(error).__name__
     raise UnreadableImageError(f"{name}: not a readable image ({reason})")

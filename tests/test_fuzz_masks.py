@@ -85,6 +85,7 @@ def test_fixed_holes_of_evaluation(
     drawn: tuple[MaskLaw, int], mask_seed: int, masks_per_image: int
 ) -> None:
     law, image_px = drawn
+    masks_per_image = min(masks_per_image, law.places(image_px))
     hashes = [f"{image:064x}" for image in range(COUNT)]
     bank = mask_bank(law, image_px, [mask_seed, "test mask"], hashes, masks_per_image)
     assert bank.shape == (COUNT, masks_per_image, 4) and bank.dtype == np.int32

@@ -1,5 +1,6 @@
 """Image files that are broken, too large, or something else: pixels or one line, never more."""
 
+import errno
 import io
 import os
 import random
@@ -285,3 +286,17 @@ def test_want_of_memory_is_not_blamed_on_the_file(monkeypatch: pytest.MonkeyPatc
         decode_bytes(encoded("PNG"), "x")
     # So a suite that leaves out broken files does not leave out this one.
     assert not isinstance(caught.value, UnreadableImageError)
+
+
+def test_fault_of_the_machine_is_not_one_of_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    path = tmp_path / "image.png"
+    Image.new("RGB", (4, 4)).save(path)
+    monkeypatch.setattr("data.images.Image.open", fail)
+    with pytest.raises(InputError, match=r"image\.png: cannot be read \(Input/output") as found:
+        decode(path)
+    assert not isinstance(found.value, UnreadableImageError)
