@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -67,6 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
+    except MemoryError:
+        return _complain("not enough memory", FAILED)
     finally:
         signal.signal(signal.SIGTERM, before_us)
 
@@ -81,6 +85,15 @@ def _warn_of_gaps() -> None:
 
     for name, reason in missing_metrics().items():
         print(f"warning: {name} is missing: {printable(reason)}", file=sys.stderr)
+
+
+@contextmanager
+def _only_a_warning() -> Iterator[None]:
+    """Do not give up a finished result for what cannot be noted beside it."""
+    try:
+        yield
+    except InputError as error:
+        print(f"warning: {printable(str(error))}", file=sys.stderr)
 
 
 def _complain(message: object, code: int) -> int:
@@ -111,14 +124,15 @@ def _train(options: argparse.Namespace) -> int:
     from benchmark.interruption import TrainingInterruptedError
     from benchmark.progress import TrainingDivergedError
     from benchmark.train import train_run
-    from benchmark.versions import record_training
+    from benchmark.versions import code_version, record_training
 
     suite, variant = load_suite(options.suite), load_variant(options.variant)
     tensorboard = Path(options.tensorboard) if options.tensorboard else None
-    run = _run_of(options)
+    run, version = _run_of(options), code_version()
     try:
         train_run(suite, variant, run, options.device, tensorboard)
-        record_training(run, suite.evaluation.checkpoint)
+        with _only_a_warning():
+            record_training(run, suite.evaluation.checkpoint, version)
     except TrainingInterruptedError as interruption:
         return _complain(interruption, INTERRUPTED)
     except KeyboardInterrupt:  # before the first step, or after the last one
@@ -131,11 +145,13 @@ def _train(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> None:
     from benchmark.config import load_suite, load_variant
     from benchmark.evaluate import evaluate_run
-    from benchmark.versions import record_evaluation
+    from benchmark.versions import code_version, record_evaluation
 
     suite, variant, run = load_suite(options.suite), load_variant(options.variant), _run_of(options)
+    version = code_version()
     evaluate_run(suite, variant, run, options.device)
-    record_evaluation(run)
+    with _only_a_warning():
+        record_evaluation(run, version)
     _warn_of_gaps()
 
 

@@ -1,8 +1,11 @@
 """Measuring by how much metrics differ between numerical settings and between seeds."""
 
+import fcntl
+import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +14,7 @@ import torch
 
 from benchmark import paths
 from benchmark.agreement import read_means
-from benchmark.bands import BASELINES, Bands, Measurement, read_bands, rounded, write_bands
+from benchmark.bands import BANDS, BASELINES, Bands, Measurement, read_bands, rounded, write_bands
 from benchmark.code import json_digest
 from benchmark.config import load_suite, load_variant, names_in
 from benchmark.environment import fingerprint
@@ -120,7 +123,8 @@ class Measuring:
             print(f"{suite}: split", file=sys.stderr, flush=True)
             data_sha256 = self.builder.prepare(suite)
             digests = _digests(suite, variants, data_sha256)
-            write_bands(read_bands().without_outdated(suite, digests))
+            with _alone():
+                write_bands(read_bands().without_outdated(suite, digests))
             for subject in (*variants, BASELINES):
                 empty = Measurement(
                     suite=suite,
@@ -161,8 +165,20 @@ class Measuring:
 
 def _keep(measurement: Measurement, facts: Mapping[str, Any]) -> Measurement:
     # Read anew, so that suites can be measured side by side.
-    write_bands(read_bands().with_measurement(measurement, facts))
+    with _alone():
+        write_bands(read_bands().with_measurement(measurement, facts))
     return measurement
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep other processes from changing the bands between reading and writing them."""
+    place = os.open(BANDS.parent, os.O_RDONLY)  # the file itself is replaced
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
 
 
 def _digests(

@@ -5,23 +5,25 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from benchmark import paths
 from benchmark.config import Suite, load_params, load_suite, load_variant
-from benchmark.documents import load
+from benchmark.documents import load, validate
 from benchmark.files import read_json
 from benchmark.metrics import missing_metrics
 from benchmark.players import training_digest
 from benchmark.rebuild import Selection, file_md5, file_md5s, folder_md5
 from benchmark.references import FACTS, SUITE, Facts
+from benchmark.results import Provenance
 from data.errors import InputError
 from models.variant import Variant
 
 LOCK = Path("dvc.lock")
+REPORT_FILES = ("report.md", "summary.json", "claims.json")
 Item = TypeVar("Item", str, int)
 
 
@@ -53,13 +55,17 @@ class Pinned:
                 place = self.place(paths.baseline_metrics(name))
                 self._require(place, f"the baselines of {name}")
             self.suites[name].source.items(paths.raw(name))
+        if self.selection.report:
+            for file in REPORT_FILES:
+                self._require(paths.REPORTS / file, "the report")
         if not self.hides_weights and (gaps := self._gaps()):
             raise InputError(
                 f"{gaps[0]} is pinned and cannot be computed here: {missing_metrics()[gaps[0]]}"
             )
 
     def _check_run(self, run: paths.Run) -> None:
-        self._require(self.place(run.metrics), str(run))
+        for path in (run.metrics, run.scores, run.curves):
+            self._require(self.place(path), str(run))
         training = self.provenance(run).get("training", {})
         if "data_sha256" not in training:
             raise InputError(f"{self.place(run.provenance)}: does not say of which data the run is")
@@ -84,8 +90,13 @@ class Pinned:
 
     def _missing(self) -> set[str]:
         files = [self.place(run.metrics) for run in self.selection.runs]
-        contents = [read_json(path, "python -m benchmark evaluate") for path in files]
-        return {name for content in contents for name in content.get("missing", {})}
+        gaps = [_gaps_of(path) for path in files]
+        if any(names != gaps[0] for names in gaps):
+            raise InputError(
+                "the pinned results were made with and without weights of LPIPS; narrow them with "
+                "--suite, --variant and --seed"
+            )
+        return gaps[0]
 
     def provenance(self, run: paths.Run) -> Mapping[str, Any]:
         """Return where a run comes from.
@@ -96,9 +107,8 @@ class Pinned:
         path = self.place(run.provenance)
         self._require(path, str(run))
         content = read_json(path, "python -m benchmark evaluate")
-        if not isinstance(content, dict) or not isinstance(content.get("training", {}), dict):
-            raise InputError(f"{path}: not a provenance file; evaluate again")
-        return content
+        validate(Provenance, content, path)
+        return cast(Mapping[str, Any], content)
 
     def md5(self, path: Path, beside: Path) -> str | None:
         """Return DVC's hash of an artefact that is not in git; None where it is not known.
@@ -198,3 +208,12 @@ def _narrow(
         shown = ", ".join(str(item) for item in selected)
         raise InputError(f"no pinned result of {kind} {wanted}; there are those of {shown}")
     return [wanted]
+
+
+def _gaps_of(path: Path) -> set[str]:
+    """Return the metrics that a metrics file says are missing."""
+    content = read_json(path, "python -m benchmark evaluate")
+    gaps = content.get("missing", {}) if isinstance(content, dict) else None
+    if not isinstance(gaps, dict):
+        raise InputError(f"{path}: not a file of metrics")
+    return set(gaps)

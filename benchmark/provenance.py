@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from benchmark.code import json_digest
+from benchmark.code import file_sha256, json_digest
 from benchmark.tables import escape_markdown, grid_markdown
 
 DIGITS = 12
@@ -19,13 +20,24 @@ class Origin:
     """Content of the file `Run.provenance`."""
     versions: Mapping[str, Any]
     """Content of the file `Run.version`; empty where there is none."""
-    scores_sha256: str
-    """Of the ledger as it lies there."""
+    evaluation_sha256: str
+    """Of the scores and where they come from, as they lie there; see `evaluation_digest`."""
 
 
-def exactness(environment: Mapping[str, Any], deterministic: bool) -> str:
+def evaluation_digest(provenance: Path, scores: Path) -> str:
+    """Return the digest of a run's scores, by which a version belongs to them.
+
+    Args:
+        provenance: the file `Run.provenance`; weights that were trained anew are scored anew.
+        scores: the ledger.
+    """
+    return json_digest([file_sha256(provenance), file_sha256(scores)])
+
+
+def exactness(provenance: Mapping[str, Any], deterministic: bool) -> str:
     """Return the class of what the same machine gives again: E0 on a CPU, E1 on a GPU, or `—`."""
-    if environment.get("device") == "cpu":
+    machines = (provenance.get("training", {}).get("environment"), provenance.get("evaluation"))
+    if all((machine or {}).get("device") == "cpu" for machine in machines):
         return "E0"
     return "E1" if deterministic else "—"
 
@@ -36,8 +48,8 @@ def version_of(records: Mapping[str, Any], part: str, result_sha256: str) -> str
     Args:
         records: content of the file `Run.version`.
         part: `training` or `evaluation`.
-        result_sha256: digest of the result: of the training's facts in the provenance, or of the
-            ledger.
+        result_sha256: digest of the result: of the training's facts in the provenance, or
+            `evaluation_digest`.
 
     Returns:
         The first 12 digits of the commit, with `+` where the code had changes; `not recorded` for a
@@ -65,9 +77,9 @@ def provenance_section(origins: Mapping[tuple[str, int], Origin], deterministic:
         rows.append(
             [
                 f"{variant}, seed {seed}",
-                exactness(trained_on, deterministic),
+                exactness(origin.provenance, deterministic),
                 version_of(origin.versions, "training", json_digest(training)),
-                version_of(origin.versions, "evaluation", origin.scores_sha256),
+                version_of(origin.versions, "evaluation", origin.evaluation_sha256),
                 *(_short(training, key) for key in ("code", "config", "data", "weights")),
                 " / ".join(_number(facts, machines) for facts in (trained_on, scored_on)),
             ]

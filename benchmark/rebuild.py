@@ -128,10 +128,10 @@ def _files_of_git(root: Path) -> list[Path] | None:
     """Return the files that git tracks or would track; None where it does not know the checkout."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *NEEDED]
     try:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=root, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    found = [Path(name) for name in done.stdout.split("\0") if name]
+    found = [Path(os.fsdecode(name)) for name in done.stdout.split(b"\0") if name]
     # A checkout may lie in an ignored folder of another repository.
     return found if Path("benchmark/__main__.py") in found else None
 

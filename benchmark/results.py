@@ -12,7 +12,6 @@ import pandas as pd
 from pydantic import BaseModel
 
 from benchmark import paths
-from benchmark.code import file_sha256
 from benchmark.config import Params, Suite, load_suite, load_variant
 from benchmark.describe import generator_flops
 from benchmark.documents import validate
@@ -20,7 +19,7 @@ from benchmark.files import read_json
 from benchmark.findings import read_diagnosis
 from benchmark.ledger import Aggregate, Summary, aggregate
 from benchmark.metric_files import BaselineMetrics, Found, RunMetrics, read_metrics
-from benchmark.provenance import Origin
+from benchmark.provenance import Origin, evaluation_digest
 from benchmark.verdict import METRIC, ORACLE, TELEA
 from data.errors import InputError, printable
 
@@ -204,7 +203,7 @@ def _origin(run: paths.Run, place: Place, made_by: str) -> Origin:
     if versions_path.is_file():
         versions = read_json(versions_path, made_by)
         validate(_Versions, versions, versions_path)
-    return Origin(provenance, versions, file_sha256(place(run.scores)))
+    return Origin(provenance, versions, evaluation_digest(path, place(run.scores)))
 
 
 def mean_of(entry: Summary | None) -> float | None:

@@ -146,7 +146,9 @@ def one_line(text: str) -> str:
 
 
 def _not_inline(text: str) -> str:
-    escaped = "".join(f"\\{c}" if c in "\\`*_{}[]#|~$" else c for c in text)
+    escaped = "".join(f"\\{c}" if c in "\\`*_{}[]#|~$@" else c for c in text)
+    # What begins like an address would become a link by itself.
+    escaped = re.sub(r"(?i)(https?|ftp)(?=://)|\bwww(?=\.)", r"\g<0>\\", escaped)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -26,7 +26,7 @@ from benchmark.agreement import (
 from benchmark.bands import BASELINES, Bands, read_bands
 from benchmark.checkpoints import MANIFEST
 from benchmark.files import read_json, write_json
-from benchmark.pinned import Pinned
+from benchmark.pinned import REPORT_FILES, Pinned
 from benchmark.rebuild import (
     Rebuilt,
     Selection,
@@ -39,7 +39,6 @@ from benchmark.rebuild import (
 )
 from benchmark.verification import Unit, Verification
 
-REPORT_FILES = ("report.md", "summary.json", "claims.json")
 REPORT_FOLDERS = ("figures", "tables")
 
 Rebuild = Callable[[Path, Selection, Setting, bool], Rebuilt]
@@ -87,7 +86,7 @@ def verify(
 def _device(pinned: Pinned) -> str:
     """Return the kind of device on which all pinned runs were trained; `auto` if that is gone."""
     origins = [pinned.provenance(run)["training"] for run in pinned.selection.runs]
-    kinds = {origin.get("environment", {}).get("device") for origin in origins}
+    kinds = {(origin.get("environment") or {}).get("device") for origin in origins}
     if kinds == {"cpu"}:
         return "cpu"
     return "cuda" if kinds == {"cuda"} and torch.cuda.is_available() else "auto"

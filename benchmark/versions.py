@@ -10,17 +10,21 @@ import subprocess
 from typing import Any, Literal
 
 from benchmark.checkpoints import MANIFEST
-from benchmark.code import ROOT, file_sha256, json_digest
+from benchmark.code import ROOT, json_digest
 from benchmark.files import read_json, write_json
 from benchmark.paths import Run
+from benchmark.provenance import evaluation_digest
 from benchmark.trained import training_origin
+from data.errors import InputError
 
 Part = Literal["training", "evaluation"]
+Version = dict[str, Any]
+"""`commit` and `dirty`."""
 CODE = ("benchmark", "models", "data", "requirements.lock")
 """What a change of makes the code another than that of the commit."""
 
 
-def code_version() -> dict[str, Any]:
+def code_version() -> Version:
     """Return the commit of the checkout and whether its code differs from it; None: unknown."""
     top, commit = _git("rev-parse", "--show-toplevel"), _git("rev-parse", "HEAD")
     # The checkout may lie, without a repository of its own, within another project's.
@@ -30,30 +34,42 @@ def code_version() -> dict[str, Any]:
     return {"commit": commit, "dirty": changes != ""}
 
 
-def record_training(run: Run, criterion: str) -> None:
+def record_training(run: Run, criterion: str, version: Version) -> None:
     """Note the version that has trained a run, unless these weights had been made before."""
     manifest = read_json(run.checkpoints / MANIFEST, "python -m benchmark train")
-    _record(run, "training", json_digest(training_origin(manifest, criterion)))
+    _record(run, "training", json_digest(training_origin(manifest, criterion)), version)
 
 
-def record_evaluation(run: Run) -> None:
+def record_evaluation(run: Run, version: Version) -> None:
     """Note the version that has scored a run, unless it had got these scores before."""
-    _record(run, "evaluation", file_sha256(run.scores))
+    _record(run, "evaluation", evaluation_digest(run.provenance, run.scores), version)
 
 
-def _record(run: Run, part: Part, result_sha256: str) -> None:
-    known: dict[str, Any] = {}
-    if run.version.exists():
-        known = read_json(run.version, "python -m benchmark train")
-    if known.get(part, {}).get("result_sha256") != result_sha256:
-        write_json(run.version, known | {part: code_version() | {"result_sha256": result_sha256}})
+def _record(run: Run, part: Part, result_sha256: str, version: Version) -> None:
+    known = _known(run)
+    before = known.get(part)
+    if not isinstance(before, dict) or before.get("result_sha256") != result_sha256:
+        write_json(run.version, known | {part: version | {"result_sha256": result_sha256}})
+
+
+def _known(run: Run) -> dict[str, Any]:
+    """Return what is recorded of a run; a damaged record counts as none."""
+    try:
+        content = read_json(run.version, "python -m benchmark train")
+    except InputError:
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _git(*arguments: str) -> str | None:
     """Return what a git command prints; None without git or a repository."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
+            # Without locks, so that no commit that is made meanwhile is in the way.
+            ["git", "--no-optional-locks", "-C", str(ROOT), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return None

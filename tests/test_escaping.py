@@ -175,6 +175,15 @@ def test_markdown_prints_any_of_many_texts(text: str) -> None:
     _check_markdown(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["https://example.org/x", "see HTTP://example.org", "www.example.org", "ftp://a.b"]
+)
+def test_address_does_not_become_a_link_by_itself(text: str) -> None:
+    # GitHub's extension makes links of these openings, where nothing is escaped within them.
+    assert not re.search(r"(?i)(https?|ftp)://|www\.", escape_markdown(text))
+    _check_markdown(text)
+
+
 def test_code_in_a_sentence_of_ours_is_code_and_nothing_else() -> None:
     page = Page(sentence_markdown("lpips_alex: *not* there; `python -m x --a_b <c>` fetches it"))
     assert page.text["code"] == ["python -m x --a_b <c>"]

@@ -102,7 +102,7 @@ def test_page_of_a_broken_promise_is_not_written() -> None:
     with pytest.raises(ValueError, match=r"lock: tests/test_x\.py::test_y failed"):
         table(_found(lock=Held(passed=3, failed=["tests/test_x.py::test_y"])), "c", "m")
     with pytest.raises(ValueError, match="gpu: no test passed"):
-        table(_found(gpu=Held()), "c", "m")
+        table(_found(gpu=Held(skipped=1)), "c", "m")
 
 
 def _run(pytester: pytest.Pytester, test: str) -> pytest.RunResult:

@@ -37,7 +37,7 @@ def _origin(**changes: Any) -> Origin:
             "training": _record(json_digest(TRAINING)),
             "evaluation": _record("s", dirty=True),
         },
-        "scores_sha256": "s",
+        "evaluation_sha256": "s",
     }
     return Origin(**given | changes)
 
@@ -49,7 +49,7 @@ def _cells(origin: Origin) -> list[str]:
 
 def test_row_names_commits_digests_and_machines() -> None:
     assert _cells(_origin()) == [
-        *("l2, seed 0", "E0", "0123456789ab", "0123456789ab+"),
+        *("l2, seed 0", "E1", "0123456789ab", "0123456789ab+"),
         *("c" * 12, "f" * 12, "d" * 12, "a" * 12, "1 / 2"),
     ]
 
@@ -64,7 +64,7 @@ def test_machines_are_listed_once_with_their_libraries() -> None:
 
 
 def test_record_of_another_result_counts_as_none() -> None:
-    assert _cells(_origin(scores_sha256="other"))[3] == "not recorded"
+    assert _cells(_origin(evaluation_sha256="other"))[3] == "not recorded"
     changed = {"training": TRAINING | {"weights_sha256": "b"}, "evaluation": CPU}
     assert _cells(_origin(provenance=changed))[2:4] == ["not recorded", "0123456789ab+"]
     assert _cells(_origin(versions={}))[2:4] == ["not recorded"] * 2
@@ -76,13 +76,22 @@ def test_unknown_commit_is_not_recorded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "deterministic", "expected"),
-    [(CPU, True, "E0"), (CPU, False, "E0"), (GPU, True, "E1"), (GPU, False, "—")],
+    ("trained_on", "scored_on", "deterministic", "expected"),
+    [
+        (CPU, CPU, True, "E0"),
+        (CPU, CPU, False, "E0"),
+        (GPU, GPU, True, "E1"),
+        (GPU, CPU, True, "E1"),
+        (CPU, GPU, True, "E1"),
+        (GPU, GPU, False, "—"),
+        (CPU, GPU, False, "—"),
+    ],
 )
-def test_class_is_that_of_the_device(
-    environment: dict[str, Any], deterministic: bool, expected: str
+def test_class_is_that_of_the_devices(
+    trained_on: dict[str, Any], scored_on: dict[str, Any], deterministic: bool, expected: str
 ) -> None:
-    assert exactness(environment, deterministic) == expected
+    provenance = {"training": {"environment": trained_on}, "evaluation": scored_on}
+    assert exactness(provenance, deterministic) == expected
 
 
 def test_machine_facts_are_text() -> None:

@@ -426,11 +426,26 @@ def test_nothing_to_compare_with(
     assert words in refusal(capsys, *options)
 
 
-@pytest.mark.parametrize("path", [RUN.metrics, RUN.provenance, paths.baseline_metrics("tiny")])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(RUN.metrics, RUN.provenance, RUN.scores, RUN.curves, paths.baseline_metrics("tiny")),
+        paths.REPORTS / "report.md",
+    ],
+)
 def test_missing_result(checkout: Kept, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.unlink()
     message = refusal(capsys)
     assert "no pinned result of" in message and f"{path} is missing" in message
+
+
+@pytest.mark.parametrize("content", ["[]", '{"missing": null}', '{"training": []}'])
+@pytest.mark.parametrize("path", [RUN.metrics, RUN.provenance])
+def test_damaged_result(
+    checkout: Kept, path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text(content)
+    refusal(capsys)
 
 
 def test_result_of_other_settings(checkout: Kept, capsys: pytest.CaptureFixture[str]) -> None:

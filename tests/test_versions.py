@@ -8,7 +8,7 @@ import pytest
 
 from benchmark import versions
 from benchmark.checkpoints import MANIFEST
-from benchmark.files import write_json
+from benchmark.files import read_json, write_json
 from benchmark.paths import Run
 from benchmark.versions import code_version, record_evaluation, record_training
 
@@ -53,13 +53,14 @@ def _train(weights: str) -> None:
     """Write a manifest as a training would, and record the version."""
     manifest = {"code_sha256": "c", "checkpoints": {"last": {"sha256": weights}}}
     write_json(RUN.checkpoints / MANIFEST, manifest)
-    record_training(RUN, "last")
+    record_training(RUN, "last", code_version())
 
 
 def _evaluate(scores: str) -> None:
     RUN.scores.parent.mkdir(parents=True, exist_ok=True)
     RUN.scores.write_text(scores)
-    record_evaluation(RUN)
+    write_json(RUN.provenance, read_json(RUN.checkpoints / MANIFEST, ""))
+    record_evaluation(RUN, code_version())
 
 
 @pytest.mark.usefixtures("repository")
@@ -107,10 +108,21 @@ def test_equal_result_at_a_later_commit_leaves_the_record(repository: Path) -> N
     _evaluate("scores")
     assert RUN.version.read_bytes() == before
     assert _recorded("training") == _recorded("evaluation") == (first, False)
-    # Other weights, equal scores: one record changes.
+    # Other weights: scores that happen to be equal are new ones all the same.
     _train("other weights")
     assert _recorded("training") == (later, False)
     assert _recorded("evaluation") == (first, False)
+    _evaluate("scores")
+    assert _recorded("evaluation") == (later, False)
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"training": null}', '{"training": [1]}'])
+def test_damaged_record_is_replaced(content: str) -> None:
+    write_json(RUN.version, {})
+    RUN.version.write_text(content)
+    _train("weights")
+    assert _recorded("training") == (_git("rev-parse", "HEAD"), False)
 
 
 def test_other_result_of_changed_code_is_marked(repository: Path) -> None:
