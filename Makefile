@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Files of tests side by side; a worker needs some 700 MB.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile -p no:benchmark
 
-.PHONY: setup repro test test-slow throughput lint lock clean
+.PHONY: setup repro test test-slow promises throughput lint lock clean
 .DEFAULT_GOAL := repro
 
 setup: $(VENV)/.installed
@@ -24,8 +24,11 @@ repro: setup  ## everything from photographs to reports/
 test: setup  ## the default test suite: CPU only, offline
 	$(PYTEST)
 
-test-slow: setup  ## the long versions too; writes docs/promises.md from what they counted
-	$(PYTEST) -m "not gpu and not throughput" --promises docs/promises.md
+test-slow: setup  ## the long versions too
+	$(PYTEST) -m "not gpu and not throughput"
+
+promises: setup  ## the tests of promises, the long ones too; writes docs/promises.md
+	$(PYTEST) -m "promise and not gpu and not throughput" --promises docs/promises.md
 
 throughput: setup  ## images/s of the networks on this machine
 	mkdir -p .benchmarks

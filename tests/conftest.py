@@ -61,7 +61,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if target is None or exitstatus != 0 or hasattr(session.config, "workerinput"):
         return
     try:
-        promises.write(Path(target), "make test-slow", _machine())
+        promises.write(Path(target), "make promises", _machine())
     except ValueError as error:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         session.config.get_terminal_writer().line(f"error: {target} is not written: {error}")

@@ -1,7 +1,7 @@
 """What the project promises, which tests hold it, and what those tests have counted.
 
 A test that holds a promise is marked `@pytest.mark.promise("<id>")` and may count what it did with
-`tally`. `make test-slow` writes all of it to `docs/promises.md`, so that the table there comes from
+`tally`. `make promises` writes all of it to `docs/promises.md`, so that the table there comes from
 a run of the tests; `tests/test_promises.py` holds it to the tests that there are.
 """
 

@@ -78,7 +78,7 @@ def test_committed_page_names_the_present_tests(request: pytest.FixtureRequest) 
         pytest.skip("the page is being written")
     marked = _marked_tests()
     expected = {text: marked[name] for name, text in PROMISES.items()}
-    assert _tests_of_page() == expected, "run `make test-slow` and commit docs/promises.md"
+    assert _tests_of_page() == expected, "run `make promises` and commit docs/promises.md"
 
 
 def _found(**changes: Held) -> dict[str, Held]:
