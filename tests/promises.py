@@ -133,6 +133,7 @@ def table(found: Mapping[str, Held], command: str, machine: str) -> str:
         "# What is promised",
         "",
         f"Written by `{command}` from what its tests counted, on {machine}; do not edit.",
+        "The long versions of `make test-slow` count more.",
         "",
         "| promise | counted | held by |",
         "|---|---|---|",

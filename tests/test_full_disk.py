@@ -88,8 +88,8 @@ WRITES = ("open", "os.mkdir", "fsync")
 def _fill_at(moment: int, whole: Whole, folder: Path, children: Children) -> None:
     expected, events = whole()
     ended = children.run(_job(folder, full_from=moment))
-    # Behind the removal of its states the run is complete; what is noted of it then may fail.
-    complete = max(i for i, event in enumerate(events) if event.startswith("os.rmdir"))
+    # From the removal of its state on the run is complete; what is noted of it then may fail.
+    complete = max(i for i, event in enumerate(events) if event == "os.remove state.json")
     if any(event.startswith(WRITES) for event in events[moment - 1 : complete]):
         _check_refused(ended, folder, "No space left on device")
     else:
