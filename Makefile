@@ -28,7 +28,7 @@ test-slow: setup  ## the long versions too
 	$(PYTEST) -m "not gpu and not throughput"
 
 promises: setup  ## the default test suite; writes docs/promises.md from what it counted
-	$(PYTEST) --promises docs/promises.md
+	$(PYTEST) --promises=docs/promises.md  # with =, or pytest takes the page for a test
 
 throughput: setup  ## images/s of the networks on this machine
 	mkdir -p .benchmarks

@@ -110,7 +110,7 @@ def _run(pytester: pytest.Pytester, test: str) -> pytest.RunResult:
     pytester.makeconftest((ROOT / "tests/conftest.py").read_text(encoding="utf-8"))
     pytester.makepyfile(test_it=test)
     pytester.makeini(f"[pytest]\nmarkers =\n    {MARKER}(name): holds\npythonpath = {ROOT}\n")
-    return pytester.runpytest_subprocess("--promises", "page.md")
+    return pytester.runpytest_subprocess("--promises=page.md")
 
 
 def test_misspelt_promise_is_an_error(pytester: pytest.Pytester) -> None:
