@@ -46,7 +46,9 @@ def _marked_tests() -> dict[str, set[str]]:
             if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
                 continue
             marks = of_module + [m for d in node.decorator_list for m in _marks(d)]
-            if NOT_COUNTED & {name for name, _ in marks}:
+            # A mark within another one is of some of its cases alone.
+            whole = [next(_marks(decorator), ("", "")) for decorator in node.decorator_list]
+            if NOT_COUNTED & {name for name, _ in of_module + whole}:
                 continue
             for name, promise in marks:
                 if name == MARKER:
