@@ -4,7 +4,6 @@ They go through the command line. At a chosen event, which is a step of training
 that changes files, they may be killed, or find the disk full.
 """
 
-import atexit
 import errno
 import itertools
 import json
@@ -17,7 +16,6 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,10 @@ CRASHED = 99
 """Exit code of a child that ends with a traceback."""
 RESULTS = ("models/checkpoints/", "reports/")
 """Where the results of a training lie."""
+Results = dict[str, bytes]
+"""Files by name."""
+BUDGET = {"epochs": 2, "batch_size": 16}
+"""Six steps: a state of the larger networks takes a while to write."""
 
 
 @dataclass(frozen=True)
@@ -125,15 +127,7 @@ class Children:
         return self._server.stdout.readline()
 
 
-@cache
-def shared_children() -> Children:
-    """Return the children of all tests: it takes seconds to load the libraries."""
-    children = Children()
-    atexit.register(children.close)
-    return children
-
-
-def results_below(folder: Path) -> dict[str, bytes]:
+def results_below(folder: Path) -> Results:
     """Return what a training leaves: weights, manifest, pictures, curves."""
     return {
         name: content for name, content in files_below(folder).items() if name.startswith(RESULTS)

@@ -1,12 +1,16 @@
-"""Settings of the whole test process, and the page of promises."""
+"""Settings of the whole test process, what many tests begin with, and the page of promises."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from benchmark.split import split_suite
 from tests import promises
+from tests.children import Children
+from tests.tiny import isolate, tiny_suite
 
 pytest_plugins = ["pytester"]
 
@@ -16,6 +20,24 @@ PROMISES, FIGURES = "promises", "figures"
 # Tests that pin bits pin them for one thread, and small networks are no slower with it; threads
 # that wait for each other would be many times slower beside another process.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def children() -> Iterator[Children]:
+    """Start processes that train; it takes seconds to load the libraries."""
+    children = Children()
+    yield children
+    children.close()
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a checkout with prepared images and nothing trained; to be copied, not changed."""
+    folder = tmp_path_factory.mktemp("prepared")
+    with pytest.MonkeyPatch.context() as patch:
+        isolate(patch, folder)
+        split_suite(tiny_suite())
+    return folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

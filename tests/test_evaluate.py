@@ -38,6 +38,7 @@ from tests.tiny import (
     files_below,
     full_variant,
     isolate,
+    make_scored,
     tiny_suite,
     tiny_variant,
 )
@@ -57,11 +58,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         isolate(patch, folder)
-        split_suite(_suite())
-        train_run(_suite(), tiny_variant("l2"), RUN, "cpu")
-        torch.use_deterministic_algorithms(False)  # training sets it for the whole process
-        evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
-        evaluate_baselines(_suite())
+        make_scored(_suite())
     return folder
 
 

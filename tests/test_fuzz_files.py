@@ -36,7 +36,7 @@ from data.errors import InputError
 from data.store import Store
 from tests.promises import tally
 from tests.report_tree import GOOD, Checkout, draw_nothing
-from tests.tiny import cpu_fabric, isolate, tiny_suite, tiny_variant
+from tests.tiny import cpu_fabric, isolate, make_scored, tiny_suite, tiny_variant
 
 pytestmark = pytest.mark.promise("damage")
 REFUSED = "corrupted files refused"
@@ -70,11 +70,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         isolate(patch, folder)
-        split_suite(_suite())
-        train_run(_suite(), tiny_variant("l2"), RUN, "cpu")
-        torch.use_deterministic_algorithms(False)  # training sets it for the whole process
-        evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
-        evaluate_baselines(_suite())
+        make_scored(_suite())
     return folder
 
 

@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 
 from benchmark.paths import Run
-from benchmark.split import split_suite
 from data.draws import integers_below, random_bits, uniforms
-from tests.children import Children, Ended, Job, results_below, shared_children
+from tests.children import BUDGET, Children, Ended, Job, Results, results_below
 from tests.promises import tally
-from tests.tiny import ROOT, isolate, tiny_suite
+from tests.tiny import ROOT
 
 pytestmark = pytest.mark.promise("resume")
 
@@ -30,24 +29,6 @@ STOPPED = re.compile(
     r"error: (tiny/\w+/seed0: stopped after step \d+ of \d+; the same command continues"
     r"|interrupted(; the same command continues)?)"
 )
-BUDGET = {"epochs": 2, "batch_size": 16}
-"""Six steps: a state of the larger networks takes a while to write."""
-Results = dict[str, bytes]
-
-
-@pytest.fixture(scope="module")
-def children() -> Children:
-    return shared_children()
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a checkout whose images are prepared and in which nothing is trained."""
-    folder = tmp_path_factory.mktemp("prepared")
-    with pytest.MonkeyPatch.context() as patch:
-        isolate(patch, folder)
-        split_suite(tiny_suite())
-    return folder
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from benchmark.train import train_run
 from benchmark.views import Completed, complete
 from data.errors import InputError
 from models.scene import Scene
-from tests.children import Job, shared_children
+from tests.children import Children, Job
 from tests.promises import tally
 from tests.tiny import (
     BATCH_SIZE,
@@ -231,20 +231,20 @@ def test_limit_of_the_process_is_what_counts(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.slow
-def test_real_process_with_little_memory_is_told_so(tmp_path: Path) -> None:
+def test_real_process_with_little_memory_is_told_so(tmp_path: Path, children: Children) -> None:
     split_suite(tiny_suite(**LARGER))
     # One activation of a step of 128 images takes 64 MiB, and about ten are needed at a time.
     job = Job(
         str(tmp_path), "l2", save_every_s=1e9, room=300 * 2**20, suite=LARGER,
         training={"batch_size": 128, "epochs": 1},
     )  # fmt: skip
-    ended = shared_children().run(job)
+    ended = children.run(job)
     assert ended.code == 2
     (line,) = ended.messages
     advice = r"(\d+ does|nor does 2)"
     pattern = rf"error: training\.batch_size: 128 .* into \d\.\d GiB of memory; {advice}"
     assert re.fullmatch(pattern, line)
-    assert shared_children().run(replace(job, room=0)).code == 0
+    assert children.run(replace(job, room=0)).code == 0
     tally("lacks of memory explained")
 
 

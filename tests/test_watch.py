@@ -31,7 +31,6 @@ from benchmark.checkpoints import ResumeState
 from benchmark.interruption import TrainingInterruptedError
 from benchmark.paths import Run
 from benchmark.players import loss_names, training_step
-from benchmark.split import split_suite
 from benchmark.train import train_run
 from benchmark.validation import Gallery
 from benchmark.watch import (
@@ -61,16 +60,6 @@ LOOK = 10
 Scalars = dict[str, list[tuple[int, float]]]
 """Steps and values by tag."""
 Whole = Callable[[str], tuple[Path, Scalars]]
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a checkout with prepared images."""
-    folder = tmp_path_factory.mktemp("prepared")
-    with pytest.MonkeyPatch.context() as patch:
-        isolate(patch, folder)
-        split_suite(tiny_suite())
-    return folder
 
 
 @pytest.fixture(scope="module")

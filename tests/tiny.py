@@ -9,8 +9,11 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from benchmark.baselines import evaluate_baselines
 from benchmark.config import Suite, load_variant
+from benchmark.evaluate import evaluate_run
 from benchmark.paths import Run
+from benchmark.split import split_suite
 from benchmark.train import train_run
 from models.networks import GeneratorNetwork, generator_class
 from models.scene import Scene
@@ -92,6 +95,16 @@ def train_tiny(variant: str, seed: int = 0, **training: Any) -> Run:
     finally:
         torch.use_deterministic_algorithms(False)  # training sets it for the whole process
     return run
+
+
+def make_scored(suite: Suite) -> None:
+    """Prepare a suite in the present folder, train `l2` with seed 0, and score it and baselines."""
+    run, variant = Run(suite.name, "l2", 0), tiny_variant("l2")
+    split_suite(suite)
+    train_run(suite, variant, run, "cpu")
+    torch.use_deterministic_algorithms(False)  # training sets it for the whole process
+    evaluate_run(suite, variant, run, "cpu")
+    evaluate_baselines(suite)
 
 
 def cpu_fabric() -> Fabric:
