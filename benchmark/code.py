@@ -9,6 +9,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 _TOPS = ("benchmark", "models", "data")
+_COMMAND_LINE = (
+    ROOT / "benchmark" / "__main__.py",
+    ROOT / "benchmark" / "commands",
+    ROOT / "benchmark" / "exit_codes.py",
+)
 
 
 def snapshot() -> dict[Path, str]:
@@ -26,14 +31,14 @@ def changed_code(before: Mapping[Path, str]) -> list[Path]:
 def loaded_code() -> list[Path]:
     """Return the project modules that this process has loaded, and the lock file, sorted.
 
-    The command line itself is left out: it decides nothing that a result depends on.
+    The command line is left out: it decides nothing that a result depends on.
     """
     files = {ROOT / "requirements.lock"}
     for module in list(sys.modules.values()):
         path = Path(getattr(module, "__file__", None) or "/")
         if any(path.is_relative_to(ROOT / top) for top in ("benchmark", "models", "data")):
             files.add(path)
-    return sorted(files - {ROOT / "benchmark" / "__main__.py"})
+    return sorted(p for p in files if not any(p.is_relative_to(part) for part in _COMMAND_LINE))
 
 
 def code_digest(files: Iterable[Path]) -> str:

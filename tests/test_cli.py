@@ -119,30 +119,6 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
             assert f"  {path.stem} " in text
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        *("split", "train", "evaluate", "diagnose", "baselines", "report", "readme", "attach"),
-        *("weights", "list", "describe", "inpaint", "export", "reference", "verify", "bands"),
-    ],
-)
-def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main([command, "--help"])
-    assert stop.value.code == 0
-    assert len(capsys.readouterr().out) > 80
-
-
-def test_help_is_quick_and_fits_a_screen() -> None:
-    # PyTorch must not be loaded to show help: -X importtime would list it.
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "benchmark", "--help"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert len(done.stdout.splitlines()) <= 40
-    assert " torch\n" not in done.stderr
-
-
 def test_reader_that_has_seen_enough_is_no_error() -> None:
     done = subprocess.run(
         f"{sys.executable} -m benchmark describe l2 --json | head -c 1",
@@ -190,7 +166,7 @@ def test_termination_cleans_up_as_an_interrupt_does(
         finally:
             cleaned.append(True)
 
-    monkeypatch.setattr("benchmark.__main__._list", work)
+    monkeypatch.setattr("benchmark.commands.list.run", work)
     before = signal.getsignal(signal.SIGTERM)
     assert main(["list"]) == 130
     assert cleaned and capsys.readouterr().err == "error: interrupted\n"

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from benchmark.__main__ import ONNX_EXAMPLE, main
+from benchmark.__main__ import main
 from benchmark.checkpoints import MANIFEST
 from benchmark.code import file_sha256
+from benchmark.commands.export import ONNX_EXAMPLE
 from benchmark.config import Suite
 from benchmark.export import (
     MAX_DIFFERENCE,
@@ -260,6 +261,11 @@ def test_equal_runs_give_equal_bytes(checkout: Path, capfd: pytest.CaptureFixtur
     pattern = rf"{again}: best_val_psnr, epoch [12]; .* PyTorch differ by (\S+) at most, .*\n"
     found = re.fullmatch(pattern, printed.out)
     assert found and float(found[1]) < CLOSE
+    arguments = ["--checkpoint", str(FOLDER), "--out", str(again), "--overwrite", "--json"]
+    assert main(["export", *arguments]) == 0
+    said = json.loads(capfd.readouterr().out)
+    assert said.pop("epoch") in (1, 2) and said.pop("difference") == float(found[1])
+    assert said == {"file": str(again), "criterion": "best_val_psnr"}
 
 
 IN_A_PROCESS = """

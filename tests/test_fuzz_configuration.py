@@ -370,10 +370,9 @@ def test_the_list_shows_the_others_beside_a_broken_file(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "required: COMMAND"),
-        (["trai"], "invalid choice: 'trai'"),
-        (["train", "--suit", "portraits", "--variant", "l2"], "required: --suite"),
-        (["train", "--suite", "portraits", "--variant", "l2", "--seeds", "1"], "--seeds 1"),
+        (["trai"], "'trai' is no command; did you mean train?"),
+        (["train", "--suit", "portraits", "--variant", "l2"], "'--suit' is no option"),
+        (["train", "--suite", "portraits", "--variant", "l2", "--seeds", "1"], "'--seeds' is no"),
         (["train", "--suite"], "--suite: expected one argument"),
         (["split", "--suite", "photos", "--workers", "0"], "--workers: 0 is not positive"),
         (["describe", "l2", "extra\n\x1b[31m"], r"extra\n\x1b[31m"),

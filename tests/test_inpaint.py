@@ -119,6 +119,9 @@ def test_holes_are_filled_and_nothing_else_changes(
     before = files_below(checkout)
     assert inpaint() == 0
     assert capsys.readouterr().out == "3 images -> out/\n"
+    assert inpaint("--overwrite", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"folder": "out", "written": 3, "failed": 0}
     after = files_below(checkout)
     assert after.keys() - before.keys() == {f"out/{name}.png" for name in sizes}
     assert {name: after[name] for name in before} == before

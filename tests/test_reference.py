@@ -316,3 +316,7 @@ def test_the_command_says_what_it_kept(far: Checkout, capsys: pytest.CaptureFixt
     assert said.err.startswith("left out: far/binary/seed0: reports/curves/far")
     assert main(["reference", "--suite", "far"]) == 2
     assert "--overwrite replaces it" in capsys.readouterr().err
+    assert main(["reference", "--suite", "far", "--overwrite", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["folder"] == "reports/reference/far" and said["runs"] == {"l2": [0, 1]}
+    assert list(said["left_out"]) == ["far/binary/seed0"]
