@@ -142,7 +142,7 @@ def _floats(path: Path, column: pd.Series) -> pd.Series:
 
 
 def aggregate(
-    frame: pd.DataFrame, image_px: int, missing: Mapping[str, str] | None = None
+    frame: pd.DataFrame, image_px: int | pd.Series, missing: Mapping[str, str] | None = None
 ) -> Aggregate:
     """Average masks inside each image, then images with equal weight, then seeds.
 
@@ -151,7 +151,8 @@ def aggregate(
 
     Args:
         frame: a ledger.
-        image_px: pixels of an image, |R| of the metrics over the whole image.
+        image_px: pixels of an image, |R| of the metrics over the whole image; where sizes differ,
+            those of each row's image.
         missing: the reason why a metric has no values, by metric; these metrics are in the result
             even if the ledger has no such column.
 
@@ -207,7 +208,7 @@ def _gap(reason: str) -> Summary:
 
 
 def _cap(
-    frame: pd.DataFrame, columns: list[str], image_px: int
+    frame: pd.DataFrame, columns: list[str], image_px: int | pd.Series
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the ledger with its infinities capped, and where they were."""
     infinite = frame[columns] == math.inf
@@ -224,7 +225,7 @@ def _cap(
 
 
 def aggregate_by_area(
-    frame: pd.DataFrame, image_px: int, missing: Mapping[str, str] | None = None
+    frame: pd.DataFrame, image_px: int | pd.Series, missing: Mapping[str, str] | None = None
 ) -> dict[str, Aggregate]:
     """Aggregate the rows of each bin `(lo, hi]` of the realised hole area over the image's.
 
@@ -239,7 +240,7 @@ def aggregate_by_area(
 
 
 def aggregate_by_label(
-    frame: pd.DataFrame, image_px: int, missing: Mapping[str, str] | None = None
+    frame: pd.DataFrame, image_px: int | pd.Series, missing: Mapping[str, str] | None = None
 ) -> dict[str, Aggregate]:
     """Aggregate the rows of each label, in order; rows without a label are left out.
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
+from skimage import data as photographs
 from skimage import metrics as reference
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from benchmark.metrics.contour import seam
 from benchmark.metrics.edges import edge_h, sharpness_h
 from benchmark.metrics.error import l1_percent_h, mae, mse, psnr_db
 from benchmark.metrics.regions import dilate, region_pixels, seam_band
-from benchmark.metrics.structural import ssim_h, ssim_map, ssim_w
+from benchmark.metrics.structural import ssim_h, ssim_map, ssim_uniform_w, ssim_w
 
 pytestmark = pytest.mark.promise("metrics")
 PIXEL_METRICS = [m for m in METRICS.values() if m.backbone is None and m.pixels == "completed"]
@@ -175,6 +176,45 @@ def _map_last(completed: Tensor, target: Tensor) -> NDArray[np.float64]:
     return ssim_map(completed, target).numpy().transpose(0, 2, 3, 1)
 
 
+def _uniform_cases() -> dict[str, tuple[Tensor, Tensor]]:
+    """Return pairs of images: noise of even and odd sizes, flat ones, and a photograph."""
+    rng = np.random.default_rng(1)
+    shapes = {"even": (2, 3, 32, 16), "odd": (3, 3, 33, 17), "least": (2, 3, 7, 7)}
+    pairs = {
+        name: torch.from_numpy(rng.integers(0, 256, (2, *shape), dtype=np.uint8))
+        for name, shape in shapes.items()
+    }
+    levels = torch.tensor([[0, 255, 90], [255, 255, 91]], dtype=torch.uint8)
+    pairs["flat"] = levels[:, :, None, None, None].expand(-1, -1, 3, 21, 9)
+    pixels: NDArray[np.uint8] = photographs.chelsea()  # type: ignore[no-untyped-call]
+    cat = torch.from_numpy(pixels[::2, ::3].copy()).permute(2, 0, 1)[None]
+    pairs["photograph"] = torch.stack([cat, (cat // 3 * 3).flip(3)])
+    return {name: (pair[0], pair[1]) for name, pair in pairs.items()}
+
+
+@pytest.mark.parametrize(("completed", "target"), _uniform_cases().values(), ids=_uniform_cases())
+def test_uniform_ssim_is_the_default_of_scikit_image(completed: Tensor, target: Tensor) -> None:
+    mask = _corner(torch.zeros(len(target), 1, *target.shape[2:], dtype=torch.bool))
+    expected = [
+        reference.structural_similarity(  # type: ignore[no-untyped-call]
+            truth / 255, ours / 255, data_range=1, channel_axis=-1
+        )
+        for truth, ours in zip(_images_last(target), _images_last(completed), strict=True)
+    ]
+    # Protocol ib1 asks for 1e-9; ours are integers up to the last division, and the reference
+    # takes variances as differences of float64 means near 1.
+    np.testing.assert_allclose(ssim_uniform_w(completed, target, mask), expected, atol=1e-13)
+
+
+def test_uniform_ssim_of_flat_images_worked_by_hand() -> None:
+    target, completed = torch.full((2, 1, 3, 9, 9), 51, dtype=torch.uint8)
+    completed = completed + 51
+    mask = _corner(torch.zeros(1, 1, 9, 9, dtype=torch.bool))
+    # Without variance the contrast term is 1; means are .2 and .4, and C1 is 1e-4.
+    expected = (2 * 0.2 * 0.4 + 1e-4) / (0.2**2 + 0.4**2 + 1e-4)
+    assert ssim_uniform_w(completed, target, mask).item() == pytest.approx(expected, rel=1e-14)
+
+
 def test_ssim_relation_of_composites() -> None:
     completed, target, mask = _batch(8)
     touching = dilate(mask, 5)[..., 5:-5, 5:-5].double().mean((1, 2, 3))
@@ -315,6 +355,8 @@ def test_wrong_images_are_refused() -> None:
                 metric.function(*images)
     with pytest.raises(ValueError, match="at least 11 px"):
         ssim_w(completed[..., :10], target[..., :10], mask[..., :10] | _corner(mask[..., :10]))
+    with pytest.raises(ValueError, match="at least 7 px a side, not 33x6"):
+        ssim_uniform_w(completed[..., :6], target[..., :6], _corner(mask[..., :6]))
     with pytest.raises(ValueError, match="known pixels differ"):
         score_images(255 - target, target, mask)
 

@@ -15,7 +15,7 @@ from benchmark.metrics.edges import edge_h, sharpness_h
 from benchmark.metrics.error import l1_percent_h, mae, mse, psnr_db
 from benchmark.metrics.perceptual import lpips_h, lpips_missing, lpips_w
 from benchmark.metrics.pixels import check_images, known_mae_raw
-from benchmark.metrics.structural import ssim_h, ssim_w
+from benchmark.metrics.structural import ssim_h, ssim_uniform_w, ssim_w
 
 PROTOCOL = "ib1"
 
@@ -64,6 +64,7 @@ _METRICS = (
     Metric("mae_w", "w", "", "lower", partial(mae, region="w")),
     Metric("psnr_w", "w", "dB", "higher", partial(psnr_db, region="w")),
     Metric("ssim_w", "w", "", "higher", ssim_w),
+    Metric("ssim_uniform_w", "w", "", "higher", ssim_uniform_w),
     _lpips("vgg"),
     _lpips("squeeze"),
     Metric("known_mae_raw", "known", "", "lower", known_mae_raw, pixels="raw"),

@@ -1,10 +1,12 @@
-"""Structural similarity (Wang et al. 2004), as protocol ib1 fixes it."""
+"""Structural similarity (Wang et al. 2004), as protocol ib1 fixes it, and with uniform windows."""
 
 from torch import Tensor
 from torch.nn import functional
 
 from benchmark.metrics.pixels import check_images, mean_over
 from models.similarity import WINDOW, similarity_map
+
+UNIFORM_WINDOW = 7
 
 
 def ssim_w(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -51,3 +53,58 @@ def ssim_map(first: Tensor, second: Tensor) -> Tensor:
         ValueError: a side is below 11 pixels.
     """
     return similarity_map(first.double(), second.double(), value_range=255)
+
+
+def ssim_uniform_w(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Return each image's mean SSIM over all valid 7 by 7 windows of equal weights and 3 channels.
+
+    With sample covariances: the default of scikit-image, which some of the sources report. Never
+    to be compared with `ssim_w`.
+
+    Args:
+        completed: `[N, 3, H, W]` uint8, H and W at least 7.
+        target: of the same shape and type.
+        mask: `[N, 1, H, W]` bool, True in the hole.
+
+    Returns:
+        `[N]` float64.
+
+    Raises:
+        ValueError: see `check_images`; or a side is below 7 pixels.
+    """
+    check_images(completed, target, mask)
+    if min(target.shape[-2:]) < UNIFORM_WINDOW:
+        size = "x".join(map(str, target.shape[-2:]))
+        raise ValueError(
+            f"this SSIM needs images of at least {UNIFORM_WINDOW} px a side, not {size}"
+        )
+    return _uniform_map(completed, target).mean((1, 2, 3))
+
+
+def _uniform_map(first: Tensor, second: Tensor) -> Tensor:
+    """Return the SSIM of each channel and uniform window, `[N, 3, H - 6, W - 6]` float64.
+
+    Numerators and denominators are multiplied by numbers of pixels, so that all but the constants
+    are integers below 2**31, and a variance loses nothing by being a difference of large numbers.
+    """
+    count = UNIFORM_WINDOW**2
+    x, y = first.int(), second.int()
+    sum_x, sum_y = _window_sums(x), _window_sums(y)
+    products, squares = 2 * sum_x * sum_y, sum_x**2 + sum_y**2
+    covariances = 2 * count * _window_sums(x * y) - products
+    variances = count * _window_sums(x**2 + y**2) - squares
+    c1 = (0.01 * 255 * count) ** 2
+    c2 = (0.03 * 255) ** 2 * count * (count - 1)
+    similar = (products.double() + c1) * (covariances.double() + c2)
+    return similar / ((squares.double() + c1) * (variances.double() + c2))
+
+
+def _window_sums(image: Tensor) -> Tensor:
+    """Sum each uniform window, `[N, C, H - 6, W - 6]`."""
+    for axis in (2, 3):
+        length = image.shape[axis] - UNIFORM_WINDOW + 1
+        total = image.narrow(axis, 0, length).clone()
+        for offset in range(1, UNIFORM_WINDOW):
+            total += image.narrow(axis, offset, length)
+        image = total
+    return image

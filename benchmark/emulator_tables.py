@@ -1,0 +1,124 @@
+"""Our scores in the units of each source, beside what the sources print."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from benchmark.emulators import EMULATORS, LIGHTNING_BATCH, LOCPAINT_BATCH, Emulator, Figures
+from benchmark.metrics import PROTOCOL
+from benchmark.published import PrintedTable, load_published
+from benchmark.results import Results
+from benchmark.tables import ARROWS, Kind, csv_cell, grid_markdown, number, sentence_markdown
+from benchmark.verdict import ORACLE
+
+EXPLANATION = (
+    f"The scores above, counted as three sources count theirs; never to be mixed with those of "
+    f"protocol {PROTOCOL}. `locpaint`: twelve times the MSE of the hole, PSNR (∞ as 100 dB) and "
+    "SSIM (7 x 7 windows of equal weights) of the whole image, means of the means of batches of "
+    f"{LOCPAINT_BATCH}. `pathak`: of the hole alone, means over images. `lightning_report`: PSNR "
+    f"of the holes of a batch of {LIGHTNING_BATCH} together, mean over batches. What they leave "
+    "open is in [docs/protocols.md](../docs/protocols.md)."
+)
+WARNING = (
+    "What their authors print for variants of these names. **Images, splits, budgets and the "
+    "choice of checkpoints are others there**: the units are the same and nothing else, so that a "
+    "difference is no failure to reproduce, and an equal number no success."
+)
+
+
+def emulator_section(results: Results) -> str:
+    """Return our scores in each source's units, and the sources' own figures for our variants.
+
+    Raises:
+        InputError: see `load_published`.
+    """
+    translated = translate(results)
+    heads = [
+        f"{name}: {c.name} {ARROWS[c.better]}" for name, e in EMULATORS.items() for c in e.columns
+    ]
+    rows = [
+        [method, *(cell for name in EMULATORS for cell in _cells(name, figures[name]).values())]
+        for method, figures in translated.items()
+    ]
+    blocks = [
+        "### In the units of the sources",
+        grid_markdown(["method", *heads], rows).strip(),
+        *(f"— {sentence_markdown(note)}" for note in _gaps(results, translated)),
+        EXPLANATION,
+    ]
+    if printed := _printed(load_published(), translated):
+        heads = ["variant", "printed by", "of", "printed", "here"]
+        blocks += [WARNING, grid_markdown(heads, printed, text_columns=5).strip()]
+    return "\n\n".join(blocks)
+
+
+def emulator_csv(results: Results) -> str:
+    """Return our scores in each source's units as CSV; empty where one is missing."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    heads = [f"{name}_{c.name}" for name, e in EMULATORS.items() for c in e.columns]
+    writer.writerow(["method", "kind", *heads])
+    for method, figures in translate(results).items():
+        values = [value for name in EMULATORS for value in figures[name].values()]
+        plain = ["" if math.isnan(v) else f"{round(v, 6) + 0.0:.6f}" for v in values]
+        writer.writerow([csv_cell(method), _kind(results, method), *plain])
+    return stream.getvalue()
+
+
+def translate(results: Results) -> dict[str, dict[str, Figures]]:
+    """Return the figures of each method and protocol, those of several seeds averaged."""
+    return {
+        method: {name: _of_seeds(results, method, e) for name, e in EMULATORS.items()}
+        for method in results.methods
+    }
+
+
+def _of_seeds(results: Results, method: str, emulator: Emulator) -> Figures:
+    rows = results.frame[results.frame["method"] == method]
+    found = [emulator.compute(part) for _, part in rows.groupby("seed", sort=True)]
+    return {c.name: float(np.mean([part[c.name] for part in found])) for c in emulator.columns}
+
+
+def _cells(name: str, figures: Mapping[str, float]) -> dict[str, str]:
+    """Return the figures of a protocol as printed, those that there are."""
+    columns = EMULATORS[name].columns
+    return {c.name: number(figures[c.name], c.decimals) for c in columns if c.name in figures}
+
+
+def _kind(results: Results, method: str) -> Kind:
+    if method in results.variants:
+        return "variant"
+    return "oracle" if method == ORACLE else "baseline"
+
+
+def _gaps(results: Results, translated: Mapping[str, Mapping[str, Figures]]) -> list[str]:
+    """Say why figures are missing."""
+    notes = []
+    for name, emulator in EMULATORS.items():
+        for figure, metric in emulator.needs.items():
+            if any(math.isnan(figures[name][figure]) for figures in translated.values()):
+                reason = results.missing.get(metric, f"a ledger has no value of `{metric}`")
+                notes.append(f"{name}: {figure}: {reason}")
+    return notes
+
+
+def _printed(
+    tables: Sequence[PrintedTable], translated: Mapping[str, Mapping[str, Figures]]
+) -> list[list[str]]:
+    """Return a row for each of our variants in each of the tables."""
+    rows = []
+    for table in tables:
+        for variant, figures in table.figures.items():
+            if variant not in translated:
+                continue
+            ours = {name: translated[variant][table.protocol][name] for name in figures}
+            pair = (_listed(_cells(table.protocol, part)) for part in (figures, ours))
+            rows.append([variant, f"{table.source}, {table.where}", table.data, *pair])
+    return rows
+
+
+def _listed(cells: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {text}" for name, text in cells.items())
