@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.evidence import DECIBEL_MARGIN, SIMILARITY_MARGIN, Evidence
+from benchmark.evidence import Evidence
+from benchmark.statistics import MIN_SEEDS
 from benchmark.tables import csv_cell, grid_markdown, sentence_markdown
-from benchmark.verdict import MIN_SEEDS
+from benchmark.verdict import DECIBEL_MARGIN, SIMILARITY_MARGIN
 from benchmark.weighing import Finding, Tested
 
 HEADS = ("claim", "suite", "verdict", "difference [95 % interval]", "images", "seeds")

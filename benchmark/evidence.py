@@ -11,15 +11,17 @@ import numpy as np
 import pandas as pd
 
 from benchmark.claims import CostPair, Judge, Pair, SuitePair
-from benchmark.ledger import psnr_cap_db
 from benchmark.metrics import METRICS
 from benchmark.results import Results
-from benchmark.verdict import MIN_SEEDS, paired_interval, score_table, unpaired_interval
+from benchmark.statistics import MIN_SEEDS, paired_interval, unpaired_interval
+from benchmark.verdict import (
+    comparable_scores,
+    equivalence_margin,
+    paired_differences,
+    score_table,
+)
 
 Verdict = Literal["supported", "refuted", "inconclusive"]
-DECIBEL_MARGIN, SIMILARITY_MARGIN = 0.1, 0.002
-FLATTEST = 1e-6
-"""Ratios below it count as this: a constant filling has no gradient, and 0 no logarithm."""
 
 
 class UntestableError(Exception):
@@ -62,21 +64,17 @@ def pair_evidence(kind: str, pair: Pair, results: Results) -> Evidence:
     """
     frame, what = _side(kind, pair.metric, results)
     ours, reference = (score_table(frame, name, pair.metric) for name in (pair.variant, pair.than))
-    if pair.than in results.baselines:
-        differences = ours - reference.mean(axis=0)
-    else:
-        common = ours.index.intersection(reference.index)
-        if common.empty:
-            raise UntestableError(f"{pair.variant} and {pair.than} have no training seed in common")
-        differences = ours.loc[common] - reference.loc[common]
+    differences = paired_differences(ours, reference, pair.than not in results.baselines)
+    if not len(differences):
+        raise UntestableError(f"{pair.variant} and {pair.than} have no training seed in common")
     differences = _complete(differences, pair.metric, results)
-    low, high = paired_interval(differences.to_numpy())
+    interval = paired_interval(differences.to_numpy())
     return Evidence(
         what=f"{what}: {pair.variant} - {pair.than}",
-        difference=float(differences.to_numpy().mean()),
-        low=low,
-        high=high,
-        verdict=judged(kind, pair.metric, low, high),
+        difference=interval.mean,
+        low=interval.low,
+        high=interval.high,
+        verdict=judged(kind, pair.metric, interval.low, interval.high),
         images=differences.shape[1],
         seeds=len(differences),
         covers_seeds=len(differences) >= MIN_SEEDS,
@@ -97,14 +95,14 @@ def suite_evidence(pair: SuitePair, ours: Results, reference: Results) -> Eviden
         frame, what = _side("better", pair.metric, results)
         table = score_table(frame, pair.variant, pair.metric)
         tables.append(_complete(table, pair.metric, results).to_numpy())
-    low, high = unpaired_interval(tables[0], tables[1])
+    interval = unpaired_interval(tables[0], tables[1])
     seeds = min(len(table) for table in tables)
     return Evidence(
         what=f"{what}: {pair.variant} on {pair.suite} - on {pair.than}",
-        difference=float(tables[0].mean() - tables[1].mean()),
-        low=low,
-        high=high,
-        verdict=judged("better", pair.metric, low, high),
+        difference=interval.mean,
+        low=interval.low,
+        high=interval.high,
+        verdict=judged("better", pair.metric, interval.low, interval.high),
         images=min(table.shape[1] for table in tables),
         seeds=seeds,
         covers_seeds=seeds >= MIN_SEEDS,
@@ -135,35 +133,15 @@ def judged(kind: str, metric: str, low: float, high: float) -> Verdict:
     return "refuted" if high <= margin else "inconclusive"
 
 
-def equivalence_margin(metric: str) -> float:
-    """Return the difference up to which two values are as good as equal; 0 where none is set."""
-    if METRICS[metric].unit == "dB":
-        return DECIBEL_MARGIN
-    return SIMILARITY_MARGIN if metric.startswith(("ssim_", "lpips_")) else 0.0
-
-
 def _decimals(metric: str) -> int:
     return 3 if METRICS[metric].unit == "dB" or METRICS[metric].better == "one" else 5
 
 
 def _side(kind: str, metric: str, results: Results) -> tuple[pd.DataFrame, str]:
-    """Return a ledger with a metric scaled so that differences mean something, and its name then.
-
-    Ratios become logarithms, in which double is as far from 1 as half. Where nearer to the ideal is
-    better, that distance is compared. An infinite PSNR is capped as in every mean.
-    """
-    facts, frame = METRICS[metric], results.frame
-    if metric not in frame:
+    """Return a ledger with a metric scaled so that differences mean something, and its name."""
+    if metric not in results.frame:
         raise UntestableError(f"{metric} has no values")
-    values, what = frame[metric], metric
-    if facts.unit == "dB":
-        pixels = frame["hole_px"] if facts.region == "h" else results.image_px
-        values = values.mask(values == np.inf, psnr_cap_db(pixels))
-    if facts.better == "one":
-        values, what = np.log(values.clip(lower=FLATTEST)), f"ln {metric}"
-    if facts.better in ("zero", "one") and kind != "higher":
-        values, what = values.abs(), f"|{what}|"
-    return frame[["method", "seed", "image"]].assign(**{metric: values}), what
+    return comparable_scores(results.frame, metric, results.image_px, to_ideal=kind != "higher")
 
 
 def _complete(table: pd.DataFrame, metric: str, results: Results) -> pd.DataFrame:

@@ -10,8 +10,10 @@ from typing import Any
 
 from benchmark import paths
 from benchmark.claim_tables import claims_section
+from benchmark.comparison_tables import comparison_section
 from benchmark.config import Params, load_variant
 from benchmark.figures import chosen_rows
+from benchmark.emulator_tables import emulator_section
 from benchmark.findings import DEFINITIONS, diagnostics_section
 from benchmark.ledger import Aggregate, aggregate_by_area, aggregate_by_label
 from benchmark.metrics import METRICS, PROTOCOL
@@ -27,8 +29,9 @@ from benchmark.tables import (
     number,
     sentence_markdown,
 )
-from benchmark.verdict import METRIC, ORACLE, coverage
+from benchmark.verdict import METRIC, ORACLE
 from benchmark.weighing import Tested
+from benchmark.wording import coverage
 from data.errors import InputError
 
 REGIONS = {"w": "whole image", "h": "hole", "b": "seam band", "c": "core", "known": "known pixels"}
@@ -110,6 +113,8 @@ def _section(chapter: Chapter) -> str:
         f"In brackets: mean paired difference in {escape_markdown(METRIC)} to the baseline and its "
         "95 % interval; negative is better for the variant.",
         markdown_table(result_table(results, words)).strip(),
+        comparison_section(results, words),
+        emulator_section(results),
         _checkpoints(results),
         *_breakdowns(results),
         f"### Completed test images\n\n{_choice(chapter)} The hole of the input is grey.",
@@ -140,6 +145,8 @@ def _reference(reference: Reference, chapter: Chapter) -> str:
         coverage(min(len(results.seeds_of(name)) for name in results.variants)),
         escape_markdown(words.headline),
         markdown_table(result_table(results, words)).strip(),
+        comparison_section(results, words),
+        emulator_section(results),
         _checkpoints(results),
         *(f"![{title}: {what}]({path})" for what, path in figures.items()),
         _provenance(results),

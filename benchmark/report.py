@@ -9,10 +9,13 @@ from typing import Any
 from benchmark import figures, paths, plots
 from benchmark.claim_tables import claims_csv, claims_json
 from benchmark.claims import load_claims
+from benchmark.comparison_tables import comparisons_csv
 from benchmark.config import Params
+from benchmark.emulator_tables import emulator_csv
 from benchmark.files import write_json, write_text
 from benchmark.page import Chapter, report_page
 from benchmark.pictures import Pictures, comparison, holes, read_pictures
+from benchmark.published import load_published
 from benchmark.references import read_references
 from benchmark.results import Results, read_results
 from benchmark.standings import Words, result_table, seed_means
@@ -28,6 +31,7 @@ def write_report(params: Params) -> None:
     Raises:
         InputError: a file of one of the runs is missing or damaged; nothing is written then.
     """
+    load_published()  # a fault in it is found before anything is written
     claims, references = load_claims(), read_references()
     everything = [read_results(params, name) for name in params.suites]
     pictures = [read_pictures(results) for results in everything]
@@ -77,5 +81,9 @@ def _write_chapter(chapter: Chapter, name: Path) -> None:
     table = result_table(chapter.results, chapter.words)
     write_text(TABLES / f"{name}.tex", latex_table(table))
     write_text(TABLES / f"{name}.csv", csv_table(table))
+    every = [c for found in chapter.words.comparisons.values() for c in found]
+    comparisons = comparisons_csv([*every, *chapter.words.between])
+    write_text(TABLES / f"{name}_comparisons.csv", comparisons)
+    write_text(TABLES / f"{name}_protocols.csv", emulator_csv(chapter.results))
     for kind, draw in (("curves", plots.curves_figure), ("losses", plots.losses_figure)):
         plots.save_figure(FIGURES / f"{name}_{kind}.png", draw(chapter.results.curves))

@@ -2,13 +2,20 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import combinations, product
+
+import numpy as np
 
 from benchmark.ledger import Summary
 from benchmark.metrics import METRICS, PROTOCOL
+from benchmark.resampling import resampled_means
 from benchmark.results import SKILL, Results, mean_of
+from benchmark.statistics import MIN_SEEDS
 from benchmark.tables import Column, Kind, Row, Table
-from benchmark.verdict import METRIC, ORACLE, Comparison, compare, headline, marker, sentence
+from benchmark.verdict import METRIC, ORACLE, Comparison, compare, family, score_table
+from benchmark.wording import headline, marker, sentence
 
 HEADLINE = ("mse_h", "psnr_h", "ssim_h", "lpips_alex", "seam", "sharpness_h")
 """Metrics of the tables; the summary has all."""
@@ -17,17 +24,20 @@ DECIMALS = {"dB": 2, "%": 2}
 
 
 class Words:
-    """The comparisons of a suite's variants with its baselines, and what they say."""
+    """The comparisons of a suite's variants with its baselines and each other, and what they say.
+
+    Those with baselines are one family of tests, those between variants another.
+    """
 
     def __init__(self, results: Results) -> None:
         # The deciding metric is finite for every image, so a mean is always there.
         self.means = {m: mean_of(s[METRIC]) or 0.0 for m, s in results.aggregate.items()}
         self.strongest = min(results.baselines, key=lambda name: (self.means[name], name))
+        every = against_baselines(results)
         self.comparisons: dict[str, list[Comparison]] = {
-            variant: [compare(results.frame, variant, name) for name in results.baselines]
-            for variant in results.variants
+            variant: [c for c in every if c.method == variant] for variant in results.variants
         }
-        every = [c for comparisons in self.comparisons.values() for c in comparisons]
+        self.between = between_variants(results)
         self.headline = headline(results.suite.title, self.means, every, self.strongest)
 
     def marker(self, method: str) -> str:
@@ -39,6 +49,45 @@ class Words:
         """Return one sentence per variant, the best first."""
         order = sorted(self.comparisons, key=lambda name: (self.means[name], name))
         return [sentence(self.comparisons[name], self.means[name]) for name in order]
+
+
+def against_baselines(results: Results, metric: str = METRIC) -> list[Comparison]:
+    """Compare every variant with every baseline that have values of a metric."""
+    pairs = product(results.variants, results.baselines)
+    return _family(results, pairs, metric, has_seeds=False)
+
+
+def between_variants(results: Results, metric: str = METRIC) -> list[Comparison]:
+    """Compare all pairs of variants that have values of a metric and a seed in common."""
+    pairs = [
+        (ours, theirs)
+        for ours, theirs in combinations(results.variants, 2)
+        if not set(results.seeds_of(ours)).isdisjoint(results.seeds_of(theirs))
+    ]
+    return _family(results, pairs, metric, has_seeds=True)
+
+
+def _family(
+    results: Results, pairs: Iterable[tuple[str, str]], metric: str, has_seeds: bool
+) -> list[Comparison]:
+    scored = {
+        name for name in results.methods if mean_of(results.aggregate[name].get(metric)) is not None
+    }
+    how = partial(compare, metric=metric, has_seeds=has_seeds, image_px=results.image_px)
+    return family(how(results.frame, *pair) for pair in pairs if scored.issuperset(pair))
+
+
+def chances_of_best(results: Results) -> dict[str, float]:
+    """Return how often each method has the best mean of the deciding metric when resampled.
+
+    Images are resampled, the same for all methods, and training seeds where there are enough.
+    """
+    methods = [*results.variants, *results.baselines]
+    scores = {name: score_table(results.frame, name).to_numpy(float) for name in methods}
+    seeds_too = min(len(results.seeds_of(name)) for name in results.variants) >= MIN_SEEDS
+    means = resampled_means(scores, seeds_too)
+    best = np.argmin([means[name] for name in methods], axis=0)
+    return {name: float((best == place).mean()) for place, name in enumerate(methods)}
 
 
 def result_table(results: Results, words: Words) -> Table:

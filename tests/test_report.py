@@ -43,6 +43,7 @@ def test_the_report_is_all_its_files_and_equal_bytes_each_time(checkout: Checkou
     first = _written(checkout.root)
     assert {Path(name).name for name in first} == {
         *("summary.json", "claims.json", "report.md", "tiny.tex", "tiny.csv", "claims.csv"),
+        *("tiny_comparisons.csv", "report.html", "tiny_protocols.csv"),
         *("tiny_comparison.png", "tiny_zoomed.png", "tiny_curves.png", "tiny_losses.png"),
     }
     write_report(load_params())
@@ -135,7 +136,7 @@ def test_classes_get_a_table_and_a_row_each(
     monkeypatch.chdir(tmp_path)
     write_report(load_params())
     page = Path("reports/report.md").read_text(encoding="utf-8")
-    assert "| dog | 2 | 0.0160 | 0.0400 | 0.0200 |" in page
+    assert "| dog | 2 | 0.0160 | 0.0450 | 0.0200 |" in page
     with Image.open("reports/figures/tiny_zoomed.png") as picture:
         assert 2 * 128 < picture.height < 3 * 128
 

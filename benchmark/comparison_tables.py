@@ -1,0 +1,95 @@
+"""Comparisons as tables: between variants, and how sure a rank is."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable
+
+from benchmark.results import Results
+from benchmark.standings import Words, chances_of_best, seed_means
+from benchmark.tables import csv_cell, escape_markdown, grid_markdown
+from benchmark.verdict import METRIC, Comparison, is_more_better
+
+HEADS = (
+    *("comparison", "verdict", "difference [95 % interval]", "p (Holm)", "p (sign flips)"),
+    *("p (Wilcoxon)", "better on", "images", "seeds"),
+)
+COLUMNS = (
+    *("method", "reference", "metric", "verdict", "difference", "low", "high", "p", "p_adjusted"),
+    *("wilcoxon_p", "permutation_p", "improvement", "images", "seeds", "margin"),
+)
+
+
+def comparison_section(results: Results, words: Words) -> str:
+    """Return how variants compare with each other, how sure ranks are, and what seeds change."""
+    blocks = []
+    if words.between:
+        wanted = "positive" if is_more_better(METRIC) else "negative"
+        blocks += [
+            "### Between the variants",
+            grid_markdown(HEADS, [_row(c) for c in words.between], text_columns=3).strip(),
+            f"Paired differences in {escape_markdown(METRIC)}, on the same images and holes and "
+            f"with the same seeds; {wanted} is better for the first. The interval is for one "
+            "comparison; p (Holm) is that of the interval's distribution, adjusted for the number "
+            "of rows, and decides the verdict. Sign flips and Wilcoxon test over images alone. "
+            "*Better on*: the share of images on which the first is better, ties by half.",
+        ]
+    chances = chances_of_best(results)
+    order = sorted(chances, key=lambda name: (-chances[name], words.means[name], name))
+    listed = ", ".join(f"`{n}` {100 * chances[n]:.1f} %" for n in order if chances[n] > 0)
+    blocks.append(
+        f"How often each method has the best mean {escape_markdown(METRIC)} when the images are "
+        f"resampled 10,000 times: {listed}."
+    )
+    blocks.append(_seed_spread(results))
+    return "\n\n".join(blocks)
+
+
+def _row(comparison: Comparison) -> list[str]:
+    ends = (comparison.difference, comparison.low, comparison.high)
+    difference, low, high = (f"{round(value, 5) + 0.0:+.5f}" for value in ends)
+    return [
+        f"{comparison.method} - {comparison.reference}",
+        comparison.verdict,
+        f"{difference} [{low}, {high}]",
+        *map(p_text, (comparison.p_adjusted, comparison.permutation_p, comparison.wilcoxon_p)),
+        f"{100 * comparison.improvement:.0f} %",
+        str(comparison.images),
+        str(comparison.seeds),
+    ]
+
+
+def p_text(p: float) -> str:
+    """Return a p value as printed."""
+    return "< .0001" if p < 1e-4 else f"{p:.4f}"
+
+
+def _seed_spread(results: Results) -> str:
+    """Say what the choice of the training seed changes, apart from what the images change."""
+    spreads = []
+    for name in results.variants:
+        means = [mean for mean in seed_means(results, name, METRIC) if mean is not None]
+        if len(means) > 1:
+            mean = math.fsum(means) / len(means)
+            spread = math.sqrt(math.fsum((m - mean) ** 2 for m in means) / (len(means) - 1))
+            spreads.append(f"`{name}` {spread:.5f} ({len(means)} seeds)")
+    if not spreads:
+        return "What another training seed changes was not measured here: there is one seed."
+    return (
+        f"Standard deviation of the mean {escape_markdown(METRIC)} between training seeds: "
+        f"{', '.join(spreads)}."
+    )
+
+
+def comparisons_csv(comparisons: Iterable[Comparison]) -> str:
+    """Return one line for each comparison, with all that is known of it."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for comparison in comparisons:
+        writer.writerow([_cell(getattr(comparison, name)) for name in COLUMNS])
+    return stream.getvalue()
+
+
+def _cell(value: str | int | float) -> str:
+    return csv_cell(value) if isinstance(value, str) else f"{value:.7g}"
