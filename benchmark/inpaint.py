@@ -1,12 +1,8 @@
 """The inpaint command: fills holes of anybody's photographs with a trained generator."""
 
-import sys
-from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +13,10 @@ from benchmark.config import Suite
 from benchmark.filling import Filler
 from benchmark.holes import MOST_GREY, WHITE_FROM, Hole, read_mask, square_hole
 from benchmark.memory import memory_for
-from benchmark.photographs import SUFFIXES, read_photograph, read_size, write_photograph
+from benchmark.pairing import check_apart, images_by_stem, listed, partners, say
+from benchmark.photographs import read_photograph, read_size, write_photograph
 from benchmark.trained import load_folder
-from data.errors import InputError, printable
-from data.folders import visible_files
+from data.errors import InputError
 from data.sources import UnreadableImageError
 
 LARGE_HOLE = 0.5
@@ -88,10 +84,10 @@ def inpaint_images(request: Request) -> Outcome:
                 hole = _hole(job, photograph.pixels, filler, request)
                 filled = filler(photograph.pixels, hole)
             except InputError as error:
-                _say(f"error: {error}")
+                say(f"error: {error}")
                 continue
             if not hole.any():
-                _say(f"note: {job.mask}: marks nothing as hole; {job.image} is written unchanged")
+                say(f"note: {job.mask}: marks nothing as hole; {job.image} is written unchanged")
             write_photograph(job.output, photograph, filled, hole)
             written += 1
     return Outcome(written, len(jobs) - written)
@@ -107,64 +103,22 @@ def list_jobs(request: Request) -> list[Job]:
     has_masks = request.masks not in ("center", "centre", "random")
     folders = [request.images, *([Path(request.masks)] if has_masks else [])]
     for folder in folders:
-        _check_apart(folder, request.out)
+        check_apart(folder, request.out)
     if has_masks and not Path(request.masks).is_dir():
         raise InputError(f"--masks {request.masks}: no such folder, nor `center` or `random`")
-    images = _by_stem(request.images)
-    masks = _masks_of(images, Path(request.masks)) if has_masks else {}
+    images = images_by_stem(request.images)
+    masks = partners(images, Path(request.masks)) if has_masks else {}
     if has_masks and (missing := sorted(images.keys() - masks.keys())):
         raise InputError(
-            f"{request.masks}: no mask for {_listed([images[stem] for stem in missing])}; "
+            f"{request.masks}: no mask for {listed([images[stem] for stem in missing])}; "
             f"expected {missing[0]} with the suffix of any image type"
         )
     jobs = [
         Job(path, masks.get(stem), request.out / f"{stem}.png") for stem, path in images.items()
     ]
     if not request.overwrite and (there := [job.output for job in jobs if job.output.exists()]):
-        raise InputError(f"already there: {_listed(there)}; --overwrite replaces what is there")
+        raise InputError(f"already there: {listed(there)}; --overwrite replaces what is there")
     return jobs
-
-
-def _masks_of(images: Iterable[str], folder: Path) -> dict[str, Path]:
-    """Return the masks of some stems, of which accents may be written in the other way.
-
-    An accented letter is one sign or two, by the system on which a file was named.
-    """
-    masks = _by_stem(folder)
-    composed = {normalize("NFC", stem): path for stem, path in masks.items()} | masks
-    names = {stem: stem if stem in masks else normalize("NFC", stem) for stem in images}
-    return {stem: composed[name] for stem, name in names.items() if name in composed}
-
-
-def _check_apart(folder: Path, out: Path) -> None:
-    """Refuse to write among what is read: the next time, results would be taken for images."""
-    read, written = _resolved(folder), _resolved(out)
-    if read == written or read in written.parents or written in read.parents:
-        raise InputError(f"--out {out}: must lie neither in nor around {folder}, which is read")
-
-
-def _resolved(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError):  # the latter before Python 3.13
-        raise InputError(f"{path}: a link that leads to itself") from None
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    """Return the image files below a folder by their relative path without its suffix, sorted."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    names = visible_files(folder)
-    images = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
-    if not images:
-        raise InputError(f"{folder}: no image files (of {', '.join(sorted(SUFFIXES))})")
-    if others := sorted(set(names) - set(images)):
-        _say(f"note: {folder}: left out, as they are no images: {_listed(others)}")
-    stems = {name: Path(name).with_suffix("").as_posix() for name in images}
-    if twice := [stem for stem, count in Counter(stems.values()).items() if count > 1]:
-        first, second, *_ = (name for name in images if stems[name] == twice[0])
-        raise InputError(f"{folder}: {first} and {second} have one name but for the suffix")
-    return {stems[name]: folder / name for name in images}
 
 
 def load_filler(request: Request) -> Filler:
@@ -210,7 +164,7 @@ def _check_masks(jobs: list[Job], request: Request) -> list[Job]:
             hole, grey_share = read_mask(job.mask, request.hole)
             shape = read_size(job.image)
         except UnreadableImageError as error:
-            _say(f"error: {error}")
+            say(f"error: {error}")
             continue
         if hole.shape != shape:
             sizes = [f"{width}x{height}" for height, width in (hole.shape, shape)]
@@ -220,7 +174,7 @@ def _check_masks(jobs: list[Job], request: Request) -> list[Job]:
         if grey_share > MOST_GREY:
             grey.append(f"{job.mask} ({grey_share:.0%} of its pixels)")
     if grey:
-        _say(f"warning: masks with grey, which counts as white from {WHITE_FROM}: {_listed(grey)}")
+        say(f"warning: masks with grey, which counts as white from {WHITE_FROM}: {listed(grey)}")
     return sound
 
 
@@ -243,12 +197,3 @@ def _hole(job: Job, pixels: NDArray[np.uint8], filler: Filler, request: Request)
         return square_hole(pixels, (filler.hole_size, filler.image_size), seed)
     except InputError as error:
         raise InputError(f"{job.image}: {error}") from None
-
-
-def _listed(names: Sequence[object]) -> str:
-    """Return the first of some names, and how many more there are."""
-    return f"{names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-
-
-def _say(message: str) -> None:
-    tqdm.write(printable(message), file=sys.stderr)
