@@ -4,6 +4,8 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
 
@@ -33,34 +35,59 @@ def main(arguments: list[str] | None = None) -> int:
     if "run" not in options:
         print(parser.format_help(), end="", file=sys.stderr)
         return MISUSED
-    # So that what `kill` ends is cleaned up as what Ctrl-C ends; training has its own way.
-    before_us = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        before = snapshot()
-        code: int = options.run(options) or FINE
-        sys.stdout.flush()  # here, where a reader that has gone is no error
-        # DVC records the state of the code after a stage, so it would take the result for the new
-        # code's.
-        if changed := changed_code(before):
-            return complain(f"{changed[0]} changed while this ran; run it again", MISUSED)
-        return code
-    except InputError as error:
-        return complain(error, MISUSED)
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FINE
-    except OSError as error:
-        return complain(f"{error.filename}: {error.strerror}" if error.filename else error, MISUSED)
-    except KeyboardInterrupt:
-        return complain("interrupted", INTERRUPTED)
-    except MemoryError:
+    with _signals() as received:
+        try:
+            return _run(options)
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FINE
+        except KeyboardInterrupt:
+            return complain("interrupted", INTERRUPTED)
+        except (InputError, OSError, MemoryError) as error:
+            # A library that is interrupted may answer with an error of its own, such as that it
+            # cannot read a file.
+            return complain("interrupted", INTERRUPTED) if received() else _failed(error)
+
+
+def _run(options: argparse.Namespace) -> int:
+    before = snapshot()
+    code: int = options.run(options) or FINE
+    sys.stdout.flush()  # here, where a reader that has gone is no error
+    # DVC records the state of the code after a stage, so it would take the result for the new
+    # code's.
+    if changed := changed_code(before):
+        return complain(f"{changed[0]} changed while this ran; run it again", MISUSED)
+    return code
+
+
+def _failed(error: InputError | OSError | MemoryError) -> int:
+    if isinstance(error, MemoryError):
         return complain("not enough memory", FAILED)
+    if isinstance(error, OSError) and error.filename:
+        return complain(f"{error.filename}: {error.strerror}", MISUSED)
+    return complain(error, MISUSED)
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], bool]]:
+    """Have what `kill` ends cleaned up as what Ctrl-C ends, and tell whether either came.
+
+    Training has its own way.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    # In the background of a shell, Ctrl-C is ignored and shall stay so.
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
+    before = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield lambda: bool(received)
     finally:
-        signal.signal(signal.SIGTERM, before_us)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def command_parser() -> argparse.ArgumentParser:

@@ -161,13 +161,13 @@ class Finding:
             "detail": self.detail,
         }
 
-    def as_line(self) -> str:
-        """Return the finding on one line."""
+    def as_line(self, severity: Severity | None = None) -> str:
+        """Return the finding on one line; a severity that is given stands for its own."""
         defect = DEFECTS[self.id]
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.evidence.items())
         more = f" and {self.count - len(self.files)} more" if self.count > len(self.files) else ""
         reasons = "; ".join(part for part in (self.detail, numbers) if part)
-        text = f"{defect.severity}: {self.id}: {defect.what}: {', '.join(self.files)}{more}"
+        text = f"{severity or defect.severity}: {self.id}: {defect.what}: {', '.join(self.files)}{more}"
         return printable(f"{text}{f' ({reasons})' if reasons else ''}; {defect.advice}")
 
 

@@ -91,13 +91,12 @@ def find_symptoms(look: Look) -> tuple[list[Symptom], Symptom | None]:
         "hole_mae": _mean(difference, look.hole),
     }
     cause = _cause(look, changed, numbers) if numbers["known_changed"] else None
-    leak = _leak(look, difference, numbers["known_mae"])
+    # In a hole that is none the truth is there by right.
+    by_right = cause is not None and cause.id == "mask_elsewhere"
+    leak = None if by_right else _leak(look, difference, numbers["known_mae"])
     inverse = None
     if _is_inverse(numbers) and not (cause is not None and cause.id == "lossy"):
         inverse = Symptom("polarity", numbers)
-    if cause is not None and cause.id == "known_changed":
-        if elsewhere := _mask_elsewhere(look, difference):
-            return [elsewhere], inverse
     return [symptom for symptom in (cause, leak) if symptom is not None], inverse
 
 
@@ -130,11 +129,13 @@ def _cause(look: Look, changed: Hole, numbers: dict[str, float]) -> Symptom:
         return moved
     if look.file_format in LOSSY_FORMATS:
         return Symptom("lossy", weak)
+    if misplaced := _mask_shift(look.hole, changed) or _mask_elsewhere(look):
+        return misplaced
     comb = comb_strength(look.completed, look.target, look.hole, changed)
     # Compression spares no part of an image.
     if comb >= LIKELY_COMB and numbers["hole_changed"] > UNTOUCHED:
         return Symptom("lossy", weak | {"jpeg_mark": comb}, sure=comb >= SURE_COMB)
-    return _mask_shift(look.hole, changed) or Symptom("known_changed", weak)
+    return Symptom("known_changed", weak)
 
 
 def _offsets() -> list[tuple[int, int]]:
@@ -225,11 +226,12 @@ def _mask_shift(hole: Hole, changed: Hole) -> Symptom | None:
     return None
 
 
-def _mask_elsewhere(look: Look, difference: Pixels) -> Symptom | None:
+def _mask_elsewhere(look: Look) -> Symptom | None:
     """Tell whether a part of the hole was never filled, while other pixels were.
 
     A filling meets the truth exactly in few pixels that their surroundings do not tell.
     """
+    difference = look.difference()
     same = ~np.asarray(difference.any(2))
     edits = float(difference[~same & ~look.hole].mean())
     if edits < EDIT_LEVELS or _share(same, look.hole) < PART_UNFILLED / 2:
@@ -245,7 +247,8 @@ def _untold(look: Look, levels: float) -> Hole:
     """Return the pixels of the hole that Telea's filling gets wrong by more than some levels."""
     blank = np.where(look.hole[..., None], 0, look.target).astype(np.uint8)
     guess = telea(blank[None], look.hole[None], blank[None])[0]
-    return look.hole & (np.asarray(cv2.absdiff(guess, look.target)).mean(2) > levels)
+    missed = np.asarray(cv2.absdiff(guess, look.target)).mean(2) > levels
+    return np.asarray(look.hole & missed)
 
 
 def _leak(look: Look, difference: Pixels, known_mae: float) -> Symptom | None:

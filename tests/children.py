@@ -154,13 +154,13 @@ def serve() -> None:
 
 
 def _be_a_child(job: Job) -> None:
-    os.chdir(job.folder)
-    log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for stream in (1, 2):
-        os.dup2(log, stream)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     code = CRASHED
     try:
+        os.chdir(job.folder)
+        log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for stream in (1, 2):
+            os.dup2(log, stream)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         code = _train(job)
     except KeyboardInterrupt:  # before the command line was reached; Python ends in this way
         signal.signal(signal.SIGINT, signal.SIG_DFL)

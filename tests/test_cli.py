@@ -1,13 +1,17 @@
 """The command line: wrong input gives one line and exit code 2, and loses nothing."""
 
+import argparse
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from benchmark.__main__ import main
+from data.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -171,3 +175,26 @@ def test_termination_cleans_up_as_an_interrupt_does(
     assert main(["list"]) == 130
     assert cleaned and capsys.readouterr().err == "error: interrupted\n"
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("answer", [InputError("model: damaged"), OSError("unreadable")])
+def test_interruption_that_a_library_swallows_is_one_all_the_same(
+    number: int,
+    answer: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(options: argparse.Namespace) -> None:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(10)  # the signal comes before it ends
+        except KeyboardInterrupt:
+            raise answer from None
+
+    monkeypatch.setattr("benchmark.commands.list.run", run)
+    monkeypatch.setattr("benchmark.__main__.snapshot", dict)
+    before = signal.getsignal(number)
+    assert main(["list"]) == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
+    assert signal.getsignal(number) == before

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
     if out is not None:
         write_scores(out, scores, content)
     for finding in scores.findings:
-        print(finding.as_line(), file=sys.stderr)
+        print(finding.as_line("warning"), file=sys.stderr)
     if options.json:
         print_json(content)
         return
