@@ -95,7 +95,7 @@ def exactness(
         if not isinstance(ours, Mapping) or not isinstance(theirs, Mapping):
             reasons.append("no fingerprint of the machine is pinned")
             continue
-        reasons += _differences(ours, theirs)
+        reasons += differences_of(ours, theirs)
         on_cpu &= ours.get("device") == "cpu"
     if not reasons and not on_cpu and not deterministic:
         reasons.append("training.deterministic is false")
@@ -104,16 +104,28 @@ def exactness(
     return ("E0" if on_cpu else "E1"), []
 
 
-def _differences(here: Mapping[str, Any], pinned: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Return a line for each fact that differs."""
+def differences_of(
+    here: Mapping[str, Any],
+    pinned: Mapping[str, Any],
+    names: tuple[str, str] = ("here", "pinned"),
+    prefix: str = "",
+) -> list[str]:
+    """Return a line for each fact of two machines that differs.
+
+    Args:
+        here: the one.
+        pinned: the other.
+        names: what to call the two.
+        prefix: of the names of facts.
+    """
     lines = []
     for name in sorted(here.keys() | pinned.keys()):
         ours, theirs = here.get(name), pinned.get(name)
         if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-            lines += _differences(ours, theirs, f"{prefix}{name}.")
+            lines += differences_of(ours, theirs, names, f"{prefix}{name}.")
         elif ours != theirs:
             shown = ["none" if value is None else str(value) for value in (ours, theirs)]
-            lines.append(f"{prefix}{name}: {shown[0]} here, {shown[1]} pinned")
+            lines.append(f"{prefix}{name}: {shown[0]} {names[0]}, {shown[1]} {names[1]}")
     return lines
 
 

@@ -167,7 +167,8 @@ class Finding:
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.evidence.items())
         more = f" and {self.count - len(self.files)} more" if self.count > len(self.files) else ""
         reasons = "; ".join(part for part in (self.detail, numbers) if part)
-        text = f"{severity or defect.severity}: {self.id}: {defect.what}: {', '.join(self.files)}{more}"
+        head = f"{severity or defect.severity}: {self.id}: {defect.what}"
+        text = f"{head}: {', '.join(self.files)}{more}"
         return printable(f"{text}{f' ({reasons})' if reasons else ''}; {defect.advice}")
 
 

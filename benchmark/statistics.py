@@ -131,23 +131,28 @@ def _interval(mean: float, parts: Sequence[tuple[float, float]]) -> Interval:
     error = math.sqrt(sum(variance for variance, _ in parts))
     if error == 0:
         return Interval(mean, mean, mean, 1.0 if mean == 0 else 0.0, 0.0)
-    reach = _reach(parts, 1 - CONFIDENCE)
+    reach = reach_of(parts)
     return Interval(mean, mean - reach, mean + reach, _p(mean, parts), error)
 
 
-def _reach(parts: Sequence[tuple[float, float]], level: float) -> float:
-    """Return half the width of the interval that is wrong with the probability `level`."""
+def reach_of(parts: Sequence[tuple[float, float]], level: float = 1 - CONFIDENCE) -> float:
+    """Return half the width of an interval.
+
+    Args:
+        parts: variances of which that of the mean is the sum, with their degrees of freedom.
+        level: the probability with which the interval is wrong.
+    """
     return math.sqrt(sum(float(stats.t.isf(level / 2, n)) ** 2 * v for v, n in parts))
 
 
 def _p(mean: float, parts: Sequence[tuple[float, float]]) -> float:
     """Return the level of the interval that ends at 0."""
     least = -150.0  # beyond it, squares of quantiles are no longer finite
-    if mean == 0 or _reach(parts, 10**least) < abs(mean):
+    if mean == 0 or reach_of(parts, 10**least) < abs(mean):
         return 1.0 if mean == 0 else 0.0
 
     def beyond(exponent: float) -> float:
-        return _reach(parts, 10**exponent) - abs(mean)
+        return reach_of(parts, 10**exponent) - abs(mean)
 
     return float(10 ** optimize.brentq(beyond, least, 0.0, xtol=1e-13, rtol=1e-13))
 

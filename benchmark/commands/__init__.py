@@ -20,6 +20,9 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
     (
         "Compare and check",
         {
+            "compare": "two versions of results",
+            "gate": "refuse what got worse",
+            "plan": "images and seeds needed",
             "score": "score anybody's images",
             "doctor": "find what is wrong there",
             "verify": "build again and compare",

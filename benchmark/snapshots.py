@@ -1,0 +1,234 @@
+"""The results of one version: of a git revision, of a checkout, or of a folder of reference runs.
+
+Only what is in git is read: metrics, ledgers, provenance and settings, so that neither DVC's cache
+nor a checkout of the version is needed.
+"""
+
+import io
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from benchmark import paths
+from benchmark.bands import BANDS
+from benchmark.config import Params
+from benchmark.documents import load
+from benchmark.files import read_json
+from benchmark.ledger import read_ledger
+from benchmark.references import FACTS, SUITE, Facts
+from data.errors import InputError, printable
+
+BASELINES = "baselines"
+ARCHIVED = (
+    *("params.yaml", "benchmark/suites", "models/variants", str(BANDS)),
+    *("reports/metrics", "reports/scores", "reports/provenance", "reports/versions"),
+)
+CODE = ("benchmark", "models", "data", "requirements.lock", "dvc.yaml")
+MADE_BY = "dvc repro"
+
+
+@dataclass(frozen=True, order=True)
+class Subject:
+    """What has a ledger: a run, or the baselines of a suite."""
+
+    suite: str
+    name: str
+    """Of the variant, or `baselines`."""
+    seed: int = 0
+
+    def __str__(self) -> str:
+        if self.name == BASELINES:
+            return f"{self.suite}/{BASELINES}"
+        return str(self.run)
+
+    @property
+    def run(self) -> paths.Run:
+        """The run; not of baselines."""
+        return paths.Run(self.suite, self.name, self.seed)
+
+    @property
+    def metrics(self) -> Path:
+        """Where a checkout has its metrics."""
+        is_run = self.name != BASELINES
+        return self.run.metrics if is_run else paths.baseline_metrics(self.suite)
+
+    @property
+    def scores(self) -> Path:
+        """Where a checkout has its ledger."""
+        return self.run.scores if self.name != BASELINES else paths.baseline_scores(self.suite)
+
+
+class _Anything(BaseModel):
+    """A document of any keys: that of another version may have others than this one."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The results of a version, read when they are asked for."""
+
+    name: str
+    """As it was asked for."""
+    folder: Path
+    commit: str | None = None
+    """None for a folder."""
+    without: frozenset[Subject] = frozenset()
+    """What is to be left out."""
+
+    @cached_property
+    def reference(self) -> Facts | None:
+        """The facts of a folder of reference runs."""
+        path = self.folder / FACTS
+        return load(Facts, path) if path.is_file() else None
+
+    @cached_property
+    def subjects(self) -> tuple[Subject, ...]:
+        """What the version says that it has: exactly that, and nothing that lies about."""
+        if (facts := self.reference) is not None:
+            runs = [Subject(facts.suite, n, s) for n, seeds in facts.runs.items() for s in seeds]
+            suites: tuple[str, ...] = (facts.suite,)
+        else:
+            params = load(Params, self.folder / paths.PARAMS)
+            runs = [Subject(*key) for key in product(params.suites, params.variants, params.seeds)]
+            suites = params.suites
+        every = (*runs, *(Subject(suite, BASELINES) for suite in suites))
+        return tuple(subject for subject in every if subject not in self.without)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """All training seeds."""
+        return tuple(sorted({s.seed for s in self.subjects if s.name != BASELINES}))
+
+    def place(self, path: Path) -> Path:
+        """Return where the version has an artefact that a checkout has at a path."""
+        return paths.kept(self.folder, path) if self.reference else self.folder / path
+
+    def image_px(self, suite: str) -> int:
+        """Return the pixels of a suite's images, in which infinite PSNRs are capped.
+
+        Raises:
+            InputError: the suite does not say it.
+        """
+        path = paths.SUITES / f"{suite}.yaml"
+        size = (self.settings(path) or {}).get("image_size")
+        if not isinstance(size, int):
+            raise InputError(f"{printable(self.name)}: {path} does not say how large images are")
+        return size**2
+
+    def metrics(self, subject: Subject) -> Mapping[str, Any]:
+        """Return the aggregated metrics of a subject.
+
+        Raises:
+            InputError: the file is missing or damaged.
+        """
+        content = read_json(self.place(subject.metrics), MADE_BY)
+        if not isinstance(content, dict) or not isinstance(content.get("methods"), dict):
+            raise InputError(f"{self.place(subject.metrics)}: not a file of metrics")
+        return content
+
+    def ledger(self, subject: Subject) -> pd.DataFrame | None:
+        """Return the ledger of a subject; None where it is not in git.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        path = self.place(subject.scores)
+        return read_ledger(path) if path.is_file() else None
+
+    def content(self, subject: Subject) -> tuple[bytes | None, bytes | None]:
+        """Return the bytes of a subject's metrics and ledger; None for what is not there."""
+        files = (self.place(subject.metrics), self.place(subject.scores))
+        metrics, scores = (file.read_bytes() if file.is_file() else None for file in files)
+        return metrics, scores
+
+    def training(self, subject: Subject) -> Mapping[str, Any]:
+        """Return what a run's provenance says of its training; nothing where there is none."""
+        path = self.place(subject.run.provenance)
+        content = read_json(path, MADE_BY) if path.is_file() else {}
+        found = content.get("training", {}) if isinstance(content, dict) else {}
+        return found if isinstance(found, dict) else {}
+
+    def settings(self, path: Path) -> Mapping[str, Any] | None:
+        """Return a YAML file as nested keys and values; None where there is none."""
+        if self.reference:
+            is_suite = path.parent == paths.SUITES
+            file = self.folder / (SUITE if is_suite else f"variants/{path.name}")
+        else:
+            file = self.folder / path
+        return load(_Anything, file).model_extra if file.is_file() else None
+
+
+@contextmanager
+def open_version(name: str) -> Iterator[Snapshot]:
+    """Give the results of a version.
+
+    Args:
+        name: a git revision (tag, branch, commit), or a folder: a checkout, or reference runs. What
+            is both is the revision; `./name` is the folder.
+
+    Raises:
+        InputError: there is neither, or no results are there.
+    """
+    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if commit is None:
+        folder = Path(name)
+        if not (folder / paths.PARAMS).is_file() and not (folder / FACTS).is_file():
+            raise InputError(
+                f"{printable(name)}: neither a revision of this repository nor a folder with "
+                f"{paths.PARAMS} or {FACTS}"
+            )
+        yield Snapshot(name, folder)
+        return
+    with tempfile.TemporaryDirectory(prefix="inpaintbench-") as temporary:
+        _extract(commit.strip(), Path(temporary))
+        if not (Path(temporary) / paths.PARAMS).is_file():
+            raise InputError(f"{printable(name)}: this commit has no {paths.PARAMS}")
+        yield Snapshot(name, Path(temporary), commit.strip())
+
+
+def _extract(commit: str, folder: Path) -> None:
+    listed = _git("ls-tree", "-z", "--name-only", commit, "--", *ARCHIVED) or ""
+    present = [path for path in listed.split("\0") if path]
+    if not present:
+        return
+    done = subprocess.run(
+        ["git", "archive", "--format=tar", commit, "--", *present], capture_output=True, check=True
+    )
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        archive.extractall(folder, filter="data")
+
+
+def changed_files(old: Snapshot, new: Snapshot) -> list[str] | None:
+    """Return which files of code differ; None where one side is neither a commit nor this tree."""
+    if old.commit is None:
+        return None
+    here = new.commit is None and new.folder.resolve() == Path().resolve()
+    if new.commit is None and not here:
+        return None
+    against = [new.commit] if new.commit else []
+    diff = partial(_git, "diff", "--name-only", "-z", old.commit, *against, "--")
+    listed = (diff(*CODE) or "").split("\0")
+    if here:
+        new_files = _git("ls-files", "-z", "--others", "--exclude-standard", "--", *CODE) or ""
+        listed += new_files.split("\0")
+    return sorted({path for path in listed if path})
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git prints; None where it fails or is not installed."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None
