@@ -2,9 +2,10 @@
 
 import csv
 import io
-import math
 from collections.abc import Iterable
+from statistics import stdev
 
+from benchmark.bands import read_bands, spread_over_seeds
 from benchmark.results import Results
 from benchmark.standings import Words, chances_of_best, seed_means
 from benchmark.tables import csv_cell, escape_markdown, grid_markdown
@@ -14,6 +15,7 @@ HEADS = (
     *("comparison", "verdict", "difference [95 % interval]", "p (Holm)", "p (sign flips)"),
     *("p (Wilcoxon)", "better on", "images", "seeds"),
 )
+MEASURED = "as `python -m benchmark bands` measured it with these settings"
 COLUMNS = (
     *("method", "reference", "metric", "verdict", "difference", "low", "high", "p", "p_adjusted"),
     *("wilcoxon_p", "permutation_p", "improvement", "images", "seeds", "margin"),
@@ -66,19 +68,34 @@ def p_text(p: float) -> str:
 
 def _seed_spread(results: Results) -> str:
     """Say what the choice of the training seed changes, apart from what the images change."""
-    spreads = []
-    for name in results.variants:
-        means = [mean for mean in seed_means(results, name, METRIC) if mean is not None]
-        if len(means) > 1:
-            mean = math.fsum(means) / len(means)
-            spread = math.sqrt(math.fsum((m - mean) ** 2 for m in means) / (len(means) - 1))
-            spreads.append(f"`{name}` {spread:.5f} ({len(means)} seeds)")
+    spreads = [
+        (name, (stdev(means), len(means)))
+        for name in results.variants
+        if len(means := [m for m in seed_means(results, name, METRIC) if m is not None]) > 1
+    ]
+    where = "" if spreads else f", {MEASURED}"
+    spreads = spreads or _measured_spreads(results)
     if not spreads:
-        return "What another training seed changes was not measured here: there is one seed."
-    return (
-        f"Standard deviation of the mean {escape_markdown(METRIC)} between training seeds: "
-        f"{', '.join(spreads)}."
-    )
+        return "What another training seed changes is not known: there is one seed."
+    listed = ", ".join(f"`{n}` {spread:.5f} ({count} seeds)" for n, (spread, count) in spreads)
+    metric = escape_markdown(METRIC)
+    return f"Standard deviation of the mean {metric} between seeds{where}: {listed}."
+
+
+def _measured_spreads(results: Results) -> list[tuple[str, tuple[float, int]]]:
+    """Return the spreads that were measured with the settings and images of these results."""
+    found = []
+    for measured in read_bands().measured:
+        digests = {
+            tuple(origin.provenance["training"].get(f"{key}_sha256") for key in ("config", "data"))
+            for (variant, _), origin in results.origins.items()
+            if variant == measured.subject
+        }
+        spread = spread_over_seeds(measured.seeds).get(METRIC)
+        is_same = digests == {(measured.config_sha256, measured.data_sha256)}
+        if measured.suite == results.suite.name and is_same and spread is not None:
+            found.append((measured.subject, (spread, len(measured.seeds))))
+    return found
 
 
 def comparisons_csv(comparisons: Iterable[Comparison]) -> str:

@@ -12,8 +12,8 @@ from benchmark import paths
 from benchmark.claim_tables import claims_section
 from benchmark.comparison_tables import comparison_section
 from benchmark.config import Params, load_variant
-from benchmark.figures import chosen_rows
 from benchmark.emulator_tables import emulator_section
+from benchmark.figures import chosen_rows
 from benchmark.findings import DEFINITIONS, diagnostics_section
 from benchmark.ledger import Aggregate, aggregate_by_area, aggregate_by_label
 from benchmark.metrics import METRICS, PROTOCOL

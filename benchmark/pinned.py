@@ -23,7 +23,7 @@ from data.errors import InputError
 from models.variant import Variant
 
 LOCK = Path("dvc.lock")
-REPORT_FILES = ("report.md", "summary.json", "claims.json")
+REPORT_FILES = ("report.md", "report.html", "summary.json", "claims.json")
 Item = TypeVar("Item", str, int)
 
 

@@ -13,6 +13,7 @@ from benchmark.comparison_tables import comparisons_csv
 from benchmark.config import Params
 from benchmark.emulator_tables import emulator_csv
 from benchmark.files import write_json, write_text
+from benchmark.html import html_report
 from benchmark.page import Chapter, report_page
 from benchmark.pictures import Pictures, comparison, holes, read_pictures
 from benchmark.published import load_published
@@ -26,7 +27,7 @@ TABLES, FIGURES = paths.REPORTS / "tables", paths.REPORTS / "figures"
 
 
 def write_report(params: Params) -> None:
-    """Write the tables, figures, `report.md`, `summary.json` and `claims.json`.
+    """Write the tables, figures, `report.md`, `report.html`, `summary.json` and `claims.json`.
 
     Raises:
         InputError: a file of one of the runs is missing or damaged; nothing is written then.
@@ -48,7 +49,11 @@ def write_report(params: Params) -> None:
         _write_chapter(chapters[-1], Path("reference", found.name))
     write_text(TABLES / "claims.csv", claims_csv(tested))
     write_text(paths.REPORTS / "report.md", report_page(params, chapters, tested))
-    write_json(paths.REPORTS / "summary.json", {r.suite.name: summary(r) for r in everything})
+    summaries = {r.suite.name: summary(r) for r in everything}
+    by_name = {r.suite.name: shown for r, shown in zip(everything, pictures, strict=True)}
+    page = html_report(params, chapters, by_name, tested, summaries)
+    write_text(paths.REPORTS / "report.html", page)
+    write_json(paths.REPORTS / "summary.json", summaries)
     write_json(paths.REPORTS / "claims.json", claims_json(tested))
 
 

@@ -70,8 +70,9 @@ class Checkout:
         for folder in (paths.SUITES, paths.VARIANTS, paths.REPORTS / "templates"):
             (root / folder).mkdir(parents=True)
         (root / paths.SUITES / f"{suite}.yaml").write_text(SUITE)
-        page = paths.REPORTS / "templates" / "report.md"
-        for path in (page, paths.CLAIMS, PUBLISHED):
+        ends = ("md", "html", "css", "js")
+        pages = [paths.REPORTS / "templates" / f"report.{end}" for end in ends]
+        for path in (*pages, paths.CLAIMS, PUBLISHED):
             (root / path).write_text((ROOT / path).read_text(encoding="utf-8"), encoding="utf-8")
         self._write_prepared()
         self._write_baselines()

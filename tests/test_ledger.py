@@ -73,7 +73,7 @@ def test_reading_returns_what_was_written_and_writing_it_again_the_same_bytes(
 
 
 def test_a_row_of_all_metrics_takes_at_most_300_bytes(tmp_path: Path) -> None:
-    # As large as they are for a network of these suites: similarities have a digit less than errors.
+    # As large as for a network of these suites, where similarities have a digit less than errors.
     metrics = dict.fromkeys(METRICS, 0.0123456789)
     metrics |= {name: 0.123456789 for name in METRICS if name.startswith(("ssim", "lpips"))}
     metrics |= {"psnr_h": 23.4567891, "psnr_w": 29.4567891, "seam": -0.00123456789}

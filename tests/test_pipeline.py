@@ -231,7 +231,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def test_pipeline_writes_what_a_reader_looks_for(checkout: Checkout) -> None:
     reports = checkout.folder / "reports"
     for name in (
-        "report.md", "summary.json", "tables/tiny.tex", "tables/tiny.csv",
+        "report.md", "report.html", "summary.json", "tables/tiny.tex", "tables/tiny.csv",
+        "tables/tiny_comparisons.csv", "tables/tiny_protocols.csv",
         "figures/tiny_comparison.png", "figures/tiny_zoomed.png", "figures/tiny_curves.png",
         "curves/tiny/l2/seed0.csv", "scores/tiny/l2/seed0.csv", "metrics/tiny/l2/seed0.json",
         "provenance/tiny/l2/seed0.json", "diagnostics/tiny/l2/seed0.json",

@@ -211,7 +211,7 @@ def test_one_byte_of_any_result_is_found(checkout: Kept) -> None:
     targets = [
         *(RUN.scores, RUN.curves, RUN.metrics, RUN.diagnosis, RUN.probes, RUN.completed),
         *(paths.baseline_scores("tiny"), paths.baseline_metrics("tiny")),
-        *(paths.REPORTS / name for name in ("report.md", "summary.json", "claims.json")),
+        *(paths.REPORTS / name for name in ("report.md", "report.html", "claims.json")),
         *(paths.REPORTS / name for name in ("figures/tiny_curves.png", "tables/tiny.csv")),
         paths.baseline_completed("tiny") / "telea.npy",
         RUN.checkpoints / "validation/progress.gif",
