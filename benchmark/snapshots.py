@@ -5,12 +5,15 @@ nor a checkout of the version is needed.
 """
 
 import io
+import math
+import os
+import re
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
@@ -20,9 +23,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from benchmark import paths
-from benchmark.bands import BANDS
+from benchmark.bands import BANDS, Bands
 from benchmark.config import Params
-from benchmark.documents import load
+from benchmark.documents import load, validate
 from benchmark.files import read_json
 from benchmark.ledger import read_ledger
 from benchmark.references import FACTS, SUITE, Facts
@@ -31,7 +34,7 @@ from data.errors import InputError, printable
 BASELINES = "baselines"
 ARCHIVED = (
     *("params.yaml", "benchmark/suites", "models/variants", str(BANDS)),
-    *("reports/metrics", "reports/scores", "reports/provenance", "reports/versions"),
+    *("reports/metrics", "reports/scores", "reports/provenance"),
 )
 CODE = ("benchmark", "models", "data", "requirements.lock", "dvc.yaml")
 MADE_BY = "dvc repro"
@@ -74,6 +77,25 @@ class _Anything(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+class Entry(BaseModel):
+    """What any version says of a metric of a method."""
+
+    mean: float | None
+    n: int = 0
+
+    @property
+    def value(self) -> float | None:
+        """The mean, where there is one."""
+        return self.mean if self.mean is not None and math.isfinite(self.mean) else None
+
+
+class Aggregated(BaseModel):
+    """What a file of metrics has in any version."""
+
+    protocol: str = "unknown"
+    methods: dict[str, dict[str, Entry]]
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The results of a version, read when they are asked for."""
@@ -85,12 +107,26 @@ class Snapshot:
     """None for a folder."""
     without: frozenset[Subject] = frozenset()
     """What is to be left out."""
+    ledgers: dict[Subject, pd.DataFrame | None] = field(default_factory=dict, compare=False)
+    """That were read."""
+    aggregated: dict[Subject, Aggregated] = field(default_factory=dict, compare=False)
+    """Metrics that were read."""
+
+    def named(self, text: str) -> str:
+        """Return text in which a revision's files are not called by where they were put."""
+        return text.replace(f"{self.folder}{os.sep}", f"{self.name}:") if self.commit else text
 
     @cached_property
     def reference(self) -> Facts | None:
         """The facts of a folder of reference runs."""
         path = self.folder / FACTS
         return load(Facts, path) if path.is_file() else None
+
+    @cached_property
+    def bands(self) -> Bands:
+        """What was measured of seeds and machines; nothing where there is no such file."""
+        path = self.folder / BANDS
+        return load(Bands, path) if path.is_file() else Bands()
 
     @cached_property
     def subjects(self) -> tuple[Subject, ...]:
@@ -122,20 +158,20 @@ class Snapshot:
         """
         path = paths.SUITES / f"{suite}.yaml"
         size = (self.settings(path) or {}).get("image_size")
-        if not isinstance(size, int):
+        if not isinstance(size, int) or size < 1:
             raise InputError(f"{printable(self.name)}: {path} does not say how large images are")
         return size**2
 
-    def metrics(self, subject: Subject) -> Mapping[str, Any]:
-        """Return the aggregated metrics of a subject.
+    def metrics(self, subject: Subject) -> Aggregated | None:
+        """Return the aggregated metrics of a subject; None where there are none.
 
         Raises:
-            InputError: the file is missing or damaged.
+            InputError: the file is damaged.
         """
-        content = read_json(self.place(subject.metrics), MADE_BY)
-        if not isinstance(content, dict) or not isinstance(content.get("methods"), dict):
-            raise InputError(f"{self.place(subject.metrics)}: not a file of metrics")
-        return content
+        path = self.place(subject.metrics)
+        if subject not in self.aggregated and path.is_file():
+            self.aggregated[subject] = validate(Aggregated, read_json(path, MADE_BY), path)
+        return self.aggregated.get(subject)
 
     def ledger(self, subject: Subject) -> pd.DataFrame | None:
         """Return the ledger of a subject; None where it is not in git.
@@ -144,7 +180,9 @@ class Snapshot:
             InputError: it is damaged.
         """
         path = self.place(subject.scores)
-        return read_ledger(path) if path.is_file() else None
+        if subject not in self.ledgers:
+            self.ledgers[subject] = read_ledger(path) if path.is_file() else None
+        return self.ledgers[subject]
 
     def content(self, subject: Subject) -> tuple[bytes | None, bytes | None]:
         """Return the bytes of a subject's metrics and ledger; None for what is not there."""
@@ -180,33 +218,60 @@ def open_version(name: str) -> Iterator[Snapshot]:
     Raises:
         InputError: there is neither, or no results are there.
     """
-    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    commit, reason = _find_commit(name)
     if commit is None:
         folder = Path(name)
         if not (folder / paths.PARAMS).is_file() and not (folder / FACTS).is_file():
             raise InputError(
                 f"{printable(name)}: neither a revision of this repository nor a folder with "
-                f"{paths.PARAMS} or {FACTS}"
+                f"{paths.PARAMS} or {FACTS}{reason}"
             )
         yield Snapshot(name, folder)
         return
     with tempfile.TemporaryDirectory(prefix="inpaintbench-") as temporary:
-        _extract(commit.strip(), Path(temporary))
-        if not (Path(temporary) / paths.PARAMS).is_file():
-            raise InputError(f"{printable(name)}: this commit has no {paths.PARAMS}")
-        yield Snapshot(name, Path(temporary), commit.strip())
+        version = Snapshot(name, Path(temporary), commit)
+        try:
+            _extract(version)
+            yield version
+        except InputError as error:
+            raise InputError(version.named(str(error))) from None
 
 
-def _extract(commit: str, folder: Path) -> None:
-    listed = _git("ls-tree", "-z", "--name-only", commit, "--", *ARCHIVED) or ""
-    present = [path for path in listed.split("\0") if path]
-    if not present:
-        return
-    done = subprocess.run(
-        ["git", "archive", "--format=tar", commit, "--", *present], capture_output=True, check=True
-    )
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+def _find_commit(name: str) -> tuple[str | None, str]:
+    """Return the commit of a revision; else None, and what there may be to say of that."""
+    if name.startswith("-"):  # git would take it for an option, and has no such names
+        return None, ""
+    done = _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    if done is None:
+        return None, "; git cannot be run"
+    found = os.fsdecode(done.stdout).strip()
+    if done.returncode == 0 and re.fullmatch("[0-9a-f]{40,64}", found):
+        return found, ""
+    if said := _said(done):
+        return None, f"; git says: {said}"
+    if _listed("rev-parse", "--is-shallow-repository") == ["true\n"]:
+        return None, "; this clone is shallow: `git fetch --unshallow` gets older commits"
+    return None, ""
+
+
+def _extract(version: Snapshot) -> None:
+    """Put what is read of a commit into a version's folder.
+
+    Raises:
+        InputError: git does not give it, or there are no results.
+    """
+    commit, shown = version.commit or "", printable(version.name)
+    present = _listed("ls-tree", "-z", "--name-only", commit, "--", *ARCHIVED) or []
+    if str(paths.PARAMS) not in present:
+        raise InputError(f"{shown}: this commit has no {paths.PARAMS}")
+    done = _git("archive", "--format=tar", commit, "--", *present)
+    if done is None or done.returncode:
+        raise InputError(f"{shown}: git does not give its files: {_said(done)}")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+            archive.extractall(version.folder, filter="data")
+    except tarfile.TarError as error:
+        raise InputError(f"{shown}: its files cannot be read: {error}") from None
 
 
 def changed_files(old: Snapshot, new: Snapshot) -> list[str] | None:
@@ -216,19 +281,33 @@ def changed_files(old: Snapshot, new: Snapshot) -> list[str] | None:
     here = new.commit is None and new.folder.resolve() == Path().resolve()
     if new.commit is None and not here:
         return None
+    options = ("--name-only", "-z", "--relative", "--no-renames", "--no-ext-diff", "--no-textconv")
     against = [new.commit] if new.commit else []
-    diff = partial(_git, "diff", "--name-only", "-z", old.commit, *against, "--")
-    listed = (diff(*CODE) or "").split("\0")
-    if here:
-        new_files = _git("ls-files", "-z", "--others", "--exclude-standard", "--", *CODE) or ""
-        listed += new_files.split("\0")
-    return sorted({path for path in listed if path})
-
-
-def _git(*arguments: str) -> str | None:
-    """Return what git prints; None where it fails or is not installed."""
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    except OSError:
+    listed = _listed("diff", *options, old.commit, *against, "--", *CODE)
+    others = partial(_listed, "ls-files", "-z", "--others", "--exclude-standard", "--", *CODE)
+    untracked = others() if here else []
+    if listed is None or untracked is None:
         return None
-    return done.stdout if done.returncode == 0 else None
+    return sorted({*listed, *untracked})
+
+
+def _listed(*arguments: str) -> list[str] | None:
+    """Return the names, each ended by a zero byte, that git prints; None where it fails."""
+    done = _git(*arguments)
+    if done is None or done.returncode:
+        return None
+    return [name for name in os.fsdecode(done.stdout).split("\0") if name]
+
+
+def _said(done: subprocess.CompletedProcess[bytes] | None) -> str:
+    """Return the first line of what git complained of."""
+    lines = done.stderr.decode("utf-8", "replace").splitlines() if done else []
+    return printable(lines[0]) if lines else ""
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[bytes] | None:
+    """Run git; None where it is not installed, or an argument cannot be one."""
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, check=False)
+    except (OSError, ValueError):
+        return None

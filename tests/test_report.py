@@ -15,6 +15,7 @@ from benchmark.report import write_report
 from data.errors import InputError
 from data.store import pixel_sha256
 from tests.report_tree import BAD, EVEN, GOOD, MISSING, TELEA, Checkout, draw_nothing
+from tests.tiny import ROOT
 
 
 @pytest.fixture
@@ -32,7 +33,8 @@ def quick(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
 
 
 def _written(root: Path) -> dict[str, bytes]:
-    files = [paths.REPORTS / name for name in ("summary.json", "claims.json", "report.md")]
+    names = ("summary.json", "claims.json", "report.md", "report.html")
+    files = [paths.REPORTS / name for name in names]
     files += [p for d in ("tables", "figures") for p in sorted((paths.REPORTS / d).iterdir())]
     return {str(file): (root / file).read_bytes() for file in files}
 
@@ -83,14 +85,17 @@ def test_a_variant_that_loses_to_telea_is_marked_in_its_row_and_in_words(
 def test_the_page_explains_gaps_and_links_figures_that_exist(quick: Checkout) -> None:
     write_report(load_params())
     page = Path("reports/report.md").read_text(encoding="utf-8")
-    assert page.count("no weights; run") == 2  # below the table, and in the list of gaps
+    # Below the table, below that of the sources' units, and in the list of gaps.
+    assert page.count("no weights; run") == 3
     assert r"biharmonic was not run: too\_large" in page
     assert "image sampling only" in page
     assert "### By" not in page
     assert "$" not in page
     links = [part.split(")")[0] for part in page.split("](")[1:]]
-    assert len(links) == 4
-    assert all((paths.REPORTS / link).is_file() for link in links)
+    assert len(links) == 5
+    documents = {link for link in links if link.startswith("../docs/")}
+    assert all((ROOT / paths.REPORTS / link).is_file() for link in documents)
+    assert all((paths.REPORTS / link).is_file() for link in {*links} - documents)
 
 
 def test_the_comparison_shows_input_variants_baselines_and_truth(checkout: Checkout) -> None:
