@@ -80,14 +80,16 @@ def _family(
 def chances_of_best(results: Results) -> dict[str, float]:
     """Return how often each method has the best mean of the deciding metric when resampled.
 
-    Images are resampled, the same for all methods, and training seeds where there are enough.
+    Equal ones share. Images are resampled, the same for all methods, and training seeds where there are enough.
     """
     methods = [*results.variants, *results.baselines]
     scores = {name: score_table(results.frame, name).to_numpy(float) for name in methods}
     seeds_too = min(len(results.seeds_of(name)) for name in results.variants) >= MIN_SEEDS
     means = resampled_means(scores, seeds_too)
-    best = np.argmin([means[name] for name in methods], axis=0)
-    return {name: float((best == place).mean()) for place, name in enumerate(methods)}
+    every = np.array([means[name] for name in methods])
+    is_best = every == every.min(axis=0)
+    chances = (is_best / is_best.sum(axis=0)).mean(axis=1)
+    return dict(zip(methods, chances.tolist(), strict=True))
 
 
 def result_table(results: Results, words: Words) -> Table:
