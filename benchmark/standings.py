@@ -80,7 +80,8 @@ def _family(
 def chances_of_best(results: Results) -> dict[str, float]:
     """Return how often each method has the best mean of the deciding metric when resampled.
 
-    Equal ones share. Images are resampled, the same for all methods, and training seeds where there are enough.
+    Equal ones share. Images are resampled, the same for all methods, and training seeds where
+    there are enough.
     """
     methods = [*results.variants, *results.baselines]
     scores = {name: score_table(results.frame, name).to_numpy(float) for name in methods}
