@@ -8,6 +8,10 @@ from typing import Any
 from benchmark.code import file_sha256, json_digest
 from benchmark.tables import escape_markdown, grid_markdown
 
+HEADS = (
+    *("run", "class", "trained at", "scored at", "code", "configuration", "data", "weights"),
+    "machines",
+)
 DIGITS = 12
 """Of a digest, enough to tell any two apart."""
 
@@ -62,7 +66,16 @@ def version_of(records: Mapping[str, Any], part: str, result_sha256: str) -> str
 
 
 def provenance_section(origins: Mapping[tuple[str, int], Origin], deterministic: bool) -> str:
-    """Return the table of origins of a suite's runs as Markdown, and the machines below it.
+    """Return the table of origins of a suite's runs as Markdown, and the machines below it."""
+    rows, machines = provenance_rows(origins, deterministic)
+    lines = [f"{n}. {escape_markdown(machine)}" for n, machine in enumerate(machines, start=1)]
+    return grid_markdown(HEADS, rows).strip() + "\n\n" + "\n".join(lines)
+
+
+def provenance_rows(
+    origins: Mapping[tuple[str, int], Origin], deterministic: bool
+) -> tuple[list[list[str]], list[str]]:
+    """Return a row of `HEADS` for each of a suite's runs, and the machines that they number from 1.
 
     Args:
         origins: by variant and seed.
@@ -84,12 +97,7 @@ def provenance_section(origins: Mapping[tuple[str, int], Origin], deterministic:
                 " / ".join(_number(facts, machines) for facts in (trained_on, scored_on)),
             ]
         )
-    header = [
-        *("run", "class", "trained at", "scored at", "code", "configuration", "data", "weights"),
-        "machines",
-    ]
-    lines = [f"{number}. {escape_markdown(machine)}" for machine, number in machines.items()]
-    return grid_markdown(header, rows).strip() + "\n\n" + "\n".join(lines)
+    return rows, [*machines]
 
 
 def _short(training: Mapping[str, Any], key: str) -> str:
@@ -112,4 +120,4 @@ def _machine(environment: Mapping[str, Any]) -> str:
         f"Python {environment.get('python', '?')}",
         *(f"{name} {version}" for name, version in sorted(libraries.items())),
     ]
-    return ", ".join(parts)
+    return ", ".join(map(str, parts))
