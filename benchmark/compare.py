@@ -1,6 +1,7 @@
 """What changed between two versions of the results, run by run and metric by metric."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -10,8 +11,9 @@ import pandas as pd
 
 from benchmark import paths
 from benchmark.agreement import differences_of
+from benchmark.ledger import metric_columns
 from benchmark.metrics import METRICS
-from benchmark.snapshots import BASELINES, Snapshot, Subject, changed_files
+from benchmark.snapshots import BASELINES, LARGEST, Snapshot, Subject, changed_files
 from benchmark.verdict import (
     Comparison,
     comparable_scores,
@@ -26,6 +28,9 @@ State = Literal["identical", "compared", "means only", "not comparable", "new", 
 DIGESTS = ("code", "config", "data")
 PAIRED = ("method", "seed", "image", "mask", "hole_px")
 """What a score of the one version has to have in common with one of the other."""
+SCORED: tuple[State, ...] = ("identical", "compared", "means only")
+OLD, NEW = " old", " new"
+"""Ends of the names of columns; no metric's name has a space."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +57,15 @@ class MetricChange:
     old: float | None
     new: float | None
     comparison: Comparison | None
-    """Of the images, holes and seeds that both have; None without ledgers, or values."""
+    """Of the images, holes and seeds that both have; None without ledgers or values, and where
+    nothing changed."""
+    is_same: bool
+    """Whether nothing changed, on any image."""
 
     @property
     def difference(self) -> float | None:
         """The change of the mean, in the metric's unit."""
         return None if self.old is None or self.new is None else self.new - self.old
-
-    @property
-    def is_same(self) -> bool:
-        """Whether nothing changed, on any image."""
-        if self.old != self.new:
-            return False
-        found = self.comparison
-        return found is None or (found.difference == 0 and found.low == found.high == 0)
 
 
 @dataclass(frozen=True)
@@ -91,16 +91,16 @@ def compare_versions(old: Snapshot, new: Snapshot) -> VersionComparison:
     """Compare the results of two versions.
 
     Raises:
-        InputError: a file of results is damaged, or there is none that both have.
+        InputError: a file of results is damaged.
     """
     ours, theirs = set(new.subjects), set(old.subjects)
     subjects = [_subject_change(s, old, new) for s in sorted(ours & theirs)]
     subjects += [SubjectChange(s, "vanished") for s in sorted(theirs - ours)]
     subjects += [SubjectChange(s, "new") for s in sorted(ours - theirs)]
     metrics: list[MetricChange] = []
-    for suite in dict.fromkeys(change.subject.suite for change in subjects):
-        changed = [c for c in subjects if c.subject.suite == suite]
-        metrics += _metric_changes(old, new, changed)
+    scored = [change for change in subjects if change.state in SCORED]
+    for suite in dict.fromkeys(change.subject.suite for change in scored):
+        metrics += _metric_changes(old, new, [c for c in scored if c.subject.suite == suite])
     files = changed_files(old, new)
     return VersionComparison(
         old=old,
@@ -113,27 +113,38 @@ def compare_versions(old: Snapshot, new: Snapshot) -> VersionComparison:
 
 
 def _subject_change(subject: Subject, old: Snapshot, new: Snapshot) -> SubjectChange:
-    before, after = old.content(subject), new.content(subject)
-    digests, environment = _origin_changes(subject, old, new)
-    state: State = "compared"
-    reason = ""
-    if before[0] is None or after[0] is None:
-        side = old if before[0] is None else new
-        state, reason = "not comparable", f"{side.name} has no {subject.metrics.as_posix()}"
-    elif before == after:
-        state = "identical"
-    elif before[1] is None or after[1] is None:
-        side = old if before[1] is None else new
-        state, reason = "means only", f"{side.name} has no {subject.scores.as_posix()} in git"
-    else:
-        ledgers = [snapshot.ledger(subject) for snapshot in (old, new)]
-        keys = [set(zip(f["image"], f["mask"], strict=True)) for f in ledgers if f is not None]
-        if not keys[0] & keys[1]:
-            state, reason = "not comparable", "no image has the same hole in both"
-        elif keys[0] != keys[1]:
-            only = (len(keys[0] - keys[1]), len(keys[1] - keys[0]))
-            reason = f"{only[0]} holes of {old.name} and {only[1]} of {new.name} are not compared"
-    return SubjectChange(subject, state, reason, digests, environment)
+    state, reason = _state(subject, old, new)
+    return SubjectChange(subject, state, reason, *_origin_changes(subject, old, new))
+
+
+def _state(subject: Subject, old: Snapshot, new: Snapshot) -> tuple[State, str]:
+    """Return how far the two versions of a subject can be compared, and why no further."""
+    metrics = [side.metrics(subject) for side in (old, new)]
+    contents = [side.content(subject) for side in (old, new)]
+    for side, content in zip((old, new), metrics, strict=True):
+        if content is None:
+            return "not comparable", f"{side.name} has no {subject.metrics.as_posix()}"
+    if contents[0] == contents[1]:
+        return "identical", ""
+    protocols = [content.protocol for content in metrics if content is not None]
+    if protocols[0] != protocols[1]:
+        return "not comparable", f"scored by protocol {protocols[0]}, and now {protocols[1]}"
+    ledgers = []
+    for side in (old, new):
+        if (ledger := side.ledger(subject)) is None:
+            return "means only", f"{side.name} has no {subject.scores.as_posix()} in git"
+        ledgers.append(ledger)
+    # A method that one side alone has is told by its metrics.
+    shared = set(ledgers[0]["method"]) & set(ledgers[1]["method"])
+    rows = [ledger.loc[ledger["method"].isin(shared), list(PAIRED)] for ledger in ledgers]
+    keys = [set(frame.itertuples(index=False, name=None)) for frame in rows]
+    if not keys[0] & keys[1]:
+        return "not comparable", "no image has the same hole in both"
+    only = (len(keys[0] - keys[1]), len(keys[1] - keys[0]))
+    if any(only):
+        left_out = f"{only[0]} scores of {old.name} and {only[1]} of {new.name} are not compared"
+        return "compared", f"{left_out}, for the other has none of the same image and hole"
+    return "compared", ""
 
 
 def _origin_changes(
@@ -154,80 +165,94 @@ def _origin_changes(
 def _metric_changes(
     old: Snapshot, new: Snapshot, changes: Sequence[SubjectChange]
 ) -> list[MetricChange]:
-    """Compare every metric of every method of a suite that both versions have."""
-    shared = [c for c in changes if c.state not in ("new", "vanished")]
-    paired = [c.subject for c in shared if c.state in ("identical", "compared")]
-    frames = [_frame(side, paired) for side in (old, new)]
+    """Compare every metric of every method of a suite."""
     suite = changes[0].subject.suite
     image_px = new.image_px(suite)
     found: list[MetricChange] = []
-    for method, subjects in _methods(old, new, shared).items():
-        means = [_means(side, method, subjects) for side in (old, new)]
-        for metric in METRICS:
-            if means[0].get(metric) is None and means[1].get(metric) is None:
+    for method, of_method in _methods(old, new, changes).items():
+        subjects = [change.subject for change in of_method]
+        before, after = (_means(side, method, subjects) for side in (old, new))
+        pairs = None
+        if not (untouched := all(change.state == "identical" for change in of_method)):
+            pairs = _pairs(old, new, method, [c.subject for c in of_method if c.state in SCORED])
+        # A metric that this code does not know is one all the same.
+        for metric in dict.fromkeys([*METRICS, *before, *after]):
+            means = before.get(metric), after.get(metric)
+            if means == (None, None):
                 continue
-            compared = _paired(frames[0], frames[1], method, metric, image_px)
-            sides = (means[0].get(metric), means[1].get(metric))
-            found.append(MetricChange(suite, method, metric, *sides, compared))
+            same = untouched or (means[0] == means[1] and not _moves(pairs, metric))
+            compared = None if same else _compared(pairs, method, metric, image_px)
+            found.append(MetricChange(suite, method, metric, *means, compared, same))
     return _adjusted(found)
 
 
 def _methods(
     old: Snapshot, new: Snapshot, changes: Iterable[SubjectChange]
-) -> dict[str, list[Subject]]:
-    """Return the subjects of every method that has metrics in both versions."""
-    found: dict[str, list[Subject]] = {}
+) -> dict[str, list[SubjectChange]]:
+    """Return the subjects of every method of either version."""
+    found: dict[str, list[SubjectChange]] = {}
     for change in changes:
-        try:
-            sides = [side.metrics(change.subject)["methods"] for side in (old, new)]
-        except InputError:
-            continue  # said of the subject
-        for name in sides[0]:
-            if name in sides[1]:
-                found.setdefault(name, []).append(change.subject)
+        sides = [side.metrics(change.subject) for side in (old, new)]
+        for name in dict.fromkeys(name for side in sides if side for name in side.methods):
+            found.setdefault(name, []).append(change)
     return found
 
 
-def _means(side: Snapshot, method: str, subjects: Sequence[Subject]) -> dict[str, float | None]:
-    """Return a method's mean over seeds of every metric; None where one is missing."""
-    values: dict[str, list[float | None]] = {}
+def _means(side: Snapshot, method: str, subjects: Sequence[Subject]) -> dict[str, float]:
+    """Return a method's mean over seeds of every metric of which all seeds have a value."""
+    values: dict[str, list[float]] = {}
     for subject in subjects:
-        for metric, entry in side.metrics(subject)["methods"][method].items():
-            values.setdefault(metric, []).append(entry.get("mean"))
-    means: dict[str, float | None] = {}
-    for metric, listed in values.items():
-        there = [value for value in listed if value is not None]
-        means[metric] = float(np.mean(there)) if len(there) == len(subjects) else None
-    return means
+        content = side.metrics(subject)
+        for metric, entry in (content.methods.get(method, {}) if content else {}).items():
+            if entry.value is not None:
+                values.setdefault(metric, []).append(entry.value)
+    whole = {metric: found for metric, found in values.items() if len(found) == len(subjects)}
+    return {metric: math.fsum(found) / len(found) for metric, found in whole.items()}
 
 
-def _frame(side: Snapshot, subjects: Sequence[Subject]) -> pd.DataFrame | None:
-    ledgers = [side.ledger(subject) for subject in subjects]
-    there = [ledger for ledger in ledgers if ledger is not None]
-    return pd.concat(there, ignore_index=True) if there else None
+def _pairs(
+    old: Snapshot, new: Snapshot, method: str, subjects: Sequence[Subject]
+) -> pd.DataFrame | None:
+    """Return the scores of a method that both versions have, those of both in one row."""
+    sides = []
+    for side, end in ((old, OLD), (new, NEW)):
+        ledgers = [side.ledger(subject) for subject in subjects]
+        there = [ledger[ledger["method"] == method] for ledger in ledgers if ledger is not None]
+        if not there:
+            return None
+        frame = pd.concat(there, ignore_index=True)
+        names = {metric: f"{metric}{end}" for metric in metric_columns(frame)}
+        sides.append(frame[[*PAIRED, *names]].rename(columns=names))
+    return sides[0].merge(sides[1], on=list(PAIRED))
 
 
-def _paired(
-    old: pd.DataFrame | None,
-    new: pd.DataFrame | None,
-    method: str,
-    metric: str,
-    image_px: int,
+def _moves(pairs: pd.DataFrame | None, metric: str) -> bool:
+    """Return whether any score of a metric changed."""
+    if pairs is None:
+        return False
+    columns = [f"{metric}{end}" for end in (OLD, NEW)]
+    return {*columns} <= {*pairs.columns} and not pairs[columns[0]].equals(pairs[columns[1]])
+
+
+def _compared(
+    pairs: pd.DataFrame | None, method: str, metric: str, image_px: int
 ) -> Comparison | None:
     """Compare a method with itself on the images, holes and seeds that both ledgers have."""
-    if old is None or new is None or metric not in old or metric not in new:
+    columns = [f"{metric}{end}" for end in (NEW, OLD)]
+    if pairs is None or metric not in METRICS or not {*columns} <= {*pairs.columns}:
         return None
-    sides = [frame.loc[frame["method"] == method, [*PAIRED, metric]] for frame in (old, new)]
-    both = sides[0].merge(sides[1], on=list(PAIRED), suffixes=("_old", "_new"))
     tables = []
-    for side in ("old", "new"):
-        scores = both[list(PAIRED)].assign(**{metric: both[f"{metric}_{side}"]})
+    whole = pairs.dropna(subset=columns)
+    for column in columns:
+        scores = whole[list(PAIRED)].assign(**{metric: whole[column]})
         scaled, _ = comparable_scores(scores, metric, image_px)
+        if not (scaled[metric].abs() < LARGEST).all():
+            raise InputError(f"{method}: a score in {metric} is infinite, or not below {LARGEST:g}")
         tables.append(score_table(scaled, method, metric))
-    differences = paired_differences(tables[1], tables[0], has_seeds=True)
-    if differences.empty:
+    differences = paired_differences(tables[0], tables[1], has_seeds=True).to_numpy(np.float64)
+    if not differences.size:
         return None
-    return comparison_of(method, "old", metric, differences.to_numpy(dtype=np.float64))
+    return comparison_of(method, "old", metric, differences)
 
 
 def _adjusted(changes: Sequence[MetricChange]) -> list[MetricChange]:

@@ -1,5 +1,6 @@
 """A comparison of two versions as text, as Markdown for a pull request, and as plain values."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,6 @@ from benchmark.metrics import PROTOCOL
 from benchmark.standings import HEADLINE
 from benchmark.statistics import MIN_SEEDS
 from benchmark.tables import escape_markdown, grid_markdown, one_line
-from data.errors import printable
 
 HEADS = ("method", "metric", "old", "new", "difference [95 % interval]", "p (Holm)", "verdict")
 MOST_LINES = 40
@@ -20,9 +20,10 @@ def comparison_text(found: VersionComparison, all_metrics: bool = False) -> str:
     """Return a comparison as lines for a terminal."""
     blocks = [_title(found)]
     for heading, lines in _lists(found):
-        blocks.append("\n".join([f"{heading}:", *(f"  {printable(line)}" for line in lines)]))
+        blocks.append("\n".join([f"{heading}:", *(f"  {one_line(line)}" for line in lines)]))
     for suite, rows in _tables(found, all_metrics).items():
-        blocks.append(f"{suite}\n{_aligned([HEADS, *rows])}" if rows else f"{suite}: nothing moved")
+        told = f"\n{_aligned([HEADS, *rows])}" if rows else f": {_nothing(found, suite)}"
+        blocks.append(f"{suite}{told}")
     blocks += _notes(found)
     return "\n\n".join(blocks) + "\n"
 
@@ -31,8 +32,8 @@ def comparison_markdown(found: VersionComparison, all_metrics: bool = False) -> 
     """Return a comparison as Markdown, with the long lists folded."""
     blocks = [f"### {escape_markdown(_title(found))}"]
     for suite, rows in _tables(found, all_metrics).items():
-        table = grid_markdown(HEADS, rows, text_columns=2).strip() if rows else "Nothing moved."
-        blocks.append(f"**{escape_markdown(suite)}**\n\n{table}")
+        told = grid_markdown(HEADS, rows, text_columns=2) if rows else _nothing(found, suite)
+        blocks.append(f"**{escape_markdown(suite)}**\n\n{told.strip()}")
     for heading, lines in _lists(found):
         listed = "\n".join(f"- {escape_markdown(line)}" for line in lines)
         blocks.append(f"<details><summary>{heading}</summary>\n\n{listed}\n\n</details>")
@@ -82,7 +83,7 @@ def _metric_json(change: MetricChange) -> dict[str, Any]:
 
 def _rounded(value: float | None) -> float | None:
     """Return a number with 7 digits; None for what JSON has no number for."""
-    return float(f"{value:.7g}") if value is not None and abs(value) != float("inf") else None
+    return float(f"{value:.7g}") if value is not None and math.isfinite(value) else None
 
 
 def verdict_of(change: MetricChange) -> str:
@@ -158,15 +159,22 @@ def _row(change: MetricChange) -> list[str]:
     return [change.method, change.metric, *means, difference, p, verdict_of(change)]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def _nothing(found: VersionComparison, suite: str) -> str:
+    """Say that a suite's table has no rows."""
+    others = sum(change.suite == suite and not change.is_same for change in found.metrics)
+    return f"nothing moved but {others} metrics that --all shows" if others else "nothing moved"
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    rows = [[one_line(cell) for cell in row] for row in lines]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(f"  {line}".rstrip() for line in lines)
+    aligned = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(f"  {line}".rstrip() for line in aligned)
 
 
 def _notes(found: VersionComparison) -> list[str]:
     """Say what the intervals are of, where there are any."""
-    compared = [c.comparison for c in found.metrics if c.comparison and not c.is_same]
+    compared = [change.comparison for change in found.metrics if change.comparison]
     if not compared:
         return []
     seeds = min(c.seeds for c in compared)

@@ -6,21 +6,24 @@ than its band.
 """
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from scipy.stats import norm
 
-from benchmark.bands import BANDS, COMMAND, TRAINED, Bands, spread_over_seeds
+from benchmark.bands import COMMAND, TRAINED
 from benchmark.compare import MetricChange, VersionComparison, compare_versions
 from benchmark.comparison_text import comparison_json
-from benchmark.documents import load
-from benchmark.metric_files import BaselineMetrics, RunMetrics, read_metrics
+from benchmark.documents import validate
+from benchmark.files import read_json
+from benchmark.metric_files import BaselineMetrics, Metrics, RunMetrics, read_metrics
 from benchmark.metrics import METRICS
 from benchmark.snapshots import BASELINES, MADE_BY, Snapshot, Subject
+from benchmark.spreads import seed_spread
 from benchmark.statistics import CONFIDENCE, MIN_SEEDS
-from benchmark.verdict import equivalence_margin
+from benchmark.tables import distance
+from benchmark.verdict import FLATTEST, equivalence_margin
 from data.errors import InputError, printable
 
 Kind = Literal["damaged", "vanished", "missing", "not comparable", "canary", "regression"]
@@ -55,6 +58,10 @@ class GateResult:
     """Metrics of methods that were compared."""
     without_spread: tuple[str, ...]
     """Methods of which no seed spread is known, so that their bands are those of images alone."""
+    elsewhere: tuple[str, ...]
+    """Methods whose bands are wider, as they were trained on another machine."""
+    by_means: tuple[str, ...]
+    """Runs of which the base has no ledger, so that they were compared by their means alone."""
 
 
 def check_gate(base: Snapshot, new: Snapshot, allowed: Sequence[str] = ()) -> GateResult:
@@ -68,45 +75,89 @@ def check_gate(base: Snapshot, new: Snapshot, allowed: Sequence[str] = ()) -> Ga
     Raises:
         InputError: the base's own files are damaged, or a name in `allowed` allows nothing.
     """
-    damages = {subject: faults for subject in new.subjects if (faults := _damage(new, subject))}
-    found = compare_versions(base, replace(new, without=frozenset(damages)))
-    failures = [failure for listed in damages.values() for failure in listed]
-    failures += _lost_runs(found, damages)
-    bands = _Bands(base, found)
-    failures += [failure for change in found.metrics if (failure := _judge(change, bands))]
+    read = {subject: _read(base, new, subject) for subject in new.subjects}
+    damages = {subject: found for subject, found in read.items() if isinstance(found, Failure)}
+    failures = [*damages.values()]
+    for subject, found in read.items():
+        if not isinstance(found, Failure):
+            canaries = read.get(Subject(subject.suite, BASELINES), found)
+            if isinstance(canaries, Failure):
+                canaries = found
+            failures += _gaps(base, found, subject, canaries)
+    compared = compare_versions(base, replace(new, without=frozenset(damages)))
+    failures += _lost_runs(compared, damages)
+    bands = _Bands(base, compared)
+    failures += [failure for change in compared.metrics if (failure := _judge(change, bands))]
     for name in allowed:
         if not any(failure.is_of(name) for failure in failures):
             raise InputError(f"--allow {printable(name)}: nothing of that name fails; leave it out")
     let = [f for f in failures if any(f.is_of(name) for name in allowed)]
     return GateResult(
-        comparison=found,
+        comparison=compared,
         failures=tuple(f for f in failures if f not in let),
         allowed=tuple(let),
-        checked=len(found.metrics),
+        checked=sum(change.old is not None for change in compared.metrics),
         without_spread=tuple(sorted(bands.without_spread)),
+        elsewhere=tuple(sorted(bands.widened)),
+        by_means=tuple(str(c.subject) for c in compared.subjects if c.state == "means only"),
     )
 
 
-def _damage(new: Snapshot, subject: Subject) -> list[Failure]:
-    """Return what is wrong with the files of a subject by themselves."""
+def _read(base: Snapshot, new: Snapshot, subject: Subject) -> Metrics | Failure:
+    """Return the metrics of a subject, or what is wrong with its files by themselves."""
     metrics, ledger = new.place(subject.metrics), new.place(subject.scores)
-    for path in (metrics, ledger):
-        if not path.is_file():
-            return [Failure("missing", str(subject), f"there is no {path}; `{MADE_BY}` makes it")]
     model = BaselineMetrics if subject.name == BASELINES else RunMetrics
     try:
+        if not ledger.is_file() and metrics.is_file() and _has_means_alone(base, subject):
+            return validate(model, read_json(metrics, MADE_BY), metrics)
+        for path in (metrics, ledger):
+            if not path.is_file():
+                what = new.named(f"there is no {path}; `{MADE_BY}` makes it")
+                return Failure("missing", str(subject), what)
         found, frame = read_metrics(model, metrics, MADE_BY, ledger, new.image_px(subject.suite))
     except InputError as error:
-        return [Failure("damaged", str(subject), str(error))]
-    images = frame.groupby("method")["image"].nunique()
+        return Failure("damaged", str(subject), new.named(str(error)))
+    owners = sorted(set(frame[["method", "seed"]].itertuples(index=False, name=None)))
+    if subject.name != BASELINES and owners != [(subject.name, subject.seed)]:
+        return Failure("damaged", str(subject), new.named(f"{ledger}: has rows of {owners}"))
+    new.ledgers[subject] = frame
+    return found
+
+
+def _has_means_alone(base: Snapshot, subject: Subject) -> bool:
+    """Return whether the base has no ledger of a subject, as of suites whose ledgers DVC keeps."""
+    metrics, ledger = base.content(subject)
+    return metrics is not None and ledger is None
+
+
+def _gaps(base: Snapshot, found: Metrics, subject: Subject, canaries: Metrics) -> list[Failure]:
+    """Return the metrics of a subject that lack values which they should have.
+
+    Some lack is usual: a ratio has no value where the truth is flat, with every method alike.
+    """
+    before = base.metrics(subject)
+    usual: dict[str, int] = {}
+    for entries in canaries.methods.values():
+        for metric, count in _lacking({name: int(e["n"] or 0) for name, e in entries.items()}):
+            usual[metric] = max(count, usual.get(metric, 0))
     failures = []
     for method, entries in found.methods.items():
-        for name, entry in entries.items():
-            if 0 < (count := int(entry["n"] or 0)) < images[method]:
-                where = f"{subject.suite}/{method}/{name}"
-                what = f"has values of {count} of {images[method]} images"
+        known = before.methods.get(method, {}) if before else {}
+        expected = usual | dict(_lacking({name: entry.n for name, entry in known.items()}))
+        for metric, count in _lacking({name: int(e["n"] or 0) for name, e in entries.items()}):
+            # Where there is no value at all, there is a reason, or the change is judged.
+            is_told = not entries[metric]["n"] and (metric in found.missing or metric in known)
+            if count > expected.get(metric, 0) and not is_told:
+                where = f"{subject.suite}/{method}/{metric}"
+                what = f"has no value of {count} images; {expected.get(metric, 0)} is usual"
                 failures.append(Failure("missing", where, what))
     return failures
+
+
+def _lacking(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return of how many images each metric has no value, from how many it has."""
+    images = max(counts.values(), default=0)
+    return [(metric, images - count) for metric, count in counts.items()]
 
 
 def _lost_runs(found: VersionComparison, damaged: Container[Subject]) -> list[Failure]:
@@ -116,7 +167,7 @@ def _lost_runs(found: VersionComparison, damaged: Container[Subject]) -> list[Fa
         where = str(change.subject)
         if change.state == "vanished" and change.subject not in damaged:
             failures.append(Failure("vanished", where, f"{found.old.name} has it"))
-        elif change.state in ("not comparable", "means only"):
+        elif change.state == "not comparable" and found.old.metrics(change.subject) is not None:
             failures.append(Failure("not comparable", where, change.reason))
         elif change.state == "compared" and change.reason:
             failures.append(Failure("not comparable", where, change.reason))
@@ -130,40 +181,42 @@ def _judge(change: MetricChange, bands: "_Bands") -> Failure | None:
         return None
     if change.new is None:
         return Failure("missing", where, f"was {change.old:.5g}, and has no value now")
-    found = change.comparison
     numbers = f"{change.old:.5g} -> {change.new:.5g}"
     if (change.suite, change.method) not in bands.trained:
         return Failure("canary", where, f"{numbers}; it depends on images, holes and metrics alone")
+    if change.metric not in METRICS:
+        return Failure("not comparable", where, f"{numbers}; this code does not know the metric")
     # What is put on known pixels is discarded, and no measure of quality.
-    if METRICS[change.metric].pixels == "raw" or found is None or found.verdict != "worse":
+    if METRICS[change.metric].pixels == "raw":
         return None
-    band = bands.of(change)
-    if abs(found.difference) <= band:
+    found, interval = change.comparison, "the means alone are known"
+    worse_by = _distance(change.new, change.metric) - _distance(change.old, change.metric)
+    if found is not None and found.images > 1:  # else there is no interval
+        worse_by = abs(found.difference) if found.verdict == "worse" else 0.0
+        interval = f"{found.difference:+.4g} [{found.low:+.4g}, {found.high:+.4g}]"
+    if worse_by <= 0 or worse_by <= (band := bands.of(change)):
         return None
-    interval = f"{found.difference:+.4g} [{found.low:+.4g}, {found.high:+.4g}]"
     return Failure("regression", where, f"{numbers}; {interval}, beyond the band of {band:.3g}")
+
+
+def _distance(value: float, metric: str) -> float:
+    """Return how far a mean is from ideal."""
+    better = METRICS[metric].better
+    return distance(max(value, FLATTEST) if better == "one" else value, better)
 
 
 class _Bands:
     """By how much methods may get worse: what another seed, or another machine, would change."""
 
     def __init__(self, base: Snapshot, found: VersionComparison) -> None:
-        path = base.folder / BANDS
-        bands = load(Bands, path) if path.is_file() else Bands()
-        self.trained = {
-            (c.subject.suite, c.subject.name) for c in found.subjects if c.subject.name != BASELINES
-        }
-        self._elsewhere = {
-            (c.subject.suite, c.subject.name) for c in found.subjects if c.environment
-        }
-        self._spreads = {(m.suite, m.subject): spread_over_seeds(m.seeds) for m in bands.measured}
-        self._devices = {
-            (suite, metric): entry.band
-            for suite, kinds in bands.bands.items()
-            for metric, entry in kinds.get(TRAINED, {}).items()
-        }
+        trained = [c for c in found.subjects if c.subject.name != BASELINES]
+        self.trained = {(c.subject.suite, c.subject.name) for c in trained}
+        self._elsewhere = {(c.subject.suite, c.subject.name) for c in trained if c.environment}
+        self._base = base
         self.without_spread: set[str] = set()
         """Methods of which no spread over seeds was measured, which makes their bands narrower."""
+        self.widened: set[str] = set()
+        """Methods whose bands are wider, as they were trained on another machine."""
 
     def of(self, change: MetricChange) -> float:
         """Return the band of a metric of a method that trains."""
@@ -172,14 +225,18 @@ class _Bands:
             seeds = change.comparison.seeds
         band = equivalence_margin(change.metric)
         if key in self._elsewhere:
-            band = max(band, self._devices.get((change.suite, change.metric), 0.0))
+            kinds = self._base.bands.bands.get(change.suite, {})
+            if measured := kinds.get(TRAINED, {}).get(change.metric):
+                band = max(band, measured.band)
+                self.widened.add("/".join(key))
         if seeds >= MIN_SEEDS:  # then the interval covers them
             return band
-        spread = self._spreads.get(key, {}).get(change.metric)
+        spread = seed_spread(self._base, *key, change.metric)
         if spread is None:
             self.without_spread.add("/".join(key))
             return band
-        # The difference of two means over seeds, with the confidence of all intervals.
+        # The difference of two means over seeds. The spread is known from a few seeds, and a gate
+        # rather refuses once too often: hence no wider quantile for that.
         reach = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(2 / max(1, seeds)) * spread
         return max(band, reach)
 
@@ -195,6 +252,12 @@ def gate_text(result: GateResult) -> str:
             f"note: no spread over seeds is known of {listed}; their bands are those of images "
             f"alone. `{COMMAND}` measures it."
         )
+    if result.elsewhere:
+        listed = ", ".join(result.elsewhere)
+        lines.append(f"note: trained on another machine, which widens their bands: {listed}")
+    if result.by_means:
+        listed = ", ".join(result.by_means)
+        lines.append(f"note: {old} has no ledger of {listed}; their means were compared")
     verdict = f"{len(result.failures)} failures" if result.failures else "passed"
     lines.append(f"{printable(old)} -> {printable(new)}: {result.checked} metrics, {verdict}")
     return "\n".join(printable(line) for line in lines) + "\n"
@@ -207,6 +270,8 @@ def gate_json(result: GateResult) -> dict[str, Any]:
         "passed": not result.failures,
         "checked": result.checked,
         "without_spread": list(result.without_spread),
+        "elsewhere": list(result.elsewhere),
+        "by_means": list(result.by_means),
         **{name: [asdict(failure) for failure in found] for name, found in listed.items()},
         "comparison": comparison_json(result.comparison),
     }

@@ -3,22 +3,27 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy import optimize
+from scipy.stats import chi2, norm, t
 
-from benchmark.bands import Bands, read_bands, spread_over_seeds
+from benchmark.bands import BANDS
 from benchmark.metrics import METRICS
 from benchmark.snapshots import BASELINES, Snapshot, Subject
-from benchmark.statistics import MIN_SEEDS, Array, Components, reach_of, variance_components
+from benchmark.spreads import seed_spread
+from benchmark.statistics import CONFIDENCE, MIN_SEEDS, Array, Components, variance_components
 from benchmark.verdict import comparable_scores, equivalence_margin, paired_differences, score_table
 from data.errors import InputError
 
 MOST_IMAGES = 10**7
 SEEDS = (1, 3, 5, 10)
 """For which a plan is made."""
+_LEVELS = (np.arange(200) + 0.5) / 200
+"""Of the quantiles of a variance's estimate, over which a probability is averaged."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def make_plan(
         InputError: a name is unknown, a ledger is missing, or the scores do not vary.
     """
     if metric not in METRICS:
-        raise InputError(f"--metric {metric}: not one of {', '.join(METRICS)}")
+        raise InputError(f"--metric {metric!r}: not one of {', '.join(METRICS)}")
     if difference is not None and not 0 < difference < math.inf:
         raise InputError(f"--difference {difference}: must be above 0")
     if not 0 < power < 1:
@@ -87,12 +92,17 @@ def make_plan(
     found = paired_differences(tables[0], tables[1], has_seeds=seeded).to_numpy(dtype=np.float64)
     if found.size == 0 or found.shape[1] < 2:
         raise InputError(f"{method} and {reference} share fewer than two scored images of {suite}")
-    components, origin = _components(found, suite, (method, reference), metric)
+    if not np.isfinite(found).all():
+        raise InputError(f"{suite}: a score in {metric} of {method} or {reference} is infinite")
+    trained = (method, reference) if seeded else (method,)
+    components, origin = _components(found, results, suite, trained, metric)
     if components.image <= 0 and components.residual <= 0:
         raise InputError(f"{metric} of {method} and {reference} differs by the same on all images")
     if difference is None:
         tenth = abs(float(tables[1].to_numpy(dtype=np.float64).mean())) / 10
         difference = equivalence_margin(metric) or tenth
+        if difference == 0:
+            raise InputError(f"--difference: must be given, as the {metric} of {reference} is 0")
     images = found.shape[1]
     rows = [_row(components, images, seeds, difference, power) for seeds in SEEDS]
     return Plan(
@@ -105,7 +115,7 @@ def _subjects(results: Snapshot, suite: str, name: str) -> list[Subject]:
     present = [s for s in results.subjects if s.suite == suite]
     if not present:
         names = ", ".join(dict.fromkeys(s.suite for s in results.subjects))
-        raise InputError(f"--suite {suite}: not one of {names}")
+        raise InputError(f"--suite {suite!r}: not one of {names}")
     runs = [subject for subject in present if subject.name == name]
     return runs or [subject for subject in present if subject.name == BASELINES]
 
@@ -124,37 +134,31 @@ def _table(results: Snapshot, suite: str, name: str, metric: str) -> pd.DataFram
 
 
 def _components(
-    found: Array, suite: str, names: Sequence[str], metric: str
+    found: Array, results: Snapshot, suite: str, trained: Sequence[str], metric: str
 ) -> tuple[Components, str]:
     """Return the variances of a difference, and where that between seeds is from."""
     if found.shape[0] >= 2:
         parts = variance_components(found)
         whole = Components(*(max(0.0, value) for value in asdict(parts).values()))
         return whole, f"{found.shape[0]} seeds of the ledgers"
-    images = Components(0.0, float(found.mean(axis=0).var(ddof=1)), 0.0)
-    spreads = [_measured_spread(read_bands(), suite, name, metric) for name in names]
+    of_images = float(found.var(ddof=1))
+    spreads = [seed_spread(results, suite, name, metric) for name in trained]
     known = [spread for spread in spreads if spread is not None]
-    if spreads[0] is None:
-        return images, ""
-    return Components(sum(s**2 for s in known), images.image, 0.0), "benchmark/bands.json"
-
-
-def _measured_spread(bands: Bands, suite: str, name: str, metric: str) -> float | None:
-    for measured in bands.measured:
-        if (measured.suite, measured.subject) == (suite, name):
-            return spread_over_seeds(measured.seeds).get(metric)
-    return None
+    if len(known) < len(spreads):
+        return Components(0.0, of_images, 0.0), ""
+    return Components(sum(s**2 for s in known), of_images, 0.0), BANDS.as_posix()
 
 
 def _row(parts: Components, images: int, seeds: int, difference: float, power: float) -> Row:
+    def suffices(count: int) -> bool:
+        return probability_seen(parts, count, seeds, difference) >= power
+
     needed: int | None = None
-    if detectable_difference(parts, MOST_IMAGES, seeds, power) <= difference:
-        low, high = 1, MOST_IMAGES  # more images than `low`, at most `high`
-        while high - low > 1:
-            middle = (low + high) // 2
-            enough = detectable_difference(parts, middle, seeds, power) <= difference
-            low, high = (low, middle) if enough else (middle, high)
-        needed = high
+    if suffices(MOST_IMAGES):
+        low, needed = 1, MOST_IMAGES  # more images than `low`, at most `needed`
+        while needed - low > 1:
+            middle = (low + needed) // 2
+            low, needed = (low, middle) if suffices(middle) else (middle, needed)
     seen = detectable_difference(parts, images, seeds, power)
     return Row(seeds, seen, needed, seeds >= MIN_SEEDS and parts.seed > 0)
 
@@ -163,7 +167,7 @@ def detectable_difference(parts: Components, images: int, seeds: int, power: flo
     """Return the least difference whose interval leaves out 0 with a probability.
 
     Args:
-        parts: variances of a single difference.
+        parts: variances of a single difference, not all 0.
         images: of the test split.
         seeds: of each method; with fewer than `MIN_SEEDS`, what seeds change is left out, as the
             intervals leave it out.
@@ -171,12 +175,54 @@ def detectable_difference(parts: Components, images: int, seeds: int, power: flo
     """
     if images < 2:
         return math.inf
-    of_images = (parts.image + parts.residual / seeds) / images
-    variances = [(of_images, images - 1.0)]
+
+    def excess(difference: float) -> float:
+        return probability_seen(parts, images, seeds, difference) - power
+
+    if excess(0) >= 0:
+        return 0.0
+    most = math.sqrt(parts.seed + parts.image + parts.residual)
+    while excess(most) < 0:
+        most *= 2
+    return float(optimize.brentq(excess, 0.0, most, xtol=1e-9 * most, rtol=1e-9))
+
+
+def probability_seen(parts: Components, images: int, seeds: int, difference: float) -> float:
+    """Return the probability that the interval of a difference leaves out 0.
+
+    The interval is that of `statistics.paired_interval`, whose width varies too: variances are
+    estimated, which with three seeds matters most. Differences are taken as normal.
+
+    Args:
+        parts: variances of a single difference, not all 0.
+        images: of the test split.
+        seeds: of each method; see `detectable_difference`.
+        difference: what is to be seen.
+    """
+    if images < 2:
+        return 0.0
+    variance = (parts.image + parts.residual / seeds) / images
+    squares = variance * _quantile(images - 1) ** 2 * _scaled_variances(images - 1)[:, None]
     if seeds >= MIN_SEEDS:
-        variances.append((parts.seed / seeds, seeds - 1.0))
-    error = math.sqrt(sum(variance for variance, _ in variances))
-    return reach_of(variances) + float(norm.ppf(power)) * error
+        residual = parts.residual / (seeds * images)
+        estimated = (parts.seed / seeds + residual) * _scaled_variances(seeds - 1) - residual
+        squares = squares + _quantile(seeds - 1) ** 2 * np.maximum(0.0, estimated)
+        variance += parts.seed / seeds
+    reach, error = np.sqrt(squares), math.sqrt(variance)
+    seen = norm.sf((reach - difference) / error) + norm.cdf((-reach - difference) / error)
+    return float(seen.mean())
+
+
+def _quantile(degrees: int) -> float:
+    """Return the quantile of the t distribution by which intervals reach."""
+    return float(t.isf((1 - CONFIDENCE) / 2, degrees))
+
+
+@cache
+def _scaled_variances(degrees: int) -> Array:
+    """Return what an estimate of the variance 1 may come out as, each value as likely."""
+    values: Array = chi2.ppf(_LEVELS, degrees) / degrees
+    return values
 
 
 def plan_text(plan: Plan) -> str:

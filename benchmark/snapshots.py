@@ -4,12 +4,7 @@ Only what is in git is read: metrics, ledgers, provenance and settings, so that 
 nor a checkout of the version is needed.
 """
 
-import io
-import math
 import os
-import re
-import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +24,7 @@ from benchmark.documents import load, validate
 from benchmark.files import read_json
 from benchmark.ledger import read_ledger
 from benchmark.references import FACTS, SUITE, Facts
+from benchmark.revisions import extract, find_commit, listed
 from data.errors import InputError, printable
 
 BASELINES = "baselines"
@@ -38,6 +34,8 @@ ARCHIVED = (
 )
 CODE = ("benchmark", "models", "data", "requirements.lock", "dvc.yaml")
 MADE_BY = "dvc repro"
+LARGEST = 1e100
+"""Greater numbers are none: their squares have no place in a float."""
 
 
 @dataclass(frozen=True, order=True)
@@ -86,7 +84,7 @@ class Entry(BaseModel):
     @property
     def value(self) -> float | None:
         """The mean, where there is one."""
-        return self.mean if self.mean is not None and math.isfinite(self.mean) else None
+        return self.mean if self.mean is not None and abs(self.mean) < LARGEST else None
 
 
 class Aggregated(BaseModel):
@@ -218,10 +216,10 @@ def open_version(name: str) -> Iterator[Snapshot]:
     Raises:
         InputError: there is neither, or no results are there.
     """
-    commit, reason = _find_commit(name)
+    commit, reason = find_commit(name)
     if commit is None:
         folder = Path(name)
-        if not (folder / paths.PARAMS).is_file() and not (folder / FACTS).is_file():
+        if not _has_results(folder):
             raise InputError(
                 f"{printable(name)}: neither a revision of this repository nor a folder with "
                 f"{paths.PARAMS} or {FACTS}{reason}"
@@ -231,47 +229,19 @@ def open_version(name: str) -> Iterator[Snapshot]:
     with tempfile.TemporaryDirectory(prefix="inpaintbench-") as temporary:
         version = Snapshot(name, Path(temporary), commit)
         try:
-            _extract(version)
+            extract(name, commit, ARCHIVED, version.folder)
+            if not _has_results(version.folder):
+                raise InputError(f"{printable(name)}: this commit has no {paths.PARAMS}")
             yield version
         except InputError as error:
             raise InputError(version.named(str(error))) from None
 
 
-def _find_commit(name: str) -> tuple[str | None, str]:
-    """Return the commit of a revision; else None, and what there may be to say of that."""
-    if name.startswith("-"):  # git would take it for an option, and has no such names
-        return None, ""
-    done = _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-    if done is None:
-        return None, "; git cannot be run"
-    found = os.fsdecode(done.stdout).strip()
-    if done.returncode == 0 and re.fullmatch("[0-9a-f]{40,64}", found):
-        return found, ""
-    if said := _said(done):
-        return None, f"; git says: {said}"
-    if _listed("rev-parse", "--is-shallow-repository") == ["true\n"]:
-        return None, "; this clone is shallow: `git fetch --unshallow` gets older commits"
-    return None, ""
-
-
-def _extract(version: Snapshot) -> None:
-    """Put what is read of a commit into a version's folder.
-
-    Raises:
-        InputError: git does not give it, or there are no results.
-    """
-    commit, shown = version.commit or "", printable(version.name)
-    present = _listed("ls-tree", "-z", "--name-only", commit, "--", *ARCHIVED) or []
-    if str(paths.PARAMS) not in present:
-        raise InputError(f"{shown}: this commit has no {paths.PARAMS}")
-    done = _git("archive", "--format=tar", commit, "--", *present)
-    if done is None or done.returncode:
-        raise InputError(f"{shown}: git does not give its files: {_said(done)}")
+def _has_results(folder: Path) -> bool:
     try:
-        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-            archive.extractall(version.folder, filter="data")
-    except tarfile.TarError as error:
-        raise InputError(f"{shown}: its files cannot be read: {error}") from None
+        return (folder / paths.PARAMS).is_file() or (folder / FACTS).is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def changed_files(old: Snapshot, new: Snapshot) -> list[str] | None:
@@ -283,31 +253,9 @@ def changed_files(old: Snapshot, new: Snapshot) -> list[str] | None:
         return None
     options = ("--name-only", "-z", "--relative", "--no-renames", "--no-ext-diff", "--no-textconv")
     against = [new.commit] if new.commit else []
-    listed = _listed("diff", *options, old.commit, *against, "--", *CODE)
-    others = partial(_listed, "ls-files", "-z", "--others", "--exclude-standard", "--", *CODE)
+    tracked = listed("diff", *options, old.commit, *against, "--", *CODE)
+    others = partial(listed, "ls-files", "-z", "--others", "--exclude-standard", "--", *CODE)
     untracked = others() if here else []
-    if listed is None or untracked is None:
+    if tracked is None or untracked is None:
         return None
-    return sorted({*listed, *untracked})
-
-
-def _listed(*arguments: str) -> list[str] | None:
-    """Return the names, each ended by a zero byte, that git prints; None where it fails."""
-    done = _git(*arguments)
-    if done is None or done.returncode:
-        return None
-    return [name for name in os.fsdecode(done.stdout).split("\0") if name]
-
-
-def _said(done: subprocess.CompletedProcess[bytes] | None) -> str:
-    """Return the first line of what git complained of."""
-    lines = done.stderr.decode("utf-8", "replace").splitlines() if done else []
-    return printable(lines[0]) if lines else ""
-
-
-def _git(*arguments: str) -> subprocess.CompletedProcess[bytes] | None:
-    """Run git; None where it is not installed, or an argument cannot be one."""
-    try:
-        return subprocess.run(["git", *arguments], capture_output=True, check=False)
-    except (OSError, ValueError):
-        return None
+    return sorted({*tracked, *untracked})

@@ -29,6 +29,8 @@ PROMISES = {
     "form on a GPU, and nothing in a step waits for it.",
     "verify": "`python -m benchmark verify` tells whether a rebuild is identical, within the band "
     "or different.",
+    "gate": "`python -m benchmark gate` refuses results that got worse, are damaged or lack what "
+    "was there, and nothing else.",
     "provenance": "Every run says from which code, configuration, data and machine it came.",
     "code": "No result is kept whose code changed while it was made, no stage depends on code that "
     "DVC does not watch, and committed results are those of the committed code.",
