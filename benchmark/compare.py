@@ -107,7 +107,7 @@ def compare_versions(old: Snapshot, new: Snapshot) -> VersionComparison:
         new=new,
         subjects=tuple(subjects),
         metrics=tuple(metrics),
-        settings=tuple(_setting_changes(old, new, ours | theirs)),
+        settings=tuple(_setting_changes(old, new, ours & theirs)),
         code=None if files is None else tuple(files),
     )
 
@@ -154,6 +154,8 @@ def _origin_changes(
     if subject.name == BASELINES:
         return (), ()
     before, after = old.training(subject), new.training(subject)
+    if not before or not after:  # not known is not another
+        return (), ()
     digests = [n for n in DIGESTS if before.get(f"{n}_sha256") != after.get(f"{n}_sha256")]
     machines = [side.get("environment") for side in (after, before)]
     if not all(isinstance(machine, Mapping) for machine in machines):
@@ -267,9 +269,9 @@ def _adjusted(changes: Sequence[MetricChange]) -> list[MetricChange]:
 
 
 def _setting_changes(old: Snapshot, new: Snapshot, subjects: Iterable[Subject]) -> list[str]:
-    """Return a line for each key of the settings that differs."""
+    """Return a line for each key that differs of the settings of what both versions have."""
     ordered = sorted(subjects)
-    files = [paths.PARAMS]
+    files = [] if old.reference or new.reference else [paths.PARAMS]
     files += [paths.SUITES / f"{name}.yaml" for name in dict.fromkeys(s.suite for s in ordered)]
     names = sorted({s.name for s in ordered} - {BASELINES})
     files += [paths.VARIANTS / f"{name}.yaml" for name in names]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import shorten
 from typing import Any
 
 from benchmark.compare import MetricChange, SubjectChange, VersionComparison
@@ -14,6 +15,8 @@ from benchmark.tables import escape_markdown, grid_markdown, one_line
 HEADS = ("method", "metric", "old", "new", "difference [95 % interval]", "p (Holm)", "verdict")
 MOST_LINES = 40
 """Of settings or files that are listed; JSON has all."""
+LONGEST_LINE = 200
+"""Characters of it; a setting may be a paragraph."""
 
 
 def comparison_text(found: VersionComparison, all_metrics: bool = False) -> str:
@@ -138,7 +141,8 @@ def _environments(changes: Iterable[SubjectChange]) -> list[str]:
 
 def _cut(lines: Sequence[str]) -> list[str]:
     left = len(lines) - MOST_LINES
-    return [*lines[:MOST_LINES], *([f"… and {left} more, see --json"] if left > 0 else [])]
+    shown = [shorten(line, LONGEST_LINE, placeholder=" …") for line in lines[:MOST_LINES]]
+    return [*shown, *([f"… and {left} more, see --json"] if left > 0 else [])]
 
 
 def _tables(found: VersionComparison, all_metrics: bool) -> Mapping[str, list[list[str]]]:

@@ -57,7 +57,7 @@ class GateResult:
     checked: int
     """Metrics of methods that were compared."""
     without_spread: tuple[str, ...]
-    """Methods of which no seed spread is known, so that their bands are those of images alone."""
+    """Metrics of methods of which no seed spread is known, so that images alone decide."""
     elsewhere: tuple[str, ...]
     """Methods whose bands are wider, as they were trained on another machine."""
     by_means: tuple[str, ...]
@@ -73,7 +73,8 @@ def check_gate(base: Snapshot, new: Snapshot, allowed: Sequence[str] = ()) -> Ga
         allowed: names `suite/method/metric`, or beginnings of them, of failures that are meant.
 
     Raises:
-        InputError: the base's own files are damaged, or a name in `allowed` allows nothing.
+        InputError: the base's own files are damaged, it has nothing to hold the results against, or
+            a name in `allowed` allows nothing.
     """
     read = {subject: _read(base, new, subject) for subject in new.subjects}
     damages = {subject: found for subject, found in read.items() if isinstance(found, Failure)}
@@ -86,6 +87,8 @@ def check_gate(base: Snapshot, new: Snapshot, allowed: Sequence[str] = ()) -> Ga
             failures += _gaps(base, found, subject, canaries)
     compared = compare_versions(base, replace(new, without=frozenset(damages)))
     failures += _lost_runs(compared, damages)
+    if not any(change.old is not None for change in compared.metrics) and not failures:
+        raise InputError(f"{printable(base.name)}: has no results that these could be held against")
     bands = _Bands(base, compared)
     failures += [failure for change in compared.metrics if (failure := _judge(change, bands))]
     for name in allowed:
@@ -165,9 +168,10 @@ def _lost_runs(found: VersionComparison, damaged: Container[Subject]) -> list[Fa
     failures = []
     for change in found.subjects:
         where = str(change.subject)
-        if change.state == "vanished" and change.subject not in damaged:
+        there = found.old.metrics(change.subject) is not None
+        if change.state == "vanished" and there and change.subject not in damaged:
             failures.append(Failure("vanished", where, f"{found.old.name} has it"))
-        elif change.state == "not comparable" and found.old.metrics(change.subject) is not None:
+        elif change.state == "not comparable" and there:
             failures.append(Failure("not comparable", where, change.reason))
         elif change.state == "compared" and change.reason:
             failures.append(Failure("not comparable", where, change.reason))
@@ -194,6 +198,8 @@ def _judge(change: MetricChange, bands: "_Bands") -> Failure | None:
     if found is not None and found.images > 1:  # else there is no interval
         worse_by = abs(found.difference) if found.verdict == "worse" else 0.0
         interval = f"{found.difference:+.4g} [{found.low:+.4g}, {found.high:+.4g}]"
+        if METRICS[change.metric].better in ("zero", "one"):
+            interval = f"distance from the ideal {interval}"
     if worse_by <= 0 or worse_by <= (band := bands.of(change)):
         return None
     return Failure("regression", where, f"{numbers}; {interval}, beyond the band of {band:.3g}")
@@ -214,7 +220,7 @@ class _Bands:
         self._elsewhere = {(c.subject.suite, c.subject.name) for c in trained if c.environment}
         self._base = base
         self.without_spread: set[str] = set()
-        """Methods of which no spread over seeds was measured, which makes their bands narrower."""
+        """Metrics of methods whose spread over seeds was not measured: their bands are narrower."""
         self.widened: set[str] = set()
         """Methods whose bands are wider, as they were trained on another machine."""
 
@@ -233,7 +239,7 @@ class _Bands:
             return band
         spread = seed_spread(self._base, *key, change.metric)
         if spread is None:
-            self.without_spread.add("/".join(key))
+            self.without_spread.add("/".join((*key, change.metric)))
             return band
         # The difference of two means over seeds. The spread is known from a few seeds, and a gate
         # rather refuses once too often: hence no wider quantile for that.
@@ -249,8 +255,8 @@ def gate_text(result: GateResult) -> str:
     if result.without_spread:
         listed = ", ".join(result.without_spread)
         lines.append(
-            f"note: no spread over seeds is known of {listed}; their bands are those of images "
-            f"alone. `{COMMAND}` measures it."
+            f"note: what another seed changes is not known of {listed}, so that whatever the "
+            f"images show counts; `{COMMAND}` measures it"
         )
     if result.elsewhere:
         listed = ", ".join(result.elsewhere)
@@ -258,7 +264,8 @@ def gate_text(result: GateResult) -> str:
     if result.by_means:
         listed = ", ".join(result.by_means)
         lines.append(f"note: {old} has no ledger of {listed}; their means were compared")
-    verdict = f"{len(result.failures)} failures" if result.failures else "passed"
+    count = len(result.failures)
+    verdict = f"{count} failure{'s' if count > 1 else ''}" if count else "passed"
     lines.append(f"{printable(old)} -> {printable(new)}: {result.checked} metrics, {verdict}")
     return "\n".join(printable(line) for line in lines) + "\n"
 

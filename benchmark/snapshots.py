@@ -32,6 +32,7 @@ ARCHIVED = (
     *("params.yaml", "benchmark/suites", "models/variants", str(BANDS)),
     *("reports/metrics", "reports/scores", "reports/provenance"),
 )
+SETTINGS = ("benchmark/suites/", "models/variants/")
 CODE = ("benchmark", "models", "data", "requirements.lock", "dvc.yaml")
 MADE_BY = "dvc repro"
 LARGEST = 1e100
@@ -197,7 +198,9 @@ class Snapshot:
 
     def settings(self, path: Path) -> Mapping[str, Any] | None:
         """Return a YAML file as nested keys and values; None where there is none."""
-        if self.reference:
+        if (facts := self.reference) is not None:
+            if path.parent == paths.SUITES and path.stem != facts.suite:
+                return None
             is_suite = path.parent == paths.SUITES
             file = self.folder / (SUITE if is_suite else f"variants/{path.name}")
         else:
@@ -258,4 +261,5 @@ def changed_files(old: Snapshot, new: Snapshot) -> list[str] | None:
     untracked = others() if here else []
     if tracked is None or untracked is None:
         return None
-    return sorted({*tracked, *untracked})
+    # Settings are compared key by key.
+    return sorted(f for f in {*tracked, *untracked} if not f.startswith(SETTINGS))

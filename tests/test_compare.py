@@ -14,6 +14,7 @@ from benchmark import paths
 from benchmark.__main__ import main
 from benchmark.compare import MetricChange, VersionComparison, compare_versions
 from benchmark.comparison_text import (
+    LONGEST_LINE,
     comparison_json,
     comparison_markdown,
     comparison_text,
@@ -162,6 +163,23 @@ def test_runs_come_and_go(trees: Trees) -> None:
     assert {k: v for k, v in _states(found).items() if v != "identical"} == expected
     text = comparison_text(found)
     assert "tiny/gan/seed0: vanished" in text and "tiny/other/seed0: new" in text
+
+
+def test_origin_that_is_not_known_is_not_called_another(trees: Trees) -> None:
+    (trees.old_folder / L2.provenance).unlink()
+    (trees.old_folder / L2.metrics).write_text((trees.old_folder / L2.metrics).read_text() + "\n")
+    (change,) = (c for c in trees.compare().subjects if c.subject.name == "l2")
+    assert change.state == "compared" and change.digests == ()
+
+
+def test_long_settings_are_shortened_for_readers(trees: Trees) -> None:
+    suite = trees.new_folder / "benchmark/suites/tiny.yaml"
+    suite.write_text(suite.read_text().replace("Noise.", f"Noise {'and so on ' * 60}."))
+    found = trees.compare()
+    (line,) = (ln for ln in comparison_text(found).splitlines() if "description" in ln)
+    assert len(line) <= LONGEST_LINE + 2 and line.endswith(" …")
+    (whole,) = comparison_json(found)["settings"]
+    assert len(whole) > 500
 
 
 def test_suite_that_vanished(trees: Trees) -> None:

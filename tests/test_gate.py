@@ -293,8 +293,8 @@ def test_bands_of_other_settings_do_not_count_and_it_is_said(trees: Trees) -> No
     _worse_by(trees, 0.001)
     result = _gate(trees)
     assert _found(result) == {("regression", "tiny/l2/mse_h")}
-    assert result.without_spread == ("tiny/l2",)
-    assert "no spread over seeds is known of tiny/l2" in gate_text(result)
+    assert result.without_spread == ("tiny/l2/mse_h",)
+    assert "what another seed changes is not known of tiny/l2/mse_h" in gate_text(result)
 
 
 def test_another_machine_widens_the_band_and_it_is_said(trees: Trees) -> None:
@@ -367,6 +367,22 @@ def test_name_or_its_beginning_allows(name: str) -> None:
 @pytest.mark.parametrize("name", ["b", "a/b", "a/b/", "a/bc/c/d", "a/bc/cc", "", "/"])
 def test_other_names_do_not_allow(name: str) -> None:
     assert not Failure("regression", "a/bc/c", "x").is_of(name)
+
+
+def test_base_without_results_is_wrong_use(trees: Trees) -> None:
+    # Its settings name runs, and none is there: nothing vanished, and nothing passes either.
+    shutil.rmtree(trees.old_folder / "reports" / "metrics")
+    with pytest.raises(InputError, match="old: has no results that these could be held against"):
+        _gate(trees)
+
+
+def test_difference_of_distances_is_called_so(trees: Trees) -> None:
+    trees.change_ledger(lambda frame: frame.assign(seam=0.01), old=True)
+    # Further from 0 on the other side: the mean falls, and the distance grows.
+    trees.change_ledger(lambda frame: frame.assign(seam=[-0.05, -0.051, -0.049, -0.05]))
+    (failure,) = (f for f in _gate(trees).failures if f.where == "tiny/l2/seam")
+    assert failure.kind == "regression"
+    assert "0.01 -> -0.05; distance from the ideal +0.04 [" in failure.what
 
 
 def test_base_that_is_damaged_is_wrong_use(trees: Trees) -> None:

@@ -3,6 +3,7 @@
 import argparse
 
 from benchmark.commands.arguments import add_json, path, print_json
+from data.errors import InputError
 
 SUMMARY = "say what changed between two versions of the results"
 
@@ -25,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Compare and print."""
+    if options.json and options.markdown:
+        raise InputError("--json, --markdown: choose one")
     from benchmark.compare import compare_versions
     from benchmark.comparison_text import comparison_json, comparison_markdown, comparison_text
     from benchmark.snapshots import open_version
