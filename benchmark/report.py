@@ -32,8 +32,8 @@ def write_report(params: Params) -> None:
     Raises:
         InputError: a file of one of the runs is missing or damaged; nothing is written then.
     """
-    load_published()  # a fault in it is found before anything is written
     claims, references = load_claims(), read_references()
+    load_published()  # a fault in it is found before anything is written
     everything = [read_results(params, name) for name in params.suites]
     pictures = [read_pictures(results) for results in everything]
     grounds = [Ground(results) for results in everything]

@@ -25,6 +25,7 @@ from benchmark.config import Params, load_params, load_suite, load_variant, name
 from benchmark.describe import describe_variant
 from benchmark.documents import load
 from benchmark.players import build_players, training_step
+from benchmark.published import PUBLISHED, load_published
 from data.errors import InputError
 from models.variant import Variant
 from tests.promises import tally
@@ -48,6 +49,7 @@ KINDS: dict[str, tuple[Path, list[Path], Callable[[Path], BaseModel | dict[str, 
         lambda root: load_variant("broken", root),
     ),
     "claims": (paths.CLAIMS, [paths.CLAIMS], load_claims),
+    "published": (PUBLISHED, [PUBLISHED], load_published),
 }
 """Where a file lies, what it is made of, and what reads it."""
 
