@@ -15,7 +15,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from benchmark import paths
@@ -33,7 +33,7 @@ from tests.tiny import ROOT, cpu_fabric, random_scene, tiny_suite
 
 pytestmark = pytest.mark.promise("configuration")
 REFUSED = "invalid configurations refused"
-KINDS: dict[str, tuple[Path, list[Path], Callable[[Path], BaseModel | dict[str, Any]]]] = {
+KINDS: dict[str, tuple[Path, list[Path], Callable[[Path], object]]] = {
     "params": (paths.PARAMS, [paths.PARAMS], load_params),
     "suite": (
         paths.SUITES / "broken.yaml",
