@@ -4,6 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,14 +20,19 @@ EXPLANATION = (
     f"protocol {PROTOCOL}. `locpaint`: twelve times the MSE of the hole, PSNR (∞ as 100 dB) and "
     "SSIM (7 x 7 windows of equal weights) of the whole image, means of the means of batches of "
     f"{LOCPAINT_BATCH}. `pathak`: of the hole alone, means over images. `lightning_report`: PSNR "
-    f"of the holes of a batch of {LIGHTNING_BATCH} together, mean over batches. What they leave "
-    "open is in [docs/protocols.md](../docs/protocols.md)."
+    f"of the holes of a batch of {LIGHTNING_BATCH} together, mean over batches."
 )
 WARNING = (
-    "What their authors print for variants of these names. **Images, splits, budgets and the "
-    "choice of checkpoints are others there**: the units are the same and nothing else, so that a "
+    "What their authors print for variants of these names. Images, splits, budgets and the choice "
+    "of checkpoints are others there: the units are the same and nothing else, so that a "
     "difference is no failure to reproduce, and an equal number no success."
 )
+TITLE = "In the units of the sources"
+HEADS = (
+    "method",
+    *(f"{name}: {c.name} {ARROWS[c.better]}" for name, e in EMULATORS.items() for c in e.columns),
+)
+PRINTED = ("variant", "printed by", "of", "printed", "here")
 
 
 def emulator_section(results: Results) -> str:
@@ -35,24 +41,42 @@ def emulator_section(results: Results) -> str:
     Raises:
         InputError: see `load_published`.
     """
-    translated = translate(results)
-    heads = [
-        f"{name}: {c.name} {ARROWS[c.better]}" for name, e in EMULATORS.items() for c in e.columns
+    found = protocol_rows(results)
+    blocks = [
+        f"### {TITLE}",
+        grid_markdown(HEADS, found.rows).strip(),
+        *(f"— {sentence_markdown(note)}" for note in found.gaps),
+        f"{EXPLANATION} What they leave open is in [docs/protocols.md](../docs/protocols.md).",
     ]
+    if found.printed:
+        blocks += [f"**{WARNING}**", grid_markdown(PRINTED, found.printed, text_columns=5).strip()]
+    return "\n\n".join(blocks)
+
+
+@dataclass(frozen=True)
+class ProtocolRows:
+    """A suite's scores in the units of the sources."""
+
+    rows: list[list[str]]
+    """Cells of `HEADS`."""
+    gaps: list[str]
+    """Why figures are missing."""
+    printed: list[list[str]]
+    """Cells of `PRINTED`."""
+
+
+def protocol_rows(results: Results) -> ProtocolRows:
+    """Return our scores as each source counts them, and the sources' own figures for our variants.
+
+    Raises:
+        InputError: see `load_published`.
+    """
+    translated = translate(results)
     rows = [
         [method, *(cell for name in EMULATORS for cell in _cells(name, figures[name]).values())]
         for method, figures in translated.items()
     ]
-    blocks = [
-        "### In the units of the sources",
-        grid_markdown(["method", *heads], rows).strip(),
-        *(f"— {sentence_markdown(note)}" for note in _gaps(results, translated)),
-        EXPLANATION,
-    ]
-    if printed := _printed(load_published(), translated):
-        heads = ["variant", "printed by", "of", "printed", "here"]
-        blocks += [WARNING, grid_markdown(heads, printed, text_columns=5).strip()]
-    return "\n\n".join(blocks)
+    return ProtocolRows(rows, _gaps(results, translated), _printed(load_published(), translated))
 
 
 def emulator_csv(results: Results) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.comparison_tables import comparisons_csv, p_text
+from benchmark.emulator_tables import emulator_csv
 from benchmark.html.costs import Priced, cost_plot
 from benchmark.html.curves import bands_text, curves_plot, panel_title
 from benchmark.html.drawing import Style
@@ -10,6 +11,7 @@ from benchmark.html.forest import SIGNS, difference_text, forest_plot
 from benchmark.html.markup import Markup, details, download, element, join, plain_table
 from benchmark.html.origins import origins_table
 from benchmark.html.probes import probes_section
+from benchmark.html.protocols import protocols_section
 from benchmark.html.scores import Costs, costs_of, mean_interval, score_tables
 from benchmark.page import Chapter
 from benchmark.results import Results
@@ -79,6 +81,7 @@ def chapter_section(chapter: Chapter, styles: Mapping[str, Style]) -> Markup:
         element("div", *plots, class_="plots"),
         element("p", _chances(chapter), " ", bands_text(results.curves), class_="notes"),
         details("All comparisons as numbers", *_comparison_tables(chapter)),
+        protocols_section(results),
         _losses(results, styles),
         probes_section(results.suite.title, list(results.diagnoses.values()), styles),
         details("Where the runs come from", *origins_table(results)),
@@ -275,5 +278,6 @@ def _downloads(chapter: Chapter) -> list[Markup]:
             "text/csv",
             comparisons_csv([*against, *chapter.words.between]),
         ),
+        download(f"{name}_protocols.csv", "text/csv", emulator_csv(chapter.results)),
     ]
     return [join(*(", " if i else "", file)) for i, file in enumerate(files)]
