@@ -124,6 +124,8 @@ class Bands(_Frozen):
                 f"the bands of {suite}/{subject} were measured with other settings or images; "
                 "they do not apply",
             )
+        if not any(m.differences for m in measured):
+            return _no_band, f"of {suite}/{subject} seeds alone were measured, no other settings"
         found = self.bands.get(suite, {}).get(_kind(subject), {})
 
         def band_of(method: str, metric: str) -> Band:

@@ -212,6 +212,16 @@ def test_bands_apply_to_the_same_settings_and_images() -> None:
     )
 
 
+def test_band_of_another_variant_is_no_band_where_seeds_alone_were_measured() -> None:
+    seeds = {0: {"mse_h": 0.1}, 1: {"mse_h": 0.2}}
+    measured = entry(differences={"one_thread": {"mse_h": 0.001}})
+    alone = entry(seeds=seeds).model_copy(update={"subject": "staged"})
+    bands = Bands().with_measurement(measured, {}).with_measurement(alone, {})
+    band_of, gap = bands.bands_of("tiny", "staged", "c" * 64, DATA)
+    assert gap is not None and "seeds alone were measured" in gap
+    assert band_of("staged", "mse_h").band is None
+
+
 def test_spread_is_that_of_the_sample() -> None:
     assert spread_over_seeds({0: {"a": 1.0}}) == {}
     found = spread_over_seeds({0: {"a": 1.0, "b": 2.0}, 1: {"a": 3.0}})
