@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from statistics import stdev
 
 from benchmark.bands import read_bands, spread_over_seeds
+from benchmark.resampling import REPLICATES
 from benchmark.results import Results
-from benchmark.standings import Words, chances_of_best, seed_means
-from benchmark.tables import csv_cell, escape_markdown, grid_markdown
+from benchmark.standings import Words, chances_of_best, resamples_seeds, seed_means
+from benchmark.tables import csv_cell, escape_markdown, grid_markdown, sentence_markdown
 from benchmark.verdict import METRIC, Comparison, is_more_better
 
 HEADS = (
@@ -36,15 +37,20 @@ def comparison_section(results: Results, words: Words) -> str:
             "of rows, and decides the verdict. Sign flips and Wilcoxon test over images alone. "
             "*Better on*: the share of images on which the first is better, ties by half.",
         ]
+    blocks += [sentence_markdown(chances_text(results, words)), _seed_spread(results)]
+    return "\n\n".join(blocks)
+
+
+def chances_text(results: Results, words: Words) -> str:
+    """Say how sure the first rank is."""
     chances = chances_of_best(results)
     order = sorted(chances, key=lambda name: (-chances[name], words.means[name], name))
     listed = ", ".join(f"`{n}` {100 * chances[n]:.1f} %" for n in order if chances[n] > 0)
-    blocks.append(
-        f"How often each method has the best mean {escape_markdown(METRIC)} when the images are "
-        f"resampled 10,000 times: {listed}."
+    what = "images and training seeds" if resamples_seeds(results) else "images"
+    return (
+        f"How often each method has the best mean {METRIC} when {what} are resampled "
+        f"{REPLICATES:,} times: {listed}."
     )
-    blocks.append(_seed_spread(results))
-    return "\n\n".join(blocks)
 
 
 def _row(comparison: Comparison) -> list[str]:

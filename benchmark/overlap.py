@@ -86,7 +86,8 @@ def compare_with_training(test: Fingerprints, folder: Path) -> list[Finding]:
     exact, near = Tally(), Tally()
     files = [name for names in names_by_stem(folder).values() for name in names]
     bits = np.array(test.bits, np.uint64).reshape(-1, HASH_SIDE**2 // 64)
-    found: set[str] = set()
+    copied: set[str] = set()
+    alike: dict[str, str] = {}
     for file in tqdm(files, desc="training images", unit="image"):
         try:
             pixels = decode(folder / file)
@@ -94,14 +95,15 @@ def compare_with_training(test: Fingerprints, folder: Path) -> list[Finding]:
             continue
         same = test.sha256.get(pixel_sha256(pixels))
         if same is not None:
-            if same not in found:
-                found.add(same)
+            if same not in copied:
+                copied.add(same)
                 exact.add(same, detail=f"{same} is {file}")
             continue
         for name in _near(test, bits, pixels):
-            if name not in found:
-                found.add(name)
-                near.add(name, detail=f"{name} looks like {file}")
+            alike.setdefault(name, file)
+    for name, file in alike.items():
+        if name not in copied:
+            near.add(name, detail=f"{name} looks like {file}")
     tallies = {"train_overlap": exact, "train_near": near}
     return [tally.finding(name) for name, tally in tallies.items() if tally.count]
 

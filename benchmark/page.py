@@ -142,7 +142,7 @@ def _reference(reference: Reference, chapter: Chapter) -> str:
     blocks = [
         f"### {title} (`{reference.facts.suite}`)",
         "\n".join(reference.lines()),
-        coverage(min(len(results.seeds_of(name)) for name in results.variants)),
+        coverage(words.seeds),
         escape_markdown(words.headline),
         markdown_table(result_table(results, words)).strip(),
         comparison_section(results, words),

@@ -104,7 +104,7 @@ def make_plan(
         if difference == 0:
             raise InputError(f"--difference: must be given, as the {metric} of {reference} is 0")
     images = found.shape[1]
-    rows = [_row(components, images, seeds, difference, power) for seeds in SEEDS]
+    rows = [_row(components, images, s, difference, power, bool(origin)) for s in SEEDS]
     return Plan(
         suite, metric, method, reference, images, difference, power, components, origin, tuple(rows)
     )
@@ -149,7 +149,14 @@ def _components(
     return Components(sum(s**2 for s in known), of_images, 0.0), BANDS.as_posix()
 
 
-def _row(parts: Components, images: int, seeds: int, difference: float, power: float) -> Row:
+def _row(
+    parts: Components,
+    images: int,
+    seeds: int,
+    difference: float,
+    power: float,
+    knows_seeds: bool,
+) -> Row:
     def suffices(count: int) -> bool:
         return probability_seen(parts, count, seeds, difference) >= power
 
@@ -160,7 +167,7 @@ def _row(parts: Components, images: int, seeds: int, difference: float, power: f
             middle = (low + needed) // 2
             low, needed = (low, middle) if suffices(middle) else (middle, needed)
     seen = detectable_difference(parts, images, seeds, power)
-    return Row(seeds, seen, needed, seeds >= MIN_SEEDS and parts.seed > 0)
+    return Row(seeds, seen, needed, seeds >= MIN_SEEDS and knows_seeds)
 
 
 def detectable_difference(parts: Components, images: int, seeds: int, power: float) -> float:

@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import combinations, product
 
@@ -14,7 +15,15 @@ from benchmark.resampling import resampled_means
 from benchmark.results import SKILL, Results, mean_of
 from benchmark.statistics import MIN_SEEDS
 from benchmark.tables import Column, Kind, Row, Table
-from benchmark.verdict import METRIC, ORACLE, Comparison, compare, family, score_table
+from benchmark.verdict import (
+    METRIC,
+    ORACLE,
+    Comparison,
+    NothingInCommonError,
+    compare,
+    family,
+    score_table,
+)
 from benchmark.wording import headline, marker, sentence
 
 HEADLINE = ("mse_h", "psnr_h", "ssim_h", "lpips_alex", "seam", "sharpness_h")
@@ -40,6 +49,12 @@ class Words:
         self.between = between_variants(results)
         self.headline = headline(results.suite.title, self.means, every, self.strongest)
 
+    @property
+    def seeds(self) -> int:
+        """The fewest seeds of any comparison."""
+        every = [c for found in self.comparisons.values() for c in found]
+        return min(comparison.seeds for comparison in [*every, *self.between])
+
     def marker(self, method: str) -> str:
         """Return the short verdict of a variant; nothing for a baseline."""
         found = self.comparisons.get(method)
@@ -59,12 +74,7 @@ def against_baselines(results: Results, metric: str = METRIC) -> list[Comparison
 
 def between_variants(results: Results, metric: str = METRIC) -> list[Comparison]:
     """Compare all pairs of variants that have values of a metric and a seed in common."""
-    pairs = [
-        (ours, theirs)
-        for ours, theirs in combinations(results.variants, 2)
-        if not set(results.seeds_of(ours)).isdisjoint(results.seeds_of(theirs))
-    ]
-    return _family(results, pairs, metric, has_seeds=True)
+    return _family(results, combinations(results.variants, 2), metric, has_seeds=True)
 
 
 def _family(
@@ -74,19 +84,29 @@ def _family(
         name for name in results.methods if mean_of(results.aggregate[name].get(metric)) is not None
     }
     how = partial(compare, metric=metric, has_seeds=has_seeds, image_px=results.image_px)
-    return family(how(results.frame, *pair) for pair in pairs if scored.issuperset(pair))
+    found = []
+    for pair in pairs:
+        if scored.issuperset(pair):
+            with suppress(NothingInCommonError):
+                found.append(how(results.frame, *pair))
+    return family(found)
+
+
+def resamples_seeds(results: Results) -> bool:
+    """Return whether all variants have the same seeds, and enough of them to be resampled."""
+    every = {tuple(results.seeds_of(name)) for name in results.variants}
+    return len(every) == 1 and len(*every) >= MIN_SEEDS
 
 
 def chances_of_best(results: Results) -> dict[str, float]:
     """Return how often each method has the best mean of the deciding metric when resampled.
 
     Equal ones share. Images are resampled, the same for all methods, and training seeds where
-    there are enough.
+    `resamples_seeds`.
     """
     methods = [*results.variants, *results.baselines]
     scores = {name: score_table(results.frame, name).to_numpy(float) for name in methods}
-    seeds_too = min(len(results.seeds_of(name)) for name in results.variants) >= MIN_SEEDS
-    means = resampled_means(scores, seeds_too)
+    means = resampled_means(scores, resamples_seeds(results))
     every = np.array([means[name] for name in methods])
     is_best = every == every.min(axis=0)
     chances = (is_best / is_best.sum(axis=0)).mean(axis=1)
@@ -104,6 +124,7 @@ def result_table(results: Results, words: Words) -> Table:
         (c.name, results.aggregate[m].get(c.name, absent)) for m in results.methods for c in columns
     )
     footnotes = {f"{name}: {entry['missing']}" for name, entry in found if "missing" in entry}
+    footnotes |= _lacking_seeds(results, [c.name for c in columns])
     return Table(
         columns=columns,
         rows=rows,
@@ -118,6 +139,17 @@ def result_table(results: Results, words: Words) -> Table:
             *(f"{n} was not run: {reason}" for n, reason in sorted(results.refused.items())),
         ],
     )
+
+
+def _lacking_seeds(results: Results, metrics: Iterable[str]) -> set[str]:
+    """Say of which seeds a mean is where some have no value."""
+    notes = set()
+    for method, metric in product(results.variants, metrics):
+        seeds, means = results.seeds_of(method), seed_means(results, method, metric)
+        there = [str(s) for s, mean in zip(seeds, means, strict=True) if mean is not None]
+        if 0 < len(there) < len(seeds):
+            notes.add(f"{metric} of {method}: the mean of seed {', '.join(there)} alone")
+    return notes
 
 
 def seed_means(results: Results, method: str, metric: str) -> list[float | None]:

@@ -29,6 +29,10 @@ FLATTEST = 1e-6
 Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
 
 
+class NothingInCommonError(ValueError):
+    """Two methods have no seed, or no score of a metric, in common."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """The paired difference `method - reference` in a metric, scaled by `comparable_scores`."""
@@ -135,9 +139,15 @@ def paired_differences(
         The seeds that both have; none if there are none.
     """
     if not has_seeds:
-        return (ours - reference.mean(axis=0)).dropna(axis="columns")
+        return _complete(ours - reference.mean(axis=0))
     seeds = ours.index.intersection(reference.index)
-    return (ours.loc[seeds] - reference.loc[seeds]).dropna(axis="columns")
+    return _complete(ours.loc[seeds] - reference.loc[seeds])
+
+
+def _complete(differences: pd.DataFrame) -> pd.DataFrame:
+    """Leave out seeds without any value, then images that lack one of another seed."""
+    scored = differences.dropna(how="all")
+    return (differences if scored.empty else scored).dropna(axis="columns")
 
 
 def compare(
@@ -160,7 +170,8 @@ def compare(
         image_px: pixels of an image, for PSNRs of it.
 
     Raises:
-        ValueError: the two were not scored on the same images, or have no seed in common.
+        ValueError: the two were not scored on the same images.
+        NothingInCommonError: they have no seed or no score in common.
     """
     scaled, _ = comparable_scores(frame, metric, image_px)
     ours, theirs = (score_table(scaled, name, metric) for name in (method, reference))
@@ -168,7 +179,7 @@ def compare(
         raise ValueError(f"{method} and {reference} were not scored on the same images")
     differences = paired_differences(ours, theirs, has_seeds)
     if differences.empty:
-        raise ValueError(f"{method} and {reference} have no seed or no score in common")
+        raise NothingInCommonError(f"{method} and {reference} have no seed or score in common")
     return comparison_of(method, reference, metric, differences.to_numpy(dtype=np.float64))
 
 

@@ -96,7 +96,7 @@ def coverage(seeds: int) -> str:
     if seeds < MIN_SEEDS:
         count = "1 seed" if seeds == 1 else f"{seeds} seeds"
         return (
-            f"With {count} the intervals cover image sampling only: how much another training seed "
-            "would change the result is not known."
+            f"With {count} the intervals cover image sampling only, not what another training seed "
+            "would change."
         )
     return f"The intervals cover the sampling of images and of training seeds ({seeds} seeds)."

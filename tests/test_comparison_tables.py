@@ -14,7 +14,14 @@ from benchmark.bands import Bands, Measurement
 from benchmark.comparison_tables import comparison_section, comparisons_csv, p_text
 from benchmark.config import load_params
 from benchmark.results import Results, read_results
-from benchmark.standings import Words, against_baselines, between_variants, chances_of_best
+from benchmark.standings import (
+    Words,
+    against_baselines,
+    between_variants,
+    chances_of_best,
+    resamples_seeds,
+    result_table,
+)
 from tests.report_tree import BAD, EVEN, GOOD, TELEA, Checkout
 
 
@@ -132,3 +139,35 @@ def test_csv_has_every_number_of_a_comparison(checkout: Checkout) -> None:
 @pytest.mark.parametrize(("p", "text"), [(0.00009, "< .0001"), (0.0001, "0.0001"), (1, "1.0000")])
 def test_small_p_is_not_printed_as_zero(p: float, text: str) -> None:
     assert p_text(p) == text
+
+
+def test_metric_that_one_seed_lacks_is_compared_by_the_others(checkout: Checkout) -> None:
+    for name, values in (("good", GOOD), ("bad_gan", BAD), ("even", EVEN)):
+        checkout.write_run(name, 1, values)
+    checkout.params(["good", "bad_gan", "even"], [0, 1])
+    results = _results()
+    frame = results.frame.copy()
+    frame.loc[(frame["method"] == "good") & (frame["seed"] == 0), "psnr_h"] = np.nan
+    frame.loc[frame["method"] == "even", "psnr_h"] = np.nan
+    found = replace(results, frame=frame)
+    compared = {(c.method, c.reference): c for c in between_variants(found, "psnr_h")}
+    assert set(compared) == {("good", "bad_gan")}
+    assert compared["good", "bad_gan"].seeds == 1
+    table = result_table(found, Words(found))
+    assert "psnr_h of good: the mean of seed 1 alone" in table.footnotes
+    # Without a seed that both have a value of, there is nothing to compare.
+    frame.loc[(frame["method"] == "bad_gan") & (frame["seed"] == 1), "psnr_h"] = np.nan
+    assert between_variants(found, "psnr_h") == []
+
+
+def test_seeds_are_resampled_where_all_variants_have_the_same(checkout: Checkout) -> None:
+    for seed in (1, 2):
+        for name, values in (("good", GOOD), ("bad_gan", BAD), ("even", EVEN)):
+            checkout.write_run(name, seed, values)
+    assert not resamples_seeds(_results())
+    checkout.params(["good", "bad_gan", "even"], [0, 1, 2])
+    results = _results()
+    assert resamples_seeds(results) and Words(results).seeds == 3
+    assert "images and training seeds are resampled" in comparison_section(results, Words(results))
+    fewer = {key: curve for key, curve in results.curves.items() if key != ("even", 2)}
+    assert not resamples_seeds(replace(results, curves=fewer))

@@ -378,6 +378,14 @@ def test_images_of_the_training_folder_are_found_to_the_pixel(tmp_path: Path) ->
     assert finding.detail == "2 is deep/copy.bmp"
 
 
+def test_exact_copy_is_an_error_beside_a_similar_one(tmp_path: Path) -> None:
+    submission = hand_in(tmp_path, photographs())
+    save(tmp_path / "train/a.jpg", photographs()[2], quality=90)  # read first
+    save(tmp_path / "train/b.png", photographs()[2])
+    (finding,) = examine(submission, tmp_path / "train")
+    assert (finding.id, finding.files, finding.severity) == ("train_overlap", ("2",), "error")
+
+
 def test_resized_and_compressed_training_images_are_found(tmp_path: Path) -> None:
     submission = hand_in(tmp_path, photographs())
     larger = Image.fromarray(photographs()[1]).resize((150, 150), Image.Resampling.BICUBIC)

@@ -2,13 +2,21 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmark.comparison_tables import comparisons_csv, p_text
+from benchmark.comparison_tables import chances_text, comparisons_csv, p_text
 from benchmark.emulator_tables import emulator_csv
 from benchmark.html.costs import Priced, cost_plot
 from benchmark.html.curves import bands_text, curves_plot, panel_title
 from benchmark.html.drawing import Style
 from benchmark.html.forest import SIGNS, difference_text, forest_plot
-from benchmark.html.markup import Markup, details, download, element, join, plain_table
+from benchmark.html.markup import (
+    Markup,
+    details,
+    download,
+    element,
+    join,
+    plain_table,
+    sentence,
+)
 from benchmark.html.origins import origins_table
 from benchmark.html.probes import probes_section
 from benchmark.html.protocols import protocols_section
@@ -19,7 +27,6 @@ from benchmark.standings import (
     HEADLINE,
     against_baselines,
     between_variants,
-    chances_of_best,
     result_table,
 )
 from benchmark.tables import csv_table, latex_table
@@ -71,6 +78,7 @@ def chapter_section(chapter: Chapter, styles: Mapping[str, Style]) -> Markup:
         _cost_plots(chapter, costs, styles),
         *_curves(results, MAIN_COLUMNS, styles),
     ]
+    chances = chances_text(results, chapter.words)
     parts = [
         element("h2", title_of(chapter), " ", element("code", results.suite.name)),
         *_facts(chapter),
@@ -79,7 +87,7 @@ def chapter_section(chapter: Chapter, styles: Mapping[str, Style]) -> Markup:
         element("p", _table_note(results), class_="notes"),
         details("All other metrics", others),
         element("div", *plots, class_="plots"),
-        element("p", _chances(chapter), " ", bands_text(results.curves), class_="notes"),
+        element("p", sentence(chances), " ", bands_text(results.curves), class_="notes"),
         details("All comparisons as numbers", *_comparison_tables(chapter)),
         protocols_section(results),
         _losses(results, styles),
@@ -98,7 +106,7 @@ def _facts(chapter: Chapter) -> list[Markup]:
     facts = [
         f"Images of {suite.image_size} x {suite.image_size} px; hole: {hole}; "
         f"{results.num_images} test images, {suite.evaluation.masks_per_image} hole(s) each.",
-        coverage(min(len(results.seeds_of(name)) for name in results.variants)),
+        coverage(chapter.words.seeds),
         _checkpoints(results),
     ]
     if reference := chapter.reference:
@@ -133,7 +141,7 @@ def _table_note(results: Results) -> str:
         "In brackets: the 95 % interval of the mean. Bold is the best of its kind, underlined the "
         f"second.{spread} Costs are those of the generator: its parameters in millions, the "
         "operations for one image, and the images it was trained on until the checkpoint that was "
-        "scored."
+        "scored, the mean of its seeds."
     )
 
 
@@ -220,17 +228,6 @@ def _losses(results: Results, styles: Mapping[str, Style]) -> Markup:
         return Markup()
     note = "Loss terms are shown before weighting; each network's total is weighted."
     return details("All losses", element("p", note), element("div", *figures, class_="plots"))
-
-
-def _chances(chapter: Chapter) -> str:
-    """Say how sure the first rank is."""
-    chances, means = chances_of_best(chapter.results), chapter.words.means
-    order = sorted(chances, key=lambda name: (-chances[name], means[name], name))
-    listed = ", ".join(f"{n} {100 * chances[n]:.1f} %" for n in order if chances[n] > 0)
-    return (
-        f"How often each method has the best mean {METRIC} when the images are resampled 10,000 "
-        f"times: {listed}."
-    )
 
 
 def _comparison_tables(chapter: Chapter) -> list[Markup]:

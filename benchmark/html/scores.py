@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 from typing import Literal
 
 from benchmark.config import load_variant
@@ -85,11 +86,13 @@ def _parameters(chapter: Chapter, name: str) -> int | None:
 
 def _images_seen(results: Results, name: str) -> int | None:
     """Return how many images a variant had been trained on at the checkpoint that was scored."""
-    seed = results.seeds_of(name)[0]
-    curve = results.curves[name, seed]
-    if "images_seen" not in curve:
-        return None
-    return int(curve["images_seen"].iloc[results.epochs[name, seed] - 1])
+    seen = []
+    for seed in results.seeds_of(name):
+        curve = results.curves[name, seed]
+        if "images_seen" not in curve:
+            return None
+        seen.append(int(curve["images_seen"].iloc[results.epochs[name, seed] - 1]))
+    return round(fmean(seen))
 
 
 def mean_interval(results: Results, method: str, metric: str) -> tuple[float, float] | None:
@@ -215,11 +218,9 @@ def _cell(results: Results, method: str, metric: str) -> Cell:
 
 
 def _spread(results: Results, method: str, metric: str) -> float:
-    means = [mean for mean in seed_means(results, method, metric) if mean is not None]
-    if len(means) < 2:
-        return math.nan
-    middle = math.fsum(means) / len(means)
-    return math.sqrt(math.fsum((mean - middle) ** 2 for mean in means) / (len(means) - 1))
+    means = seed_means(results, method, metric)
+    there = [mean for mean in means if mean is not None]
+    return stdev(there) if len(there) == len(means) > 1 else math.nan
 
 
 def _ranks(

@@ -202,12 +202,14 @@ function startGallery() {
   }
 
   async function chooseSuite() {
-    suite = suites[control.suite.selectedIndex];
+    const chosen = suites[control.suite.selectedIndex];
+    await chosen.load();
+    if (suites[control.suite.selectedIndex] !== chosen) return; // another one was chosen meanwhile
+    suite = chosen;
     const named = (kind) => suite.methods.filter((entry) => entry.kind === kind).map((entry) => entry.name);
     const groups = [["variants", named("variant")], ["baselines", named("baseline")]];
     fill(control.left, [["image", [INPUT, TRUTH]], ...groups]);
     fill(control.right, [...groups, ["image", [TRUTH]]]);
-    await suite.load();
     show();
   }
 
@@ -281,9 +283,10 @@ function startGallery() {
   control.suite.replaceChildren(...suites.map((entry) => new Option(entry.title, entry.name)));
   control.count.selectedIndex = 1;
   control.suite.addEventListener("change", chooseSuite);
-  for (const key of ["left", "right", "order", "count", "outline", "difference"]) control[key].addEventListener("change", show);
-  control.again.addEventListener("click", show);
-  return chooseSuite();
+  return chooseSuite().then(() => {
+    for (const key of ["left", "right", "order", "count", "outline", "difference"]) control[key].addEventListener("change", show);
+    control.again.addEventListener("click", show);
+  });
 }
 
 document.documentElement.classList.add("scripted");
