@@ -32,7 +32,7 @@ HEADS = (
     "method",
     *(f"{name}: {c.name} {ARROWS[c.better]}" for name, e in EMULATORS.items() for c in e.columns),
 )
-PRINTED = ("variant", "printed by", "of", "printed", "here")
+PRINTED = ("variant", "printed", "here", "printed by", "of")
 
 
 def emulator_section(results: Results) -> str:
@@ -140,7 +140,7 @@ def _printed(
                 continue
             ours = {name: translated[variant][table.protocol][name] for name in figures}
             pair = (_listed(_cells(table.protocol, part)) for part in (figures, ours))
-            rows.append([variant, f"{table.source}, {table.where}", table.data, *pair])
+            rows.append([variant, *pair, f"{table.source}, {table.where}", table.data])
     return rows
 
 

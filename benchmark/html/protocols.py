@@ -1,7 +1,7 @@
 """A suite's scores in the units of the sources, folded."""
 
 from benchmark.emulator_tables import EXPLANATION, HEADS, PRINTED, TITLE, WARNING, protocol_rows
-from benchmark.html.markup import Markup, details, element, plain_table
+from benchmark.html.markup import Markup, details, element, plain_table, sentence
 from benchmark.results import Results
 
 
@@ -9,9 +9,9 @@ def protocols_section(results: Results) -> Markup:
     """Return our scores as each source counts them, and the sources' own figures."""
     found = protocol_rows(results)
     parts = [
-        element("p", EXPLANATION, class_="notes"),
+        element("p", sentence(EXPLANATION), class_="notes"),
         plain_table(TITLE, HEADS, found.rows),
-        *(element("p", gap, class_="notes") for gap in found.gaps),
+        *(element("p", sentence(gap), class_="notes") for gap in found.gaps),
     ]
     if found.printed:
         table = plain_table("What the sources print", PRINTED, found.printed, len(PRINTED))
