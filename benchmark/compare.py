@@ -62,11 +62,6 @@ class MetricChange:
     is_same: bool
     """Whether nothing changed, on any image."""
 
-    @property
-    def difference(self) -> float | None:
-        """The change of the mean, in the metric's unit."""
-        return None if self.old is None or self.new is None else self.new - self.old
-
 
 @dataclass(frozen=True)
 class VersionComparison:

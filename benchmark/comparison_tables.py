@@ -30,7 +30,9 @@ def comparison_section(results: Results, words: Words) -> str:
         wanted = "positive" if is_more_better(METRIC) else "negative"
         blocks += [
             "### Between the variants",
-            grid_markdown(HEADS, [_row(c) for c in words.between], text_columns=3).strip(),
+            grid_markdown(
+                HEADS, [comparison_row(c) for c in words.between], text_columns=3
+            ).strip(),
             f"Paired differences in {escape_markdown(METRIC)}, on the same images and holes and "
             f"with the same seeds; {wanted} is better for the first. The interval is for one "
             "comparison; p (Holm) is that of the interval's distribution, adjusted for the number "
@@ -53,7 +55,8 @@ def chances_text(results: Results, words: Words) -> str:
     )
 
 
-def _row(comparison: Comparison) -> list[str]:
+def comparison_row(comparison: Comparison) -> list[str]:
+    """Return the cells of `HEADS`."""
     ends = (comparison.difference, comparison.low, comparison.high)
     difference, low, high = (f"{round(value, 5) + 0.0:+.5f}" for value in ends)
     return [

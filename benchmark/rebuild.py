@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmark import paths
 from benchmark.checkpoints import MANIFEST
+from benchmark.exit_codes import INTERRUPTED, MISUSED
 from data.errors import InputError
 
 NEEDED = (
@@ -27,8 +28,6 @@ LAST_STAGE = "diagnose"
 """The last one that reads a run's weights."""
 PATIENCE_S = 20
 """How long a stage that is interrupted may take to clean up."""
-REFUSED, INTERRUPTED = 2, 130
-"""Exit codes of a stage."""
 
 WITHOUT_ONEDNN = (
     "import runpy, sys, torch; torch.backends.mkldnn.set_flags(False); del sys.argv[0]; "
@@ -173,7 +172,7 @@ def run_module(folder: Path, setting: Setting, module: str, *arguments: str) -> 
     shown = " ".join(["python -m", module, *arguments])
     if code == INTERRUPTED:
         raise KeyboardInterrupt
-    if code == REFUSED:
+    if code == MISUSED:
         raise InputError(f"`{shown}` refuses what it was given, see above")
     if code != 0:
         raise RebuildFailedError(f"`{shown}` failed with exit code {code}, see above")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmark.comparison_tables import chances_text, comparisons_csv, p_text
+from benchmark.comparison_tables import HEADS, chances_text, comparison_row, comparisons_csv
 from benchmark.emulator_tables import emulator_csv
 from benchmark.html.costs import Priced, cost_plot
 from benchmark.html.curves import bands_text, curves_plot, panel_title
@@ -38,10 +38,6 @@ MAIN_COLUMNS = {
     "generator/reconstruction": "Reconstruction loss in training",
 }
 """Columns of the tables of epochs that are shown unfolded, and what they are called."""
-COMPARED = (
-    *("comparison", "verdict", "difference [95 % interval]", "p (Holm)", "p (sign flips)"),
-    *("p (Wilcoxon)", "better on", "images", "seeds"),
-)
 
 
 def name_of(chapter: Chapter) -> str:
@@ -246,21 +242,13 @@ def _comparison_tables(chapter: Chapter) -> list[Markup]:
     for title, comparisons in groups.items():
         if comparisons:
             rows = [_compared(c) for c in comparisons]
-            parts += [element("h4", title), plain_table(title, COMPARED, rows, text_columns=2)]
+            parts += [element("h4", title), plain_table(title, HEADS, rows, text_columns=2)]
     return parts
 
 
 def _compared(comparison: Comparison) -> list[str]:
-    tests = comparison.p_adjusted, comparison.permutation_p, comparison.wilcoxon_p
-    return [
-        f"{comparison.method} - {comparison.reference}",
-        f"{SIGNS[comparison.verdict]} {comparison.verdict}",
-        difference_text(comparison),
-        *map(p_text, tests),
-        f"{100 * comparison.improvement:.0f} %",
-        str(comparison.images),
-        str(comparison.seeds),
-    ]
+    pair, verdict, _, *rest = comparison_row(comparison)
+    return [pair, f"{SIGNS[comparison.verdict]} {verdict}", difference_text(comparison), *rest]
 
 
 def _downloads(chapter: Chapter) -> list[Markup]:
