@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
 
-from benchmark import commands
-from benchmark.code import changed_code, snapshot
-from benchmark.commands.parser import Parser, help_page
-from benchmark.commands.version import version_line
-from benchmark.exit_codes import FAILED, FINE, INTERRUPTED, MISUSED, complain
+from benchmark import cli as commands
+from benchmark.cli.parser import Parser, help_page
+from benchmark.cli.version import version_line
+from benchmark.core.exit_codes import FAILED, FINE, INTERRUPTED, MISUSED, complain
+from benchmark.core.hashing import changed_code, snapshot
 from data.errors import InputError
 
 # By default GNU's OpenMP lets PyTorch's threads wait for each other spinning, so that a step of
@@ -96,7 +96,7 @@ def command_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true")
     chosen = parser.add_subparsers(metavar="COMMAND")
     for name in commands.COMMANDS:
-        module = import_module(f"benchmark.commands.{name}")
+        module = import_module(f"benchmark.cli.{name}")
         summary = module.SUMMARY
         command = chosen.add_parser(name, description=summary[0].upper() + summary[1:])
         module.add_arguments(command)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from data.draws import Label, integers_below, random_bits
 
 
-class MaskLaw(BaseModel):
+class MaskSpec(BaseModel):
     """How the hole is chosen: a square of `size` px, at least `margin` px from the edge."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,7 +49,7 @@ class MaskLaw(BaseModel):
 
 
 def mask_bank(
-    law: MaskLaw, image_size: int, labels: Sequence[Label], image_hashes: Sequence[str], count: int
+    law: MaskSpec, image_size: int, labels: Sequence[Label], image_hashes: Sequence[str], count: int
 ) -> NDArray[np.int32]:
     """Return the fixed holes of a set of images.
 
@@ -69,7 +69,7 @@ def mask_bank(
 
 
 def _distinct_boxes(
-    law: MaskLaw, image_size: int, labels: Sequence[Label], count: int
+    law: MaskSpec, image_size: int, labels: Sequence[Label], count: int
 ) -> NDArray[np.int32]:
     """Return the first `count` holes that are drawn, those left out that were drawn before."""
     drawn = count

@@ -12,7 +12,7 @@ from data.errors import InputError
 SPLITS = ("train", "val", "test")
 
 
-class SplitLaw(BaseModel):
+class SplitSpec(BaseModel):
     """Sizes of the splits: all three as counts, or all three as fractions that add up to 1.
 
     Where a dataset has official splits, those are kept and the law cuts only what they leave open.
@@ -27,7 +27,7 @@ class SplitLaw(BaseModel):
     digest: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
 
     @model_validator(mode="after")
-    def _counts_or_fractions(self) -> "SplitLaw":
+    def _counts_or_fractions(self) -> "SplitSpec":
         sizes = (self.train, self.val, self.test)
         if all(isinstance(size, int) for size in sizes):
             return self
@@ -77,7 +77,7 @@ def sort_key(seed: int, sha256: str) -> str:
     return hashlib.sha256(f"{seed}:{sha256}".encode()).hexdigest()
 
 
-def assign_splits(candidates: Sequence[Candidate], law: SplitLaw) -> list[str | None]:
+def assign_splits(candidates: Sequence[Candidate], law: SplitSpec) -> list[str | None]:
     """Assign each image to `train`, `val`, `test`, or to none.
 
     Images that are equal to the bit, or of one group, stay together: such a cluster goes where its

@@ -1,8 +1,8 @@
 """Loss terms, by name.
 
-A term of the generator's loss is a function of the scene, the generator's output and, for
+A term of the generator's loss is a function of the batch, the generator's output and, for
 adversarial terms, a discriminator's prediction on it. A term of a discriminator's loss is a
-function of the scene and of its predictions on real and on fake images. Options are keyword-only
+function of the batch and of its predictions on real and on fake images. Options are keyword-only
 arguments.
 """
 
@@ -15,9 +15,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
 
+from models.batch import Batch, Output
 from models.edges import sobel
 from models.networks import Localisation, Score
-from models.scene import Output, Scene
 from models.similarity import similarity_map
 
 Prediction = Score | Localisation
@@ -42,7 +42,7 @@ class Term:
 
 
 def hole_mse(
-    scene: Scene,
+    batch: Batch,
     output: Output,
     prediction: None,
     *,
@@ -53,7 +53,7 @@ def hole_mse(
     """Return the mean squared error of the hole, in units of [-1, 1].
 
     Args:
-        scene: the images and their holes.
+        batch: the images and their holes.
         output: what the generator made.
         prediction: not used.
         average: with `image` the sum over the hole is divided by the number of all values of the
@@ -62,16 +62,16 @@ def hole_mse(
         overlap_px: width of the frame inside the hole's border that counts more.
         overlap_weight: how many times as much (10 in Pathak et al. 2016); the divisor stays.
     """
-    squared = ((output.raw - scene.image) * scene.mask).square()
+    squared = ((output.raw - batch.image) * batch.mask).square()
     if overlap_px > 0:
-        squared = squared * (overlap_weight - (overlap_weight - 1) * scene.window(-overlap_px))
+        squared = squared * (overlap_weight - (overlap_weight - 1) * batch.window(-overlap_px))
     if average == "image":
         return squared.mean()
-    return squared.sum() / (scene.mask.sum() * scene.image.shape[1])
+    return squared.sum() / (batch.mask.sum() * batch.image.shape[1])
 
 
 def l1(
-    scene: Scene,
+    batch: Batch,
     output: Output,
     prediction: None,
     *,
@@ -82,16 +82,16 @@ def l1(
 
     With `average: image` the sum is divided by the number of all values of the image.
     """
-    return _averaged((output.raw - scene.image).abs(), scene.window(dilation_px), average)
+    return _averaged((output.raw - batch.image).abs(), batch.window(dilation_px), average)
 
 
-def ssim(scene: Scene, output: Output, prediction: None) -> Tensor:
+def ssim(batch: Batch, output: Output, prediction: None) -> Tensor:
     """Return 1 minus the mean SSIM of the completed and the true image (Wang et al. 2004)."""
-    return 1 - similarity_map(output.completed, scene.image, value_range=2).mean()
+    return 1 - similarity_map(output.completed, batch.image, value_range=2).mean()
 
 
 def edge(
-    scene: Scene,
+    batch: Batch,
     output: Output,
     prediction: None,
     *,
@@ -104,7 +104,7 @@ def edge(
     Compared are the true and the completed image, so that the border of the hole counts.
 
     Args:
-        scene: the images and their holes.
+        batch: the images and their holes.
         output: what the generator made.
         prediction: not used.
         dilation_px: by how much the hole grows on each side.
@@ -112,10 +112,10 @@ def edge(
         normalise: with `batch_maximum` each side is divided by its own maximum over the batch, as
             the attention U-Net's code does; the loss of an image then depends on its batch.
     """
-    ours, truth = edge_magnitude(output.completed), edge_magnitude(scene.image)
+    ours, truth = edge_magnitude(output.completed), edge_magnitude(batch.image)
     if normalise == "batch_maximum":
         ours, truth = ours / ours.max(), truth / truth.max()
-    return _averaged((ours - truth).abs(), scene.window(dilation_px), average)
+    return _averaged((ours - truth).abs(), batch.window(dilation_px), average)
 
 
 def edge_magnitude(image: Tensor) -> Tensor:
@@ -134,49 +134,49 @@ def _averaged(values: Tensor, window: Tensor, average: str) -> Tensor:
 # Adversarial terms of the generator
 
 
-def adversarial_g(scene: Scene, output: Output, prediction: Score) -> Tensor:
+def adversarial_g(batch: Batch, output: Output, prediction: Score) -> Tensor:
     """Return the cross-entropy of "real" for generated images (Goodfellow et al. 2014)."""
     return _cross_entropy(prediction.logits, 1.0)
 
 
-def confidence_g(scene: Scene, output: Output, prediction: Localisation) -> Tensor:
+def confidence_g(batch: Batch, output: Output, prediction: Localisation) -> Tensor:
     """Return the cross-entropy of "there is no fake region"."""
     return _cross_entropy(prediction.confidence, 0.0)
 
 
-def box_g(scene: Scene, output: Output, prediction: Localisation) -> Tensor:
+def box_g(batch: Batch, output: Output, prediction: Localisation) -> Tensor:
     """Return minus the smooth L1 distance of the predicted from the true box."""
-    return -smooth_l1_loss(prediction.box, scene.box)
+    return -smooth_l1_loss(prediction.box, batch.box)
 
 
-def iou_g(scene: Scene, output: Output, prediction: Localisation) -> Tensor:
+def iou_g(batch: Batch, output: Output, prediction: Localisation) -> Tensor:
     """Return the mean intersection over union of the predicted and the true box."""
-    return box_iou(prediction.box, scene.box).mean()
+    return box_iou(prediction.box, batch.box).mean()
 
 
 # Terms of the discriminators
 
 
-def adversarial_d(scene: Scene, real: Score, fake: Score, smoothing: float) -> Tensor:
+def adversarial_d(batch: Batch, real: Score, fake: Score, smoothing: float) -> Tensor:
     """Return half the sum of the cross-entropies on real (label 1) and fake images (label 0)."""
     on_real = _cross_entropy(real.logits, 1.0 - smoothing)
     return (on_real + _cross_entropy(fake.logits, 0.0)) / 2
 
 
-def confidence_d(scene: Scene, real: Localisation, fake: Localisation, smoothing: float) -> Tensor:
+def confidence_d(batch: Batch, real: Localisation, fake: Localisation, smoothing: float) -> Tensor:
     """Return the sum of the cross-entropies on real (label 0) and fake images (label 1)."""
     on_fake = _cross_entropy(fake.confidence, 1.0 - smoothing)
     return _cross_entropy(real.confidence, 0.0) + on_fake
 
 
-def box_d(scene: Scene, real: Localisation, fake: Localisation, smoothing: float) -> Tensor:
+def box_d(batch: Batch, real: Localisation, fake: Localisation, smoothing: float) -> Tensor:
     """Return the smooth L1 distance of the predicted from the true box, on fake images."""
-    return smooth_l1_loss(fake.box, scene.box)
+    return smooth_l1_loss(fake.box, batch.box)
 
 
-def iou_d(scene: Scene, real: Localisation, fake: Localisation, smoothing: float) -> Tensor:
+def iou_d(batch: Batch, real: Localisation, fake: Localisation, smoothing: float) -> Tensor:
     """Return 1 minus the mean intersection over union, on fake images."""
-    return 1 - box_iou(fake.box, scene.box).mean()
+    return 1 - box_iou(fake.box, batch.box).mean()
 
 
 def accuracy(real: Prediction, fake: Prediction) -> Tensor:

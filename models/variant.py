@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from models.initialisation import LAWS
+from models.initialization import LAWS
 from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS
 from models.networks import discriminator_class, generator_class
 from models.options import check_options
@@ -90,7 +90,7 @@ class _NetworkSpec(_Frozen):
     network: str
     options: Options = {}
     initialisation: str = "fan_in"
-    """A law of `models.initialisation`."""
+    """A law of `models.initialization`."""
     optimiser: Adam
     clip_norm: float | None = Field(default=None, gt=0)
     """Gradients are scaled down to this Euclidean norm."""

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.split import split_suite
-from tests import promises
-from tests.children import Children
-from tests.tiny import isolate, tiny_suite
+from benchmark.pipeline.split import split_suite
+from tests.support import promises
+from tests.support.children import Children
+from tests.support.tiny import isolate, tiny_suite
 
 pytest_plugins = ["pytester"]
 
@@ -90,7 +90,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def _machine() -> str:
-    from benchmark.environment import fingerprint
+    from benchmark.core.environment import fingerprint
 
     facts = fingerprint(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     return f"{facts.get('gpu', facts['cpu'])}, torch {facts['libraries']['torch']}"

@@ -1,5 +1,8 @@
 """Pixel errors: MSE, MAE, PSNR and the sources' L1."""
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,3 +54,12 @@ def psnr_db(completed: Tensor, target: Tensor, mask: Tensor, region: Region) -> 
 def l1_percent_h(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Return the hole's mean absolute error in per cent, as Pathak et al. (2016) report it."""
     return 100 * mae(completed, target, mask, "h")
+
+
+def psnr_cap_db(pixels: Any) -> Any:
+    """Return the PSNR of a region in which one channel of one pixel is off by one, in dB.
+
+    Args:
+        pixels: number of pixels of the region, or an array of such numbers.
+    """
+    return 10 * np.log10(255**2 * 3 * pixels)

@@ -3,6 +3,7 @@
 Adding a metric takes a function, a line here and a test.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,7 @@ class Metric:
     """A pure function of `(completed, target, mask)` to `[N]` float64, and how to read it.
 
     Attributes:
-        name: column in ledgers and tables.
+        name: column in score tables and tables.
         region: `w` whole, `h` hole, `b` seam band, `c` core, `contour`, or `known`.
         unit: `dB`, `%` or empty.
         better: which values are better: lower, higher, nearer to zero, nearer to one.
@@ -108,3 +109,32 @@ def score_images(
         missing = missing_metrics()
         names = [m.name for m in _METRICS if m.pixels == "completed" and m.name not in missing]
     return {name: METRICS[name].function(completed, target, mask) for name in names}
+
+
+Better = Literal["lower", "higher", "zero", "one"]
+
+ARROWS: dict[Better, str] = {"lower": "↓", "higher": "↑", "zero": "→0", "one": "→1"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric as a column."""
+
+    name: str
+    better: Better
+    decimals: int = 4
+
+
+def distance(value: float, better: Better) -> float:
+    """Return how far a value is from ideal, to sort by; for `one`, half is as far as double."""
+    if better == "lower":
+        return value
+    if better == "higher":
+        return -value
+    if better == "zero":
+        return abs(value)
+    return abs(math.log(value)) if value > 0 else math.inf
+
+
+HEADLINE = ("mse_h", "psnr_h", "ssim_h", "lpips_alex", "seam", "sharpness_h")
+"""Metrics of the tables; the summary has all."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from data.portraits import render_portrait
+from data.procedural_faces import render_portrait
 from data.sources import ImageSource, Item
 
 

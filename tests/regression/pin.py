@@ -10,19 +10,19 @@ from typing import Any
 
 import torch
 
-from benchmark.band_measurement import SETTINGS
-from benchmark.bands import rounded
-from benchmark.config import Suite, load_variant
-from benchmark.documents import load
-from benchmark.environment import fingerprint
-from benchmark.evaluate import evaluate_run
-from benchmark.files import write_json
-from benchmark.paths import Run
-from benchmark.rebuild import Setting
-from benchmark.split import split_suite
-from benchmark.train import train_run
+from benchmark.core.config import Suite, load_variant
+from benchmark.core.environment import fingerprint
+from benchmark.core.files import write_json
+from benchmark.core.paths import Run
+from benchmark.core.yaml_files import load
+from benchmark.pipeline.evaluate import evaluate_run
+from benchmark.pipeline.split import split_suite
+from benchmark.pipeline.train import train_run
+from benchmark.versions.rebuild import Setting
+from benchmark.versions.tolerance_measurement import SETTINGS
+from benchmark.versions.tolerances import rounded
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 BASELINE = ROOT / "tests/baselines/pinned_run.json"
 VARIANTS = ("l2", "staged")
 EPOCHS = 12
@@ -36,7 +36,7 @@ def run_pinned(variant: str, folder: Path, threads: int = 1) -> dict[str, Any]:
     """
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    suite = load(Suite, ROOT / "tests/tiny_suite.yaml", name="tiny")
+    suite = load(Suite, ROOT / "tests/support/tiny_suite.yaml", name="tiny")
     training = suite.training.model_copy(update={"epochs": EPOCHS})
     suite = suite.model_copy(update={"training": training})
     run = Run("tiny", variant, 0)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.gate import check_gate, gate_text
-from benchmark.snapshots import open_version
+from benchmark.versions.gate import check_gate, gate_text
+from benchmark.versions.snapshot import open_version
 from data.errors import InputError
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.promise("gate")

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from benchmark.bands import FACTOR
+from benchmark.versions.tolerances import FACTOR
 from tests.regression.pin import BASELINE, VARIANTS, run_pinned
 
 # Relative difference allowed where the fingerprint is another one: like the bands of the suites,

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.environment import fingerprint
-from benchmark.split import usable_cpus
+from benchmark.core.environment import fingerprint
+from benchmark.pipeline.split import usable_cpus
 from models.networks import (
     discriminator_class,
     discriminator_names,

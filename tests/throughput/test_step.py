@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.device import open_device
-from benchmark.environment import fingerprint
-from benchmark.players import build_players, training_step
-from benchmark.randomness import training_boxes
-from benchmark.scenes import ImageFeed, make_scene
-from tests.tiny import full_variant, tiny_suite
+from benchmark.core.device import open_device
+from benchmark.core.environment import fingerprint
+from benchmark.training.batches import ImageFeed, make_batch
+from benchmark.training.gan import build_gan, training_step
+from benchmark.training.rng import training_boxes
+from tests.support.tiny import full_variant, tiny_suite
 
 pytestmark = pytest.mark.throughput
 BATCH, SIZE, STEPS = 32, 64, 5
@@ -39,8 +39,8 @@ def test_step(benchmark: Any, name: str, deterministic: bool) -> None:
     )
     fabric = open_device(suite.training)
     torch.backends.cudnn.benchmark = not deterministic
-    players = build_players(suite, full_variant(name), 0, fabric)
-    players.train(True)
+    gan = build_gan(suite, full_variant(name), 0, fabric)
+    gan.train(True)
     feed = ImageFeed(np.zeros((BATCH, SIZE, SIZE, 3), np.uint8), fabric.device)
     rows = torch.arange(BATCH, device=fabric.device)
     holes = training_boxes(0, 0, BATCH, suite.mask, SIZE)
@@ -48,8 +48,8 @@ def test_step(benchmark: Any, name: str, deterministic: bool) -> None:
 
     def steps() -> None:
         for step in range(STEPS):
-            scene = make_scene(feed(np.arange(BATCH), rows), boxes, suite.mask.size)
-            training_step(fabric, players, scene, step, STEPS)
+            batch = make_batch(feed(np.arange(BATCH), rows), boxes, suite.mask.size)
+            training_step(fabric, gan, batch, step, STEPS)
         if fabric.device.type == "cuda":
             torch.cuda.synchronize()
 

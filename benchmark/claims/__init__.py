@@ -1,0 +1,1 @@
+"""The authors' claims, tested with the results at hand."""

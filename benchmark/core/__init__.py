@@ -1,0 +1,1 @@
+"""What every other package stands on: configuration, paths, files, digests, git, the device."""

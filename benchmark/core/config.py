@@ -1,0 +1,205 @@
+"""Configuration: `params.yaml`, suites and variants, as frozen, typed, validated objects.
+
+A key that is unknown, missing or out of range is an error that names the file, the path of the key,
+the value, and what would be valid.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
+
+from benchmark.core import paths
+from benchmark.core.yaml_files import explain, load, short_repr
+from data.errors import InputError
+from data.images import Resize
+from data.masks import MaskSpec
+from data.sources import ImageSource, source_class
+from data.splits import SplitSpec
+
+if TYPE_CHECKING:
+    from models.variant import Variant
+
+NAME_PATTERN = "^[a-z][a-z0-9_]*$"
+"""No `-`: DVC joins the keys of a matrix with it and drops collisions silently."""
+
+SEED_LIMIT = 2**31
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Seed = Annotated[int, Field(ge=0, lt=SEED_LIMIT)]
+Criterion = Literal["last", "best_train_loss", "best_val_psnr", "best_val_ssim", "best_val_lpips"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Params(_Frozen):
+    """What `dvc repro` builds: every suite with every variant and every seed."""
+
+    suites: tuple[Name, ...] = Field(min_length=1)
+    variants: tuple[Name, ...] = Field(min_length=1)
+    seeds: tuple[Seed, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _no_duplicates(self) -> "Params":
+        for key in ("suites", "variants", "seeds"):
+            values = getattr(self, key)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{key} names an entry twice: {list(values)}")
+        return self
+
+
+class Training(_Frozen):
+    """The budget and the manner of training, equal for all variants of a suite."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=2)
+    flip: StrictBool = False
+    """Mirror each image with probability one half."""
+    hole_sizes: tuple[int, int] | None = None
+    """Least and greatest side of the holes in training, drawn for each batch; else the suite's."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    deterministic: StrictBool = True
+
+
+class Evaluation(_Frozen):
+    """How trained models and baselines are scored, equal for all methods of a suite."""
+
+    checkpoint: Criterion = "best_val_psnr"
+    mask_seed: int = Field(default=0, ge=0)
+    masks_per_image: int = Field(default=1, ge=1, le=1000)
+    batch_size: int = Field(default=64, ge=1)
+    examples: int = Field(default=64, ge=1)
+    """Completed test images to keep for the report, the first of the test split."""
+
+
+class Watching(_Frozen):
+    """What is kept to see how a training goes; has no influence on the trained weights."""
+
+    images: int = Field(default=8, ge=1, le=16)
+    """Validation images whose completion is kept, the first of the validation split."""
+    images_every: int = Field(default=1, ge=1)
+    """Epochs from one kept picture to the next; that of the last epoch is always kept."""
+
+
+def _source(entry: Any) -> ImageSource:
+    """Build what a suite's `source` entry describes: a name and the source's own options."""
+    if isinstance(entry, ImageSource):
+        return entry
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+        raise ValueError("expected a mapping with the key name")
+    options = {key: value for key, value in entry.items() if key != "name"}
+    source = source_class(entry["name"])
+    try:
+        return source.model_validate(options)
+    except ValidationError as error:
+        raise ValueError("; ".join(explain(error, source))) from None
+
+
+class Suite(_Frozen):
+    """Everything that is equal for all methods that are compared."""
+
+    name: Name
+    title: str
+    description: str
+    source: Annotated[SerializeAsAny[ImageSource], BeforeValidator(_source)]
+    image_size: int = Field(ge=16, le=1024)
+    resize: Resize = Resize()
+    unreadable: Literal["error", "skip"] = "error"
+    """What to do with a file that is not a readable image; skipped ones are counted."""
+    splits: SplitSpec
+    mask: MaskSpec
+    training: Training
+    evaluation: Evaluation = Evaluation()
+    watching: Watching = Watching()
+    inpainting: Literal["resize", "tile"] = "tile"
+    """How `inpaint` brings an image of another size to the networks: the whole of it, stretched, as
+    suits aligned ones; or in windows around the hole, at the size that it has."""
+
+    @model_validator(mode="after")
+    def _hole_fits(self) -> "Suite":
+        if self.mask.positions(self.image_size) < 1 or self.mask.size == self.image_size:
+            raise ValueError(
+                f"mask: a hole of {self.mask.size} px with a margin of {self.mask.margin} px does "
+                f"not fit into an image of {self.image_size} px"
+            )
+        least, greatest = self.training.hole_sizes or (1, 1)
+        room = self.image_size - 2 * self.mask.margin
+        if not 1 <= least <= greatest <= min(room, self.image_size - 1):
+            raise ValueError(
+                f"training.hole_sizes: {least} to {greatest} px are not two sides in order that "
+                f"fit into an image of {self.image_size} px with a margin of {self.mask.margin} px"
+            )
+        if self.evaluation.masks_per_image > (places := self.mask.places(self.image_size)):
+            raise ValueError(
+                f"evaluation.masks_per_image: the hole has {places} different places in an image, "
+                f"not {self.evaluation.masks_per_image}"
+            )
+        return self
+
+
+def load_params(root: Path = Path()) -> Params:
+    """Return the contents of `params.yaml`, its names checked.
+
+    Raises:
+        InputError: a key is wrong, or a name is not that of a suite or a variant.
+    """
+    params = load(Params, root / paths.PARAMS)
+    for key, folder in (("suites", paths.SUITES), ("variants", paths.VARIANTS)):
+        for name in getattr(params, key):
+            try:
+                _config_path(root / folder, name, key.removesuffix("s"))
+            except InputError as error:
+                raise InputError(f"{root / paths.PARAMS}: {key}: {error}") from None
+    return params
+
+
+def load_suite(name: str, root: Path = Path()) -> Suite:
+    """Return the suite of that name.
+
+    Raises:
+        InputError: there is no such suite, or its file has a wrong key.
+    """
+    return load(Suite, _config_path(root / paths.SUITES, name, "suite"), name=name)
+
+
+def load_variant(name: str, root: Path = Path()) -> "Variant":
+    """Return the variant of that name.
+
+    Raises:
+        InputError: there is no such variant, or its file has a wrong key.
+    """
+    # Here, so that the split stage neither loads nor depends on the networks.
+    from models.variant import Variant
+
+    return load(Variant, _config_path(root / paths.VARIANTS, name, "variant"), name=name)
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of the YAML files of a folder, sorted."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def _config_path(folder: Path, name: str, kind: str) -> Path:
+    if name in names_in(folder):
+        path = folder / f"{name}.yaml"
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise InputError(f"{path}: the name of a {kind} must match {NAME_PATTERN}")
+        return path
+    close = difflib.get_close_matches(name, names_in(folder), n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    valid = ", ".join(names_in(folder)) or "none"
+    raise InputError(f"no {kind} {short_repr(name)} in {folder}/.{hint} There are: {valid}")

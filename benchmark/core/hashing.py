@@ -1,0 +1,61 @@
+"""Digests of code, files and settings, and whether they changed while a stage ran."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+_TOPS = ("benchmark", "models", "data")
+_COMMAND_LINE = (
+    ROOT / "benchmark" / "__main__.py",
+    ROOT / "benchmark" / "commands",
+    ROOT / "benchmark" / "exit_codes.py",
+)
+
+
+def snapshot() -> dict[Path, str]:
+    """Return the SHA-256 of every module of the checkout, loaded or not."""
+    return {path: file_sha256(path) for top in _TOPS for path in (ROOT / top).rglob("*.py")}
+
+
+def changed_code(before: Mapping[Path, str]) -> list[Path]:
+    """Return the loaded modules that are no longer as they were in a snapshot."""
+    return [
+        p for p in loaded_code() if p in before and (not p.exists() or file_sha256(p) != before[p])
+    ]
+
+
+def loaded_code() -> list[Path]:
+    """Return the project modules that this process has loaded, and the lock file, sorted.
+
+    The command line is left out: it decides nothing that a result depends on.
+    """
+    files = {ROOT / "requirements.lock"}
+    for module in list(sys.modules.values()):
+        path = Path(getattr(module, "__file__", None) or "/")
+        if any(path.is_relative_to(ROOT / top) for top in ("benchmark", "models", "data")):
+            files.add(path)
+    return sorted(p for p in files if not any(p.is_relative_to(part) for part in _COMMAND_LINE))
+
+
+def code_digest(files: Iterable[Path]) -> str:
+    """Return the SHA-256 over the paths and contents of files of the checkout."""
+    digest = hashlib.sha256()
+    for path in files:
+        content = file_sha256(path) if path.exists() else None
+        digest.update(json.dumps([path.relative_to(ROOT).as_posix(), content]).encode())
+    return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def json_digest(content: Any) -> str:
+    """Return the SHA-256 of plain values, as their sorted JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

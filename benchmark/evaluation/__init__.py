@@ -1,0 +1,1 @@
+"""Test-set scores: one row an image, their means, and what discriminators go by."""

@@ -1,0 +1,267 @@
+"""What judgements of probes amount to: means, detection, reliance on the seam, with intervals.
+
+All intervals are percentile intervals of a bootstrap over test images. One set of resamples serves
+all numbers of a run, so that a difference or a detection rate compares the same images.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from benchmark.core import paths
+from benchmark.core.config import Name
+from benchmark.core.files import read_json
+from benchmark.core.yaml_files import validate
+from benchmark.evaluation.predictions import Judgements
+from benchmark.evaluation.probes import PROBES, REAL, SEAM_FREE, SEAM_ONLY
+from data.draws import integers_below, random_bits
+from data.errors import InputError
+from models.networks import Localisation, discriminator_class
+from models.variant import DiscriminatorSpec
+
+Values = NDArray[np.float64]
+Verdict = Literal["boundary", "content", "inconclusive"]
+
+REPLICATES = 2000
+SEED = 0
+CONFIDENCE = 0.95
+
+
+class Estimate(TypedDict):
+    """A value and the ends of its interval, None where there is none."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """Bootstrap resamples of a number of images."""
+
+    count: int
+    replicates: int = REPLICATES
+    seed: int = SEED
+
+    @cached_property
+    def weights(self) -> NDArray[np.int64]:
+        """How often each image was drawn, `[replicates, count]`."""
+        drawn = self.replicates * self.count
+        bits = random_bits(["diagnosis bootstrap", self.seed], -(-drawn // 4)).ravel()[:drawn]
+        rows = integers_below(bits, self.count).reshape(self.replicates, self.count)
+        places = rows + self.count * np.arange(self.replicates)[:, None]
+        return np.bincount(places.ravel(), minlength=drawn).reshape(rows.shape)
+
+    def estimate(self, value: float, replicates: Values) -> Estimate:
+        """Return a value with the percentiles of its replicates, rounded to 7 significant digits.
+
+        A single image says nothing of how much images differ.
+        """
+        if self.count < 2:
+            return {"value": _rounded(value), "low": None, "high": None}
+        tail = (1 - CONFIDENCE) / 2
+        low, high = np.quantile(replicates, [tail, 1 - tail])
+        return {"value": _rounded(value), "low": _rounded(low), "high": _rounded(high)}
+
+    def mean(self, values: Values) -> Estimate:
+        """Return the mean of one value an image, `[count]`."""
+        return self.estimate(float(values.mean()), self.weights @ values / self.count)
+
+    def detection_auc(self, on_real: Values, on_probe: Values) -> Estimate:
+        """Return how well probes are told from real images.
+
+        That is the area under the ROC curve: the probability that a probe looks more altered than
+        a real image, ties counted by half (Mann and Whitney 1947). A resample takes an image's two
+        versions together.
+
+        Args:
+            on_real: `[count]`, how altered the real images look.
+            on_probe: `[count]`, the same of the probes of the same images.
+        """
+        order = np.argsort(on_real, kind="stable")
+        below, not_above = (
+            np.searchsorted(on_real[order], on_probe, side=side) for side in ("left", "right")
+        )
+        replicates = _auc(self.weights[:, order], self.weights, below, not_above)
+        once = np.ones((1, self.count), np.int64)
+        return self.estimate(float(_auc(once, once, below, not_above)[0]), replicates)
+
+
+def _auc(
+    real_weights: NDArray[np.int64],
+    probe_weights: NDArray[np.int64],
+    below: NDArray[np.intp],
+    not_above: NDArray[np.intp],
+) -> Values:
+    """Return the area for each row of weights, counted in integers.
+
+    Args:
+        real_weights: `[R, N]` of the real images, from the least to the most altered looking one.
+        probe_weights: `[R, N]`.
+        below: `[N]`, how many real images look less altered than a probe.
+        not_above: `[N]`, how many look less or equally altered.
+    """
+    first = np.zeros((len(real_weights), 1), np.int64)
+    counted = np.concatenate([first, real_weights.cumsum(axis=1)], axis=1)
+    doubled = ((counted[:, below] + counted[:, not_above]) * probe_weights).sum(axis=1)
+    return np.asarray(doubled / 2 / probe_weights.sum(axis=1) ** 2)
+
+
+def diagnosis(
+    spec: DiscriminatorSpec, said: Mapping[str, Judgements] | None, resamples: Resamples
+) -> dict[str, Any]:
+    """Return the numbers of one discriminator, as plain values.
+
+    Args:
+        spec: the discriminator.
+        said: what it says of each probe; None where it was not asked, as it was not trained.
+        resamples: of the images.
+
+    Returns:
+        For each probe the mean `confidence` and `iou` of a localizer, the mean `score` of another,
+        and the `auc` of telling it from `real`; and `seam_reliance`.
+    """
+    localises = discriminator_class(spec.network).predicts is Localisation
+    entry: dict[str, Any] = {
+        "predicts": "localisation" if localises else "score",
+        "input": spec.input,
+        "trained": said is not None,
+    }
+    if said is None:
+        return entry
+    entry["probes"] = {name: _measures(judged, resamples) for name, judged in said.items()}
+    for name in said.keys() - {REAL}:
+        found = resamples.detection_auc(said[REAL].altered, said[name].altered)
+        entry["probes"][name]["auc"] = found
+    entry["seam_reliance"] = _seam_reliance(said, resamples)
+    return entry
+
+
+def _measures(judged: Judgements, resamples: Resamples) -> dict[str, Estimate]:
+    if judged.iou is None:
+        return {"score": resamples.mean(1 - judged.altered)}
+    return {
+        "confidence": resamples.mean(judged.altered),
+        "iou": resamples.mean(judged.iou),
+    }
+
+
+def _seam_reliance(said: Mapping[str, Judgements], resamples: Resamples) -> dict[str, Any]:
+    """Compare how well a seam and generated content are found, each without the other.
+
+    Returns:
+        The difference, as an estimate; both sides of it, and how far they are above the unaltered
+        images; and what follows.
+    """
+    real, seam, content = (said[name].found for name in (REAL, SEAM_ONLY, SEAM_FREE))
+    difference = resamples.mean(seam - content)
+    gains = {SEAM_ONLY: resamples.mean(seam - real), SEAM_FREE: resamples.mean(content - real)}
+    return {
+        **difference,
+        "measure": "1 - score" if said[REAL].iou is None else "iou",
+        SEAM_ONLY: resamples.mean(seam),
+        SEAM_FREE: resamples.mean(content),
+        "over_real": gains,
+        "verdict": _verdict(difference, gains),
+    }
+
+
+def _verdict(difference: Estimate, gains: Mapping[str, Estimate]) -> Verdict:
+    """Say by what a discriminator goes.
+
+    What it does not find at all it does not go by, whatever the difference: content that looks more
+    real than real images makes no seam count.
+    """
+    if _is_positive(gains[SEAM_ONLY]) and _is_positive(difference):
+        return "boundary"
+    high = difference["high"]
+    if _is_positive(gains[SEAM_FREE]) and high is not None and high < 0:
+        return "content"
+    return "inconclusive"
+
+
+def _is_positive(estimate: Estimate) -> bool:
+    return estimate["low"] is not None and estimate["low"] > 0
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.7g}") + 0.0  # turns -0.0 into 0.0
+
+
+Diagnosis = Mapping[str, Any]
+"""What the diagnose stage wrote of a run."""
+
+
+MEASURES = {"localisation": ("confidence", "iou", "auc"), "score": ("score", "auc")}
+"""What is measured of every probe, by what a discriminator predicts."""
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class _Estimate(_Checked):
+    value: float
+    low: float | None
+    high: float | None
+
+
+class _Reliance(_Estimate):
+    seam_only: _Estimate
+    seam_free: _Estimate
+    verdict: Literal["boundary", "content", "inconclusive"]
+
+
+class _Numbers(_Checked):
+    """What was found of a discriminator; one that was not trained was not asked."""
+
+    predicts: Literal["localisation", "score"]
+    input: Literal["completed", "raw", "hole"]
+    trained: bool
+    probes: dict[str, dict[str, _Estimate]] = {}
+    seam_reliance: _Reliance | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "_Numbers":
+        if self.trained:
+            asked = {
+                (probe, measure)
+                for probe in PROBES
+                for measure in MEASURES[self.predicts]
+                if (probe, measure) != (REAL, "auc")
+            }
+            given = {(probe, name) for probe, found in self.probes.items() for name in found}
+            if lacking := sorted(asked - given):
+                raise ValueError(f"probes lack {'.'.join(lacking[0])}")
+            if self.seam_reliance is None:
+                raise ValueError("seam_reliance is missing")
+        return self
+
+
+class _DiagnosisFile(_Checked):
+    suite: str
+    variant: str
+    seed: int
+    epoch: int = Field(ge=1)
+    images: int = Field(ge=1)
+    discriminators: dict[Name, _Numbers]
+
+
+def read_diagnosis(path: Path, run: paths.Run) -> Diagnosis:
+    """Read what the diagnose stage wrote of a run.
+
+    Raises:
+        InputError: the file is damaged, or that of another run.
+    """
+    options = f"--suite {run.suite} --variant {run.variant} --seed {run.seed}"
+    content: Diagnosis = read_json(path, f"python -m benchmark diagnose {options}")
+    found = validate(_DiagnosisFile, content, path)
+    if paths.Run(found.suite, found.variant, found.seed) != run:
+        raise InputError(f"{path}: is that of {found.suite}/{found.variant}/seed{found.seed}")
+    return content

@@ -1,0 +1,95 @@
+"""The file of metrics beside a score table: what it holds, and whether the score table gives it."""
+
+import math
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from benchmark.core.config import Criterion, Name
+from benchmark.core.files import read_json
+from benchmark.core.yaml_files import validate
+from benchmark.evaluation.score_table import (
+    Aggregate,
+    aggregate,
+    aggregate_by_label,
+    read_score_table,
+)
+from benchmark.metrics import PROTOCOL
+from data.errors import InputError
+
+RECOMPUTED_TO = 1e-12
+"""Sums in another order, as other versions of pandas have them, differ by less; a score table with
+another last digit of one score of ten thousand differs by more."""
+
+
+class Metrics(BaseModel):
+    """What the file beside a score table says of it."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    protocol: Literal[PROTOCOL]  # type: ignore[valid-type]
+    methods: Aggregate
+    by_label: dict[str, Aggregate]
+    missing: dict[Name, str]
+    """Why a metric has no values."""
+
+
+class RunMetrics(Metrics):
+    """That of a trained run."""
+
+    checkpoint: Criterion
+    epoch: int = Field(ge=1)
+
+
+class BaselineMetrics(Metrics):
+    """That of the baselines."""
+
+    refused: dict[Name, str]
+    """Why a baseline was not run."""
+
+
+Found = TypeVar("Found", bound=Metrics)
+
+
+def read_metrics(
+    model: type[Found], path: Path, made_by: str, score_table_path: Path, image_px: int
+) -> tuple[Found, pd.DataFrame]:
+    """Read the metrics of a score table, and the score table, which must give these metrics.
+
+    Args:
+        model: the type of the file.
+        path: of the metrics.
+        made_by: the command that makes both files, for errors.
+        score_table_path: of the score_table.
+        image_px: pixels of an image.
+
+    Raises:
+        InputError: a file is missing or damaged, or the one does not follow from the other.
+    """
+    frame = read_score_table(score_table_path)
+    found = validate(model, read_json(path, made_by), path)
+    try:
+        expected = [how(frame, image_px, found.missing) for how in (aggregate, aggregate_by_label)]
+    except ValueError as error:
+        raise InputError(f"{score_table_path}: {error}") from None
+    if not _agree([found.methods, found.by_label], expected):
+        raise InputError(
+            f"{path}: does not follow from {score_table_path}, so one of them is damaged or foreign; "
+            f"`{made_by}` makes both"
+        )
+    return found, frame
+
+
+def _agree(found: Any, expected: Any) -> bool:
+    """Compare nested values, numbers up to the order of sums."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return found.keys() == expected.keys() and all(
+            _agree(found[key], value) for key, value in expected.items()
+        )
+    if isinstance(expected, list):
+        return all(_agree(ours, theirs) for ours, theirs in zip(found, expected, strict=True))
+    if isinstance(expected, float) and isinstance(found, int | float):
+        return math.isclose(found, expected, rel_tol=RECOMPUTED_TO, abs_tol=RECOMPUTED_TO)
+    return bool(found == expected)

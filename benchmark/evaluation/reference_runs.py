@@ -1,0 +1,144 @@
+"""Reference runs as they lie in the repository: results of other machines or budgets.
+
+A folder `reports/reference/<suite>/` holds what the report needs of them, and no weights: metrics,
+score tables, curves, provenance, diagnoses, the configurations as used, and facts in `reference.json`.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from benchmark.core import paths
+from benchmark.core.config import NAME_PATTERN, Name, Seed, Suite
+from benchmark.core.text import escape_markdown
+from benchmark.core.yaml_files import load
+from benchmark.evaluation.results import Results, collect_results, require
+from data.errors import InputError
+
+FACTS, SUITE, FIGURE = "reference.json", "suite.yaml", "comparison.png"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Machine(_Frozen):
+    """What a reader must know of a machine; a run's provenance has all."""
+
+    cpu: str
+    gpu: str | None = None
+    threads: int
+    system: str
+    python: str
+    torch: str
+
+    @property
+    def name(self) -> str:
+        """The model of what did the work."""
+        return self.gpu or re.sub(r"\s*\([^()]*flags [^()]*\)$", "", self.cpu)
+
+
+Count = Annotated[int, Field(ge=0)]
+RunName = Annotated[str, Field(pattern=r"^[a-z0-9_]+/[a-z0-9_]+/seed[0-9]+$")]
+
+
+class Counts(_Frozen):
+    """Images of each split."""
+
+    train: Count
+    val: Count
+    test: Count
+
+
+class Facts(_Frozen):
+    """The content of `reference.json`."""
+
+    suite: Name
+    note: str = ""
+    """What the user says of the budget."""
+    runs: dict[Name, Annotated[list[Seed], Field(min_length=1)]] = Field(min_length=1)
+    """Seeds by variant."""
+    left_out: dict[RunName, str] = {}
+    """Runs that were not kept, with the reason."""
+    machines: list[Machine] = Field(min_length=1)
+    """On which the runs were trained or scored."""
+    split_counts: Counts
+    split_digest: str = Field(pattern="^[0-9a-f]{64}$")
+    flops: dict[Name, Count] = {}
+    """Operations of a variant's generator for one image."""
+    figure: bool = False
+    """Whether there is a picture of completed images."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Reference runs as the report shows them."""
+
+    name: str
+    """Of the folder."""
+    facts: Facts
+    results: Results
+
+    @property
+    def machine(self) -> str:
+        """The models of all machines."""
+        return ", ".join(dict.fromkeys(machine.name for machine in self.facts.machines))
+
+    def lines(self) -> list[str]:
+        """Say in Markdown where the runs come from."""
+        facts, training = self.facts, self.results.suite.training
+        epochs = [int(curve["epoch"].max()) for curve in self.results.curves.values()]
+        counts = ", ".join(f"{count:,} {split}" for split, count in facts.split_counts)
+        notes = [f"- Note: {escape_markdown(facts.note)}"] if facts.note else []
+        machines = [
+            f"- Machine: {escape_markdown(m.name)}; CPU threads: {m.threads}; PyTorch "
+            f"{escape_markdown(m.torch)}, Python {escape_markdown(m.python)}, "
+            f"{escape_markdown(m.system)}"
+            for m in facts.machines
+        ]
+        return [
+            *notes,
+            *machines,
+            f"- Budget: {_range(epochs)} epochs in batches of {training.batch_size}",
+            f"- Images: {counts}; digest of the split `{facts.split_digest[:16]}`",
+        ]
+
+
+def _range(values: list[int]) -> str:
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def read_references() -> list[Reference]:
+    """Read all folders of reference runs, sorted by name.
+
+    Raises:
+        InputError: a file is missing, is damaged, or does not fit the others.
+    """
+    found = sorted(paths.REFERENCES.glob(f"*/{FACTS}"))
+    # One that is being written has a name with a dot.
+    folders = [path.parent for path in found if path.parent.name[0] != "."]
+    for folder in folders:
+        if not re.fullmatch(NAME_PATTERN, folder.name):
+            raise InputError(f"{folder}: the name of reference runs must match {NAME_PATTERN}")
+    return [read_reference(folder) for folder in folders]
+
+
+def read_reference(folder: Path) -> Reference:
+    """Read a folder of reference runs.
+
+    Raises:
+        InputError: a file is missing, is damaged, or does not fit the others.
+    """
+    facts = load(Facts, folder / FACTS)
+    suite = load(Suite, folder / SUITE, name=facts.suite)
+    runs = [paths.Run(facts.suite, name, s) for name, seeds in facts.runs.items() for s in seeds]
+    made_by = f"python -m benchmark reference --suite {facts.suite} --overwrite"
+    if facts.figure:
+        require(folder / FIGURE, made_by)
+    place = partial(paths.kept, folder)
+    return Reference(folder.name, facts, collect_results(suite, runs, facts.flops, place, made_by))

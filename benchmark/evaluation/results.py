@@ -1,0 +1,294 @@
+"""The scores of a suite's runs: exactly those asked for and the baselines, and nothing else."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel
+
+from benchmark.core import paths
+from benchmark.core.config import Params, Suite, load_suite, load_variant
+from benchmark.core.files import read_json
+from benchmark.core.yaml_files import validate
+from benchmark.evaluation.diagnosis import read_diagnosis
+from benchmark.evaluation.metric_files import BaselineMetrics, Found, RunMetrics, read_metrics
+from benchmark.evaluation.provenance import Origin, evaluation_digest
+from benchmark.evaluation.score_table import Aggregate, Summary, aggregate
+from benchmark.stats.comparison import METRIC, ORACLE, TELEA
+from benchmark.training.describe import generator_flops
+from data.errors import InputError, printable
+
+SKILL = "skill"
+"""1 - mse_h / mse_h(telea): 1 is perfect, 0 is Telea, negative loses to it."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """All scores of a suite."""
+
+    suite: Suite
+    variants: tuple[str, ...]
+    baselines: tuple[str, ...]
+    """Without the oracle."""
+    seeds: tuple[int, ...]
+    """Of all variants together; see `seeds_of`."""
+    frame: pd.DataFrame
+    """ScoreTable of all methods."""
+    missing: Mapping[str, str]
+    """Why a metric has no values."""
+    refused: Mapping[str, str]
+    """Why a baseline was not run."""
+    curves: Mapping[tuple[str, int], pd.DataFrame]
+    """One row per epoch, by variant and seed."""
+    epochs: Mapping[tuple[str, int], int]
+    """The epoch whose checkpoint was scored, by variant and seed."""
+    diagnoses: Mapping[tuple[str, int], Mapping[str, Any]]
+    """What discriminators go by, by variant and seed, where they were asked."""
+    flops: Mapping[str, int]
+    """Operations of a variant's generator for one image."""
+    origins: Mapping[tuple[str, int], Origin]
+    """Code, configuration, data and machines of a run, by variant and seed."""
+
+    @cached_property
+    def methods(self) -> tuple[str, ...]:
+        """All methods in the order of tables: variants, baselines, the oracle."""
+        present = set(self.frame["method"])
+        return self.variants + self.baselines + tuple({ORACLE} & present)
+
+    def seeds_of(self, variant: str) -> list[int]:
+        """Return the seeds with which a variant was trained."""
+        return [seed for seed in self.seeds if (variant, seed) in self.curves]
+
+    @property
+    def image_px(self) -> int:
+        """Pixels of an image."""
+        return self.suite.image_size**2
+
+    @cached_property
+    def aggregate(self) -> Aggregate:
+        """Every method's metrics over all seeds, skill included."""
+        return with_skill(aggregate(self.frame, self.image_px, self.missing))
+
+    @cached_property
+    def by_seed(self) -> Mapping[int, Aggregate]:
+        """Every variant's metrics for each seed alone."""
+        trained = self.frame[self.frame["method"].isin([*self.variants, TELEA])]
+        parts: dict[int, Aggregate] = {}
+        for seed in self.seeds:
+            # A baseline has one seed, and is the same reference for all.
+            rows = trained[(trained["seed"] == seed) | (trained["method"] == TELEA)]
+            parts[seed] = with_skill(aggregate(rows, self.image_px, self.missing))
+        return parts
+
+    @property
+    def num_images(self) -> int:
+        """Test images."""
+        return int(self.frame["image"].nunique())
+
+
+class _Environment(BaseModel):
+    libraries: dict[str, str] = {}
+
+
+class _Training(BaseModel):
+    environment: _Environment = _Environment()
+
+
+class Provenance(BaseModel):
+    """What a file of provenance must have for the report, among other facts."""
+
+    training: _Training
+    evaluation: _Environment
+
+
+class _Versions(BaseModel):
+    """The same of a file of versions."""
+
+    training: dict[str, Any] = {}
+    evaluation: dict[str, Any] = {}
+
+
+Place = Callable[[Path], Path]
+"""From where the checkout keeps an artefact to where it is read."""
+
+
+def read_results(params: Params, suite_name: str) -> Results:
+    """Read the results of a suite for the variants and seeds of the parameters.
+
+    Raises:
+        InputError: a file is missing, is damaged, or does not fit the others.
+    """
+    suite = load_suite(suite_name)
+    runs = [paths.Run(suite_name, *pair) for pair in product(params.variants, params.seeds)]
+    flops = {name: generator_flops(suite, load_variant(name)) for name in params.variants}
+    return collect_results(suite, runs, flops)
+
+
+def collect_results(
+    suite: Suite,
+    runs: Sequence[paths.Run],
+    flops: Mapping[str, int],
+    place: Place = Path,
+    made_by: str | None = None,
+) -> Results:
+    """Read the results of some runs of a suite, and of its baselines.
+
+    Args:
+        suite: the suite.
+        runs: the runs, in the order of tables.
+        flops: operations of a variant's generator for one image.
+        place: where they are read.
+        made_by: the command that makes the files there; without it, that of their stage.
+
+    Raises:
+        InputError: a file is missing, is damaged, or does not fit the others.
+    """
+    evaluate_baselines = made_by or f"python -m benchmark baselines --suite {suite.name}"
+    files = place(paths.baseline_metrics(suite.name)), place(paths.baseline_scores(suite.name))
+    scored, frame = _scores(BaselineMetrics, *files, evaluate_baselines, suite)
+    missing, refused = dict(scored.missing), scored.refused
+    present = tuple(dict.fromkeys(frame["method"]))
+    baselines = tuple(str(name) for name in present if name != ORACLE)
+    variants = tuple(dict.fromkeys(run.variant for run in runs))
+    if clash := set(variants) & set(present):
+        raise InputError(f"suite {suite.name}: {min(clash)} is both a variant and a baseline")
+    curves, epochs, diagnoses, origins, score_tables = {}, {}, {}, {}, []
+    for run in runs:
+        options = f"--suite {run.suite} --variant {run.variant} --seed {run.seed}"
+        evaluate, train = (
+            made_by or f"python -m benchmark {stage} {options}" for stage in ("evaluate", "train")
+        )
+        files = place(run.metrics), place(run.scores)
+        found, score_table = _scores(RunMetrics, *files, evaluate, suite)
+        score_tables.append(score_table)
+        _check_owner(score_table, run)
+        missing.update(found.missing)
+        epochs[run.variant, run.seed] = found.epoch
+        curves[run.variant, run.seed] = _curves(place(run.curves), train)
+        if found.epoch > len(curves[run.variant, run.seed]):
+            raise InputError(f"{files[0]}: epoch {found.epoch} is not in {place(run.curves)}")
+        origins[run.variant, run.seed] = _origin(run, place, evaluate)
+        # The report does without: a variant may have no discriminator that could be asked.
+        if (path := place(run.diagnosis)).is_file():
+            diagnoses[run.variant, run.seed] = read_diagnosis(path, run)
+    frame = pd.concat([*score_tables, frame], ignore_index=True)
+    _check_images(frame, suite.name)
+    _check_canaries(frame, baselines, suite)
+    return Results(
+        suite=suite,
+        variants=variants,
+        baselines=baselines,
+        seeds=tuple(dict.fromkeys(run.seed for run in runs)),
+        frame=frame,
+        missing=missing,
+        refused=refused,
+        curves=curves,
+        epochs=epochs,
+        diagnoses=diagnoses,
+        flops=flops,
+        origins=origins,
+    )
+
+
+def _origin(run: paths.Run, place: Place, made_by: str) -> Origin:
+    """Read where a run comes from; versions are there only of what this command line has made."""
+    path, versions_path = place(run.provenance), place(run.version)
+    provenance, versions = read_json(path, made_by), {}
+    validate(Provenance, provenance, path)
+    if versions_path.is_file():
+        versions = read_json(versions_path, made_by)
+        validate(_Versions, versions, versions_path)
+    return Origin(provenance, versions, evaluation_digest(path, place(run.scores)))
+
+
+def mean_of(entry: Summary | None) -> float | None:
+    """Return the mean of an entry of an aggregate; None where there is none."""
+    mean = entry["mean"] if entry else None
+    return None if mean is None else float(mean)
+
+
+def with_skill(scores: Aggregate) -> Aggregate:
+    """Add the skill to every method's metrics."""
+    reference = mean_of(scores.get(TELEA, {}).get(METRIC))
+    for metrics in scores.values():
+        ours = mean_of(metrics.get(METRIC))
+        entry: Summary = {"mean": None, "sd": None, "n": 0, "infinite": 0}
+        if reference and ours is not None:
+            entry |= {"mean": 1 - ours / reference, "n": metrics[METRIC]["n"]}
+        else:
+            entry["missing"] = f"needs the {METRIC} of the baseline {TELEA}"
+        metrics[SKILL] = entry
+    return scores
+
+
+def require(path: Path, made_by: str) -> None:
+    """Raise `InputError` if a file is missing, naming the command that makes it."""
+    if not path.is_file():
+        raise InputError(f"{path}: missing; `{made_by}` makes it")
+
+
+def _scores(
+    model: type[Found], path: Path, score_table_path: Path, made_by: str, suite: Suite
+) -> tuple[Found, pd.DataFrame]:
+    """Read a file of metrics and its score_table."""
+    require(score_table_path, made_by)
+    return read_metrics(model, path, made_by, score_table_path, suite.image_size**2)
+
+
+def _check_owner(frame: pd.DataFrame, run: paths.Run) -> None:
+    owners = set(frame[["method", "seed"]].itertuples(index=False, name=None))
+    if owners != {(run.variant, run.seed)}:
+        raise InputError(f"{run.scores}: has rows of {sorted(owners)}, not of {run} alone")
+
+
+def _curves(path: Path, made_by: str) -> pd.DataFrame:
+    require(path, made_by)
+    try:
+        curves = pd.read_csv(path)
+        if curves.empty or curves["epoch"].tolist() != [*range(1, len(curves) + 1)]:
+            raise ValueError("the epochs are not 1, 2, 3, …")
+        if words := [name for name in curves if curves[name].dtype.kind not in "if"]:
+            raise ValueError(f"{words[0]} is not all numbers")
+    except (ValueError, KeyError) as error:
+        reason = printable(str(error).strip())
+        raise InputError(f"{path}: not a table of epochs ({reason}); run `{made_by}`") from None
+    return curves
+
+
+def _check_canaries(frame: pd.DataFrame, baselines: tuple[str, ...], suite: Suite) -> None:
+    """Refuse scores that cannot be right, whatever the methods are."""
+    oracle = frame[frame["method"] == ORACLE]
+    if (oracle[METRIC] != 0).any() or not (oracle["ssim_h"] == 1).all():
+        raise InputError(f"suite {suite.name}: the {ORACLE} is not perfect; the scores are wrong")
+    touched = frame[frame["method"].isin([*baselines, ORACLE]) & (frame["known_mae_raw"] != 0)]
+    if len(touched):
+        name = touched["method"].iloc[0]
+        raise InputError(f"suite {suite.name}: {name} changed known pixels; its scores are wrong")
+    # mse_w is mse_h times the share of the hole, as the completed image is exact elsewhere.
+    share = 10 * np.log10(frame["hole_px"] / suite.image_size**2)
+    difference = frame["psnr_w"] - frame["psnr_h"] + share
+    # 1e-4 dB: a score table keeps 7 significant digits of values below 100.
+    if (difference[np.isfinite(difference)].abs() > 1e-4).any():
+        raise InputError(
+            f"suite {suite.name}: psnr_w and psnr_h of a score table contradict each other"
+        )
+
+
+def _check_images(frame: pd.DataFrame, suite_name: str) -> None:
+    """Refuse score tables that were made from different test images or holes."""
+    keys = ["image", "mask"]
+    expected: list[tuple[str, str]] | None = None
+    for (method, seed), rows in frame.groupby(["method", "seed"], sort=False):
+        # In order, which is that of the images that are shown.
+        found = list(rows[keys].itertuples(index=False, name=None))
+        expected = expected or found
+        if found != expected:
+            raise InputError(
+                f"suite {suite_name}: {method} with seed {seed} was scored on other images or "
+                "holes than the rest, or in another order; evaluate all again"
+            )

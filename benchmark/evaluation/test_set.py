@@ -1,0 +1,140 @@
+"""Scoring of any method, trained or not, on the test split, by protocol ib1."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from benchmark.core import paths
+from benchmark.core.config import Evaluation, Suite
+from benchmark.evaluation.score_table import aggregate, aggregate_by_label, read_score_table
+from benchmark.metrics import (
+    METRICS,
+    PROTOCOL,
+    known_mae_raw,
+    missing_metrics,
+    score_images,
+)
+from benchmark.training.batches import masks_from_boxes
+from data.store import Record, Store
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The distinct test images of a suite, each with its fixed holes."""
+
+    __test__ = False  # not a pytest class
+
+    images: NDArray[np.uint8]
+    """`[N, H, W, 3]`, memory-mapped."""
+    boxes: NDArray[np.int32]
+    """`[N, K, 4]` in pixels."""
+    records: list[Record]
+    rows: list[int]
+    """Rows of `images` that are scored: an exact duplicate would count twice."""
+
+    def masks(self, rows: list[int], mask_number: int) -> Tensor:
+        """Return the masks of some images, `[n, 1, H, W]` bool."""
+        boxes = torch.from_numpy(self.boxes[rows, mask_number])
+        return masks_from_boxes(boxes, self.images.shape[1])
+
+    def targets(self, rows: list[int]) -> Tensor:
+        """Return some images as `[n, 3, H, W]` uint8."""
+        return torch.from_numpy(self.images[rows]).permute(0, 3, 1, 2)
+
+
+def load_test_set(suite: Suite) -> TestSet:
+    """Load the test split of a suite.
+
+    Raises:
+        InputError: the split stage has not run, or its files are damaged.
+    """
+    store = Store(paths.prepared(suite.name))
+    store.verify("test")
+    records = store.records("test")
+    first: dict[str, int] = {}
+    for row, record in enumerate(records):
+        first.setdefault(record.sha256, row)
+    return TestSet(store.images("test"), store.boxes("test"), records, list(first.values()))
+
+
+Fill = Callable[[list[int], int], Tensor]
+"""From rows of the test images and the number of a mask to filled pixels `[n, 3, H, W]` uint8."""
+
+
+def score_method(
+    method: str, seed: int, test: TestSet, fill: Fill, settings: Evaluation
+) -> tuple[pd.DataFrame, Tensor]:
+    """Score a method on all test images and holes.
+
+    Args:
+        method: name for the score_table.
+        seed: seed for the score table; 0 for methods that have none.
+        test: the test images.
+        fill: the method; what it puts on known pixels is measured apart and otherwise discarded.
+        settings: how many images to take at a time, which does not change the scores, and how many
+            examples to return.
+
+    Returns:
+        The score table, and the first examples completed in their first hole, `[E, 3, H, W]` uint8.
+    """
+    parts, examples = [], []
+    holes, batch_size = test.boxes.shape[1], settings.batch_size
+    total = holes * len(test.rows)
+    with tqdm(total=total, desc=f"score {method}", unit="image", leave=False) as bar:
+        for mask_number in range(holes):
+            for start in range(0, len(test.rows), batch_size):
+                rows = test.rows[start : start + batch_size]
+                target, mask = test.targets(rows), test.masks(rows, mask_number)
+                filled = fill(rows, mask_number)
+                completed = torch.where(mask, filled, target)
+                scores = score_images(completed, target, mask)
+                scores["known_mae_raw"] = known_mae_raw(filled, target, mask)
+                parts.append(_score_rows(method, seed, test, rows, mask, scores))
+                if mask_number == 0 and start < settings.examples:
+                    examples.append(completed[: settings.examples - start])
+                bar.update(len(rows))
+    return pd.concat(parts, ignore_index=True), torch.cat(examples)
+
+
+def _score_rows(
+    method: str, seed: int, test: TestSet, rows: list[int], mask: Tensor, scores: dict[str, Tensor]
+) -> pd.DataFrame:
+    keys = {
+        "method": method,
+        "seed": seed,
+        "image": [test.records[row].sha256[:16] for row in rows],
+        "mask": [hashlib.sha256(np.packbits(m).tobytes()).hexdigest()[:16] for m in mask.numpy()],
+        "hole_px": mask.sum((1, 2, 3)).numpy(),
+        "label": [test.records[row].label for row in rows],
+    }
+    # A metric that cannot be computed here has a column all the same, and no value in it.
+    missing = {name: np.nan for name in missing_metrics()}
+    found = {name: values.cpu().numpy() for name, values in scores.items()}
+    return pd.DataFrame(keys | {name: (found | missing)[name] for name in METRICS})
+
+
+def metrics_content(suite: Suite, score_table_path: Path) -> dict[str, object]:
+    """Aggregate a score table as it was written, so that the file gives anyone the same numbers."""
+    score_table = read_score_table(score_table_path)
+    missing = missing_metrics()
+    pixels = suite.image_size**2
+    return {
+        "protocol": PROTOCOL,
+        "methods": aggregate(score_table, pixels, missing),
+        "by_label": aggregate_by_label(score_table, pixels, missing),
+        "missing": missing,
+    }
+
+
+def save_examples(path: Path, completed: Tensor) -> None:
+    """Write completed images as `[E, H, W, 3]` uint8."""
+    with path.open("wb") as file:
+        np.save(file, completed.permute(0, 2, 3, 1).contiguous().numpy())

@@ -1,0 +1,1 @@
+"""Trained models for use: fill the holes of photographs, export."""

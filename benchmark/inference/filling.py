@@ -1,0 +1,162 @@
+"""Filling a hole of any shape, in an image of any size, with a network for squares of one size."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+from torch import Tensor
+
+from benchmark.inference.coverage import (
+    Corner,
+    Span,
+    cover_hole,
+    independent_groups,
+    mirrored,
+    place_windows,
+)
+from benchmark.training.network_inputs import complete
+from models.batch import Batch
+
+Pixels = NDArray[np.uint8]
+Hole = NDArray[np.bool_]
+
+OVERLAP = 4
+"""Neighbouring squares overlap by one in so many parts of their side. With less overlap their seams
+stand out, with more there are more squares."""
+LARGEST_PX = 2**26
+"""To this size an image is enlarged at most; the narrowest strips are stretched across alone."""
+
+
+@dataclass(frozen=True)
+class Filler:
+    """A generator, and how it is brought to images and holes that it was not trained on."""
+
+    inpainter: Callable[[Batch], Tensor]
+    """From a batch to its raw output."""
+    image_size: int
+    """Side in pixels of what it is shown."""
+    hole_size: int
+    """Side in pixels of the square that it fills."""
+    room: Span
+    """Least and greatest distance of that square from the near edges of what it is shown."""
+    mode: Literal["resize", "tile"]
+    filter: Image.Resampling
+    """What brings an image to the size of the network."""
+    device: torch.device
+    batch_size: int
+
+    def __call__(self, pixels: Pixels, hole: Hole) -> Pixels:
+        """Return the image with its hole filled; nothing in the hole is looked at.
+
+        Args:
+            pixels: `[H, W, 3]`.
+            hole: `[H, W]`, True in the hole; at least one pixel must be known.
+        """
+        if not hole.any():
+            return pixels.copy()
+        completed = pixels.copy()
+        near = self._neighbourhood(hole)
+        blank, inner = spread_known(pixels[near], hole[near]), hole[near]
+        height, width = self._working_shape(inner.shape)
+        if (height, width) == inner.shape:
+            filled = self._fill_squares(blank, inner)
+        else:
+            small = resize_pixels(blank, (height, width), self.filter)
+            filled = self._fill_squares(small, touched(inner, (height, width)))
+            filled = resize_pixels(filled, inner.shape, Image.Resampling.BICUBIC)
+        completed[near][inner] = filled[inner]
+        return completed
+
+    def _neighbourhood(self, hole: Hole) -> tuple[slice, slice]:
+        """Return the part of the image that can matter, so that a small hole costs little."""
+        if self.mode == "resize":
+            return slice(0, hole.shape[0]), slice(0, hole.shape[1])
+        rows, columns = (np.flatnonzero(hole.any(axis)) for axis in (1, 0))
+        # A window holds a square, which holds a part of the hole.
+        reach = 2 * self.image_size
+        return (
+            slice(max(int(rows[0]) - reach, 0), int(rows[-1]) + reach + 1),
+            slice(max(int(columns[0]) - reach, 0), int(columns[-1]) + reach + 1),
+        )
+
+    def _working_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Return height and width at which squares are filled."""
+        size, shorter = self.image_size, min(shape)
+        if self.mode == "resize":
+            return size, size
+        if shorter >= size:
+            return shape
+        # Training images that are too small are enlarged as well. Mirrored copies around the image,
+        # the alternative, would be no further evidence of what is in the hole.
+        height, width = (min(-(-n * size // shorter), max(n, LARGEST_PX // size)) for n in shape)
+        return height, width
+
+    def _fill_squares(self, blank: Pixels, hole: Hole) -> Pixels:
+        """Fill an image that is at least as large as what the network is shown.
+
+        Where squares overlap, each counts the more, the farther its edge is, so that one fades into
+        the other.
+        """
+        side, canvas = self.hole_size, blank.copy()
+        overlap = side // OVERLAP
+        squares = cover_hole(hole, side, overlap)
+        windows = place_windows(squares, self.room, self.image_size, hole.shape)
+        ramp = np.minimum(np.arange(1, side + 1), overlap + 1)
+        ramp = np.minimum(ramp, ramp[::-1])
+        shares, share = np.zeros(hole.shape, np.int32), np.outer(ramp, ramp)
+        for group in independent_groups(squares, windows, side, self.image_size):
+            for first in range(0, len(group), self.batch_size):
+                batch = group[first : first + self.batch_size]
+                here = [squares[i] for i in batch]
+                patches = self._complete(canvas, here, [windows[i] for i in batch])
+                for (x0, y0), patch in zip(here, patches, strict=True):
+                    place = slice(y0, y0 + side), slice(x0, x0 + side)
+                    shares[place] += share
+                    weight = (share / shares[place])[..., None]
+                    mixed = np.rint(canvas[place] * (1 - weight) + patch * weight)
+                    canvas[place] = np.where(hole[place][..., None], mixed, canvas[place])
+        return canvas
+
+    def _complete(self, canvas: Pixels, squares: list[Corner], windows: list[Corner]) -> Pixels:
+        """Return what the network puts into some squares, `[N, side, side, 3]`."""
+        side, size = self.hole_size, self.image_size
+        height, width = canvas.shape[:2]
+        places = [(mirrored(y, size, height), mirrored(x, size, width)) for x, y in windows]
+        shown = np.stack([canvas[np.ix_(rows, columns)] for rows, columns in places])
+        corner = np.array(squares) - np.array(windows)
+        boxes = torch.from_numpy(np.concatenate([corner, corner + side], axis=1)).to(self.device)
+        done = complete(self.inpainter, torch.from_numpy(shown).to(self.device), boxes, side)
+        whole = done.completed.permute(0, 2, 3, 1).cpu().numpy()
+        return np.stack(
+            [w[y : y + side, x : x + side] for w, (x, y) in zip(whole, corner, strict=True)]
+        )
+
+
+def spread_known(pixels: Pixels, hole: Hole) -> Pixels:
+    """Return the image with the nearest known pixel in the place of each of the hole."""
+    nearest = ndimage.distance_transform_edt(hole, return_distances=False, return_indices=True)
+    return np.asarray(pixels[tuple(nearest)])
+
+
+def resize_pixels(pixels: Pixels, shape: tuple[int, ...], filter_: Image.Resampling) -> Pixels:
+    """Stretch an image to a height and a width."""
+    return np.asarray(Image.fromarray(pixels).resize((shape[1], shape[0]), filter_))
+
+
+def touched(hole: Hole, shape: tuple[int, int]) -> Hole:
+    """Stretch a hole to a height and a width; no part of it, however thin, is lost."""
+    rows, columns = (_overlaps(old, new) for old, new in zip(hole.shape, shape, strict=True))
+    # Counts of pixels, of which only zero matters.
+    return np.asarray(rows @ hole.astype(np.float32) @ columns.T > 0)
+
+
+def _overlaps(old: int, new: int) -> NDArray[np.float32]:
+    """Return `[new, old]`, 1 where a position of the one overlaps one of the other."""
+    before, after = np.arange(old) * new, np.arange(new)[:, None] * old
+    overlap = (before < after + old) & (after < before + new)
+    return np.asarray(overlap, np.float32)

@@ -1,0 +1,86 @@
+"""Photographs with what belongs to their pixels: transparency, greyness, colour profile."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmark.core.files import atomic_path
+from data.images import decode, open_image, orientation, upright
+
+SUFFIXES = frozenset(
+    f".{name}"
+    for name in "avif bmp gif jfif jp2 jpeg jpg pbm pgm png ppm tga tif tiff webp".split()
+)
+"""Names of image files end with one of these, in small letters or capitals."""
+
+LYING = frozenset({5, 6, 7, 8})
+"""EXIF orientations of images that are stored on their side."""
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A decoded image file, upright."""
+
+    pixels: NDArray[np.uint8]
+    """`[H, W, 3]`; of a grey image three equal channels."""
+    alpha: NDArray[np.uint8] | None
+    """`[H, W]`, where the file has transparency."""
+    is_grey: bool
+    profile: bytes | None
+    """Colour profile (ICC) that the pixels are meant for."""
+
+
+def read_photograph(path: Path) -> Photograph:
+    """Decode an image file.
+
+    Raises:
+        UnreadableImageError: the file is missing, truncated, not an image, or dangerously large.
+    """
+    pixels = decode(path)
+    with open_image(path, str(path)) as image:
+        is_grey = Image.getmodebase(image.mode) == "L"
+        # Of another colour space, such as CMYK, the profile does not fit what it is decoded to.
+        kept = is_grey or image.mode in ("RGB", "RGBA", "P")
+        profile = image.info.get("icc_profile") if kept else None
+        alpha = None
+        if image.has_transparency_data:
+            alpha = np.asarray(upright(image).convert("RGBA").getchannel("A"))
+    return Photograph(pixels, alpha, is_grey, profile)
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Return height and width of an upright image, from the head of its file.
+
+    Raises:
+        UnreadableImageError: the file has no head of an image, or is dangerously large.
+    """
+    with open_image(path, str(path)) as image:
+        # Of a TIFF file Pillow gives the upright size already.
+        if image.format != "TIFF" and orientation(image) in LYING:
+            return image.width, image.height
+        return image.height, image.width
+
+
+def write_photograph(
+    path: Path, photograph: Photograph, pixels: NDArray[np.uint8], hole: NDArray[np.bool_]
+) -> None:
+    """Write pixels with what belongs to those of a photograph, as PNG, atomically.
+
+    Args:
+        path: the file.
+        photograph: what to keep outside the hole.
+        pixels: `[H, W, 3]`, what to write in the hole.
+        hole: `[H, W]`, True in the hole.
+    """
+    image = Image.fromarray(np.where(hole[..., None], pixels, photograph.pixels))
+    if photograph.is_grey:
+        # Of three equal channels this is their value, so known pixels stay what they are.
+        image = image.convert("L")
+    if photograph.alpha is not None:
+        # Who erased a part by making it transparent wants to see what fills it.
+        image.putalpha(Image.fromarray(np.where(hole, 255, photograph.alpha).astype(np.uint8)))
+    with atomic_path(path) as partial:
+        image.save(partial, format="PNG", icc_profile=photograph.profile)

@@ -1,0 +1,1 @@
+"""The stages: a module is a command, a DVC stage and an output folder."""

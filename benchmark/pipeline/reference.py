@@ -1,0 +1,199 @@
+"""The reference command: keeps the results of this checkout's runs of a suite in the repository."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.core import paths
+from benchmark.core.config import Suite, load_suite, load_variant, names_in
+from benchmark.core.files import atomic_folder, read_json, write_json, write_text
+from benchmark.core.text import escape_markdown
+from benchmark.core.yaml_files import validate
+from benchmark.evaluation.reference_runs import (
+    FACTS,
+    FIGURE,
+    SUITE,
+    Facts,
+    Machine,
+    Reference,
+    read_reference,
+)
+from benchmark.evaluation.results import Provenance, Results, collect_results
+from benchmark.reporting.figures import chosen_rows, save_image
+from benchmark.reporting.leaderboard import Words, result_table
+from benchmark.reporting.pictures import comparison, read_pictures
+from benchmark.reporting.tables import markdown_table
+from benchmark.training.describe import generator_flops
+from benchmark.training.gan import training_digest
+from data.errors import InputError
+from data.store import Store
+
+README = "README.md"
+KINDS = ("scores", "metrics", "curves", "provenance")
+"""What a run must have to be kept."""
+FIGURE_BYTES = 1_000_000
+
+
+def write_reference(
+    suite_name: str, note: str = "", overwrite: bool = False, pictures: bool = False
+) -> Facts:
+    """Collect the complete runs of a suite into the folder of its reference runs.
+
+    Args:
+        suite_name: the suite.
+        note: what to say of the budget, in one line.
+        overwrite: whether to replace a folder that is there.
+        pictures: whether to keep a picture of completed images, which shows images of the dataset:
+            its licence has to allow that.
+
+    Returns:
+        What was written to `reference.json`.
+
+    Raises:
+        InputError: the folder is there, no run is complete, or a file is damaged; nothing changes.
+    """
+    suite, folder = load_suite(suite_name), paths.reference(suite_name)
+    if folder.exists() and not overwrite:
+        raise InputError(f"{folder}: is there already; --overwrite replaces it")
+    prepared = paths.prepared(suite_name)
+    split = read_json(prepared / "split.json", f"python -m benchmark split --suite {suite_name}")
+    runs, left_out = find_runs(suite, Store(prepared).digest())
+    if not runs:
+        reasons = "; ".join(f"{run}: {reason}" for run, reason in left_out.items())
+        raise InputError(f"suite {suite_name}: no run is complete ({reasons or 'there is none'})")
+    variants = tuple(dict.fromkeys(run.variant for run in runs))
+    flops = {name: generator_flops(suite, load_variant(name)) for name in variants}
+    results = collect_results(suite, runs, flops)
+    with atomic_folder(folder) as partial_folder:
+        _copy_files(runs, variants, partial_folder)
+        facts = Facts(
+            suite=suite_name,
+            note=" ".join(note.split()),
+            runs={name: results.seeds_of(name) for name in variants},
+            left_out=left_out,
+            machines=_machines(runs),
+            split_counts=split["counts"],
+            split_digest=split["digest"],
+            flops=flops,
+            figure=pictures and _write_figure(results, partial_folder / FIGURE),
+        )
+        write_json(partial_folder / FACTS, facts.model_dump(mode="json"))
+        reference = read_reference(partial_folder)
+        write_text(partial_folder / README, reference_readme(reference))
+    return facts
+
+
+def find_runs(suite: Suite, data_sha256: str) -> tuple[list[paths.Run], dict[str, str]]:
+    """Return the complete runs of a suite, sorted, and why the others are none.
+
+    Args:
+        suite: the suite.
+        data_sha256: digest of its prepared images.
+    """
+    found = {
+        paths.Run(suite.name, path.parent.name, int(path.stem.removeprefix("seed")))
+        for kind in KINDS
+        for path in (paths.REPORTS / kind / suite.name).glob("*/seed*")
+        if re.fullmatch(r"seed[0-9]{1,10}\.(csv|json)", path.name)
+    }
+    reasons = {run: _incomplete(suite, run, data_sha256) for run in sorted(found)}
+    complete = [run for run, reason in reasons.items() if reason is None]
+    return complete, {str(run): reason for run, reason in reasons.items() if reason is not None}
+
+
+def _incomplete(suite: Suite, run: paths.Run, data_sha256: str) -> str | None:
+    """Return why a run cannot be kept."""
+    for path in (run.scores, run.metrics, run.curves, run.provenance):
+        if not path.is_file():
+            return f"{path} is missing"
+    if run.variant not in names_in(paths.VARIANTS):
+        return f"there is no variant {run.variant}"
+    training = _provenance(run).get("training", {})
+    if training.get("config_sha256") != training_digest(suite, load_variant(run.variant)):
+        return "it was trained with other settings than the present ones"
+    if training.get("data_sha256") != data_sha256:
+        return "it was trained on other images than the present ones"
+    return None
+
+
+def _provenance(run: paths.Run) -> Mapping[str, Any]:
+    options = f"--suite {run.suite} --variant {run.variant} --seed {run.seed}"
+    content: Mapping[str, Any] = read_json(
+        run.provenance, f"python -m benchmark evaluate {options}"
+    )
+    validate(Provenance, content, run.provenance)
+    return content
+
+
+def _machines(runs: Sequence[paths.Run]) -> list[Machine]:
+    """Return the machines on which some runs were trained and scored, each once."""
+    machines: list[Machine] = []
+    for run in runs:
+        content = _provenance(run)
+        try:
+            for facts in (content["training"]["environment"], content["evaluation"]):
+                machine = Machine(
+                    cpu=facts["cpu"],
+                    gpu=facts.get("gpu"),
+                    threads=facts["threads"],
+                    system=facts["system"],
+                    python=facts["python"],
+                    torch=facts["libraries"]["torch"],
+                )
+                machines += [] if machine in machines else [machine]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{run.provenance}: {error} is missing; evaluate again") from None
+    return machines
+
+
+def _copy_files(runs: Sequence[paths.Run], variants: Sequence[str], folder: Path) -> None:
+    suite = runs[0].suite
+    copies = {
+        path: paths.kept(folder, path)
+        for path in (paths.baseline_scores(suite), paths.baseline_metrics(suite))
+    }
+    for run in runs:
+        kept = (run.scores, run.metrics, run.curves, run.provenance, run.version, run.diagnosis)
+        for path in kept:
+            if path.is_file():
+                copies[path] = paths.kept(folder, path)
+    copies[paths.SUITES / f"{suite}.yaml"] = folder / SUITE
+    for name in variants:
+        copies[paths.VARIANTS / f"{name}.yaml"] = folder / "variants" / f"{name}.yaml"
+    for path, copy in copies.items():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+
+
+def _write_figure(results: Results, path: Path) -> bool:
+    """Draw as many completed images as fit into the size of a figure, and say whether any did."""
+    try:
+        pictures = read_pictures(results)
+    except InputError:  # Scores can be kept without them.
+        return False
+    rows = chosen_rows(pictures.labels)
+    while rows:
+        save_image(path, comparison(pictures, rows))
+        if path.stat().st_size <= FIGURE_BYTES:
+            return True
+        rows = rows[: len(rows) // 2]
+    path.unlink(missing_ok=True)
+    return False
+
+
+def reference_readme(reference: Reference) -> str:
+    """Return the page of a folder of reference runs."""
+    results, facts = reference.results, reference.facts
+    left_out = [
+        f"- `{run}`: {escape_markdown(reason)}" for run, reason in sorted(facts.left_out.items())
+    ]
+    blocks = [
+        f"# Reference runs: {escape_markdown(results.suite.title)} (`{facts.suite}`)",
+        f"Made by `python -m benchmark reference --suite {facts.suite}`; shown by the report.",
+        "\n".join(reference.lines()),
+        markdown_table(result_table(results, Words(results))).strip(),
+        *(["Left out:\n\n" + "\n".join(left_out)] if left_out else []),
+        *([f"![completed images]({FIGURE})"] if facts.figure else []),
+    ]
+    return "\n\n".join(blocks) + "\n"

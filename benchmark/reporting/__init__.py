@@ -1,0 +1,1 @@
+"""The report: results in, pages, tables and figures out."""

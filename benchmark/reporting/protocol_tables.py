@@ -1,0 +1,150 @@
+"""Our scores in the units of each source, beside what the sources print."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.claims.protocols import LIGHTNING_BATCH, LOCPAINT_BATCH, PROTOCOLS, Figures, Protocol
+from benchmark.claims.reported import PrintedTable, load_published
+from benchmark.core.text import csv_cell, grid_markdown, number, sentence_markdown
+from benchmark.evaluation.results import Results
+from benchmark.metrics import PROTOCOL
+from benchmark.metrics.registry import ARROWS
+from benchmark.reporting.tables import Kind
+from benchmark.stats.comparison import ORACLE
+
+EXPLANATION = (
+    f"The scores above, counted as three sources count theirs; never to be mixed with those of "
+    f"protocol {PROTOCOL}. `locpaint`: twelve times the MSE of the hole, PSNR (∞ as 100 dB) and "
+    "SSIM (7 x 7 windows of equal weights) of the whole image, means of the means of batches of "
+    f"{LOCPAINT_BATCH}. `pathak`: of the hole alone, means over images. `lightning_report`: PSNR "
+    f"of the holes of a batch of {LIGHTNING_BATCH} together, mean over batches."
+)
+WARNING = (
+    "What their authors print for variants of these names. Images, splits, budgets and the choice "
+    "of checkpoints are others there: the units are the same and nothing else, so that a "
+    "difference is no failure to reproduce, and an equal number no success."
+)
+TITLE = "In the units of the sources"
+HEADS = (
+    "method",
+    *(f"{name}: {c.name} {ARROWS[c.better]}" for name, e in PROTOCOLS.items() for c in e.columns),
+)
+PRINTED = ("variant", "printed", "here", "printed by", "of")
+
+
+def protocol_section(results: Results) -> str:
+    """Return our scores in each source's units, and the sources' own figures for our variants.
+
+    Raises:
+        InputError: see `load_published`.
+    """
+    found = protocol_rows(results)
+    blocks = [
+        f"### {TITLE}",
+        grid_markdown(HEADS, found.rows).strip(),
+        *(f"— {sentence_markdown(note)}" for note in found.gaps),
+        f"{EXPLANATION} What they leave open is in [docs/protocols.md](../docs/protocols.md).",
+    ]
+    if found.printed:
+        blocks += [f"**{WARNING}**", grid_markdown(PRINTED, found.printed, text_columns=5).strip()]
+    return "\n\n".join(blocks)
+
+
+@dataclass(frozen=True)
+class ProtocolRows:
+    """A suite's scores in the units of the sources."""
+
+    rows: list[list[str]]
+    """Cells of `HEADS`."""
+    gaps: list[str]
+    """Why figures are missing."""
+    printed: list[list[str]]
+    """Cells of `PRINTED`."""
+
+
+def protocol_rows(results: Results) -> ProtocolRows:
+    """Return our scores as each source counts them, and the sources' own figures for our variants.
+
+    Raises:
+        InputError: see `load_published`.
+    """
+    translated = translate(results)
+    rows = [
+        [method, *(cell for name in PROTOCOLS for cell in _cells(name, figures[name]).values())]
+        for method, figures in translated.items()
+    ]
+    return ProtocolRows(rows, _gaps(results, translated), _printed(load_published(), translated))
+
+
+def protocol_csv(results: Results) -> str:
+    """Return our scores in each source's units as CSV; empty where one is missing."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    heads = [f"{name}_{c.name}" for name, e in PROTOCOLS.items() for c in e.columns]
+    writer.writerow(["method", "kind", *heads])
+    for method, figures in translate(results).items():
+        values = [value for name in PROTOCOLS for value in figures[name].values()]
+        plain = ["" if math.isnan(v) else f"{round(v, 6) + 0.0:.6f}" for v in values]
+        writer.writerow([csv_cell(method), _kind(results, method), *plain])
+    return stream.getvalue()
+
+
+def translate(results: Results) -> dict[str, dict[str, Figures]]:
+    """Return the figures of each method and protocol, those of several seeds averaged."""
+    return {
+        method: {name: _of_seeds(results, method, e) for name, e in PROTOCOLS.items()}
+        for method in results.methods
+    }
+
+
+def _of_seeds(results: Results, method: str, protocol: Protocol) -> Figures:
+    rows = results.frame[results.frame["method"] == method]
+    found = [protocol.compute(part) for _, part in rows.groupby("seed", sort=True)]
+    return {c.name: float(np.mean([part[c.name] for part in found])) for c in protocol.columns}
+
+
+def _cells(name: str, figures: Mapping[str, float]) -> dict[str, str]:
+    """Return the figures of a protocol as printed, those that there are."""
+    columns = PROTOCOLS[name].columns
+    return {c.name: number(figures[c.name], c.decimals) for c in columns if c.name in figures}
+
+
+def _kind(results: Results, method: str) -> Kind:
+    if method in results.variants:
+        return "variant"
+    return "oracle" if method == ORACLE else "baseline"
+
+
+def _gaps(results: Results, translated: Mapping[str, Mapping[str, Figures]]) -> list[str]:
+    """Say why figures are missing."""
+    notes = []
+    for name, protocol in PROTOCOLS.items():
+        for figure, metric in protocol.needs.items():
+            if any(math.isnan(figures[name][figure]) for figures in translated.values()):
+                reason = results.missing.get(metric, f"a score table has no value of `{metric}`")
+                notes.append(f"{name}: {figure}: {reason}")
+    return notes
+
+
+def _printed(
+    tables: Sequence[PrintedTable], translated: Mapping[str, Mapping[str, Figures]]
+) -> list[list[str]]:
+    """Return a row for each of our variants in each of the tables."""
+    rows = []
+    for table in tables:
+        for variant, figures in table.figures.items():
+            if variant not in translated:
+                continue
+            ours = {name: translated[variant][table.protocol][name] for name in figures}
+            pair = (_listed(_cells(table.protocol, part)) for part in (figures, ours))
+            rows.append([variant, *pair, f"{table.source}, {table.where}", table.data])
+    return rows
+
+
+def _listed(cells: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {text}" for name, text in cells.items())

@@ -1,0 +1,1 @@
+"""Anybody's completed images: scored, and looked through for mistakes."""

@@ -1,0 +1,1 @@
+"""One training run: networks, batches, step, validation, checkpoints."""

@@ -1,0 +1,83 @@
+"""What each network of a variant is shown of a batch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.metrics import composite, quantise
+from benchmark.training.batches import make_batch
+from models.batch import Batch, Output
+from models.squares import crop_squares
+from models.variant import DiscriminatorSpec, GeneratorSpec, Input
+
+
+@dataclass(frozen=True)
+class Inpainter:
+    """A generator, and what its variant shows it."""
+
+    network: nn.Module
+    spec: GeneratorSpec
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Return the raw output `[N, 3, H, W]`."""
+        masked, mask = batch.filled(self.spec.fill), batch.window(self.spec.mask_dilation)
+        raw: Tensor = self.network(masked, mask, batch.corner)
+        return raw
+
+
+def real_input(spec: DiscriminatorSpec, batch: Batch) -> Tensor:
+    """Return what a discriminator is shown of the true images."""
+    if spec.input == "hole":
+        return crop_squares(batch.image, batch.corner, batch.hole_size)
+    return batch.image
+
+
+def fake_input(spec: DiscriminatorSpec, batch: Batch, output: Output) -> Tensor:
+    """Return what a discriminator is shown of what a generator made, in its own update."""
+    return _shown(spec.input, batch, output)
+
+
+def judged_input(spec: DiscriminatorSpec, batch: Batch, output: Output) -> Tensor:
+    """Return what a discriminator is shown in the generator's update."""
+    return _shown(spec.generator_input or spec.input, batch, output)
+
+
+def _shown(what: Input, batch: Batch, output: Output) -> Tensor:
+    if what == "hole":
+        return crop_squares(output.raw, batch.corner, batch.hole_size)
+    return output.completed if what == "completed" else output.raw
+
+
+class Completed(NamedTuple):
+    """Pixels after a generator."""
+
+    quantised: Tensor
+    """`[N, 3, H, W]` uint8, the raw output."""
+    completed: Tensor
+    """`[N, 3, H, W]` uint8, composited."""
+    target: Tensor
+    """`[N, 3, H, W]` uint8."""
+    mask: Tensor
+    """`[N, 1, H, W]` bool."""
+
+
+@torch.no_grad()
+def complete(
+    inpainter: Callable[[Batch], Tensor], images: Tensor, boxes: Tensor, hole_size: int
+) -> Completed:
+    """Fill the holes of packed images and composite the result with the known pixels.
+
+    Args:
+        inpainter: from a batch to its raw output.
+        images: `[N, H, W, 3]` uint8.
+        boxes: `[N, 4]` integer pixels `(x0, y0, x1, y1)`.
+        hole_size: side of all boxes.
+    """
+    batch = make_batch(images, boxes, hole_size)
+    quantised = quantise(inpainter(batch).float())
+    target = images.permute(0, 3, 1, 2)
+    mask = batch.mask.bool()
+    return Completed(quantised, composite(quantised, target, mask), target, mask)

@@ -1,0 +1,1 @@
+"""Two versions of the results: what changed, what got worse, is a rebuild the same."""

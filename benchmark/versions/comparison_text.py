@@ -1,0 +1,193 @@
+"""A comparison of two versions as text, as Markdown for a pull request, and as plain values."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from textwrap import shorten
+from typing import Any
+
+from benchmark.core.text import escape_markdown, grid_markdown, one_line, p_text
+from benchmark.metrics import PROTOCOL
+from benchmark.metrics.registry import HEADLINE
+from benchmark.stats.intervals import MIN_SEEDS
+from benchmark.versions.compare import MetricChange, SubjectChange, VersionComparison
+
+HEADS = ("method", "metric", "old", "new", "difference [95 % interval]", "p (Holm)", "verdict")
+MOST_LINES = 40
+"""Of settings or files that are listed; JSON has all."""
+LONGEST_LINE = 200
+"""Characters of it; a setting may be a paragraph."""
+
+
+def comparison_text(found: VersionComparison, all_metrics: bool = False) -> str:
+    """Return a comparison as lines for a terminal."""
+    blocks = [_title(found)]
+    for heading, lines in _lists(found):
+        blocks.append("\n".join([f"{heading}:", *(f"  {one_line(line)}" for line in lines)]))
+    for suite, rows in _tables(found, all_metrics).items():
+        told = f"\n{_aligned([HEADS, *rows])}" if rows else f": {_nothing(found, suite)}"
+        blocks.append(f"{suite}{told}")
+    blocks += _notes(found)
+    return "\n\n".join(blocks) + "\n"
+
+
+def comparison_markdown(found: VersionComparison, all_metrics: bool = False) -> str:
+    """Return a comparison as Markdown, with the long lists folded."""
+    blocks = [f"### {escape_markdown(_title(found))}"]
+    for suite, rows in _tables(found, all_metrics).items():
+        told = grid_markdown(HEADS, rows, text_columns=2) if rows else _nothing(found, suite)
+        blocks.append(f"**{escape_markdown(suite)}**\n\n{told.strip()}")
+    for heading, lines in _lists(found):
+        listed = "\n".join(f"- {escape_markdown(line)}" for line in lines)
+        blocks.append(f"<details><summary>{heading}</summary>\n\n{listed}\n\n</details>")
+    blocks += [escape_markdown(note) for note in _notes(found)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def comparison_json(found: VersionComparison) -> dict[str, Any]:
+    """Return everything that is known, as plain values, numbers rounded."""
+    return {
+        "identical": found.identical,
+        "protocol": PROTOCOL,
+        "versions": [
+            {"name": side.name, "commit": side.commit, "seeds": list(side.seeds)}
+            for side in (found.old, found.new)
+        ],
+        "runs": {
+            str(change.subject): {
+                "state": change.state,
+                "reason": change.reason,
+                "changed": list(change.digests),
+                "environment": list(change.environment),
+            }
+            for change in found.subjects
+        },
+        "settings": list(found.settings),
+        "code": None if found.code is None else list(found.code),
+        "metrics": [_metric_json(change) for change in found.metrics],
+    }
+
+
+def _metric_json(change: MetricChange) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "suite": change.suite,
+        "method": change.method,
+        "metric": change.metric,
+        "old": _rounded(change.old),
+        "new": _rounded(change.new),
+        "verdict": verdict_of(change),
+    }
+    if (found := change.comparison) is not None:
+        numbers = ("difference", "low", "high", "p", "p_adjusted", "wilcoxon_p", "permutation_p")
+        content |= {name: _rounded(getattr(found, name)) for name in (*numbers, "improvement")}
+        content |= {"images": found.images, "seeds": found.seeds}
+    return content
+
+
+def _rounded(value: float | None) -> float | None:
+    """Return a number with 7 digits; None for what JSON has no number for."""
+    return float(f"{value:.7g}") if value is not None and math.isfinite(value) else None
+
+
+def verdict_of(change: MetricChange) -> str:
+    """Return what became of a metric, in one word or two."""
+    if change.new is None:
+        return "missing"
+    if change.old is None:
+        return "new"
+    if change.is_same:
+        return "identical"
+    return "means only" if change.comparison is None else change.comparison.verdict
+
+
+def _title(found: VersionComparison) -> str:
+    names = [
+        f"{one_line(s.name)} ({s.commit[:12]})" if s.commit else one_line(s.name)
+        for s in (found.old, found.new)
+    ]
+    if found.identical:
+        return f"{names[0]} -> {names[1]}: identical, all {len(found.subjects)} results"
+    counts: dict[str, int] = {}
+    for change in found.subjects:
+        counts[change.state] = counts.get(change.state, 0) + 1
+    listed = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    return f"{names[0]} -> {names[1]}: {listed}"
+
+
+def _lists(found: VersionComparison) -> list[tuple[str, list[str]]]:
+    """Return what changed besides the scores: heading and lines."""
+    lists = [
+        ("Runs", _cut([line for change in found.subjects if (line := _run_line(change))])),
+        ("Settings that changed", _cut(found.settings)),
+        ("Code that changed", _cut(found.code or ())),
+        ("Machines and libraries", _cut(_environments(found.subjects))),
+    ]
+    return [(heading, lines) for heading, lines in lists if lines]
+
+
+def _run_line(change: SubjectChange) -> str:
+    """Return what there is to say of a run; nothing of one that is the same in all."""
+    parts: list[str] = [] if change.state in ("identical", "compared") else [change.state]
+    parts += [change.reason] if change.reason else []
+    if change.digests:
+        same = ", with the same result" if change.state == "identical" else ""
+        parts.append(f"trained with other {', '.join(change.digests)}{same}")
+    return f"{change.subject}: {'; '.join(parts)}" if parts else ""
+
+
+def _environments(changes: Iterable[SubjectChange]) -> list[str]:
+    return list(dict.fromkeys(line for change in changes for line in change.environment))
+
+
+def _cut(lines: Sequence[str]) -> list[str]:
+    left = len(lines) - MOST_LINES
+    shown = [shorten(line, LONGEST_LINE, placeholder=" …") for line in lines[:MOST_LINES]]
+    return [*shown, *([f"… and {left} more, see --json"] if left > 0 else [])]
+
+
+def _tables(found: VersionComparison, all_metrics: bool) -> Mapping[str, list[list[str]]]:
+    """Return the rows of every suite, without what is identical."""
+    tables: dict[str, list[list[str]]] = {change.suite: [] for change in found.metrics}
+    for change in found.metrics:
+        if not change.is_same and (all_metrics or change.metric in HEADLINE):
+            tables[change.suite].append(_row(change))
+    return tables
+
+
+def _row(change: MetricChange) -> list[str]:
+    means = ["—" if mean is None else f"{mean:.5g}" for mean in (change.old, change.new)]
+    difference = p = "—"
+    if (found := change.comparison) is not None:
+        difference = f"{found.difference:+.4g} [{found.low:+.4g}, {found.high:+.4g}]"
+        p = p_text(found.p_adjusted)
+    return [change.method, change.metric, *means, difference, p, verdict_of(change)]
+
+
+def _nothing(found: VersionComparison, suite: str) -> str:
+    """Say that a suite's table has no rows."""
+    others = sum(change.suite == suite and not change.is_same for change in found.metrics)
+    return f"nothing moved but {others} metrics that --all shows" if others else "nothing moved"
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    rows = [[one_line(cell) for cell in row] for row in lines]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    aligned = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(f"  {line}".rstrip() for line in aligned)
+
+
+def _notes(found: VersionComparison) -> list[str]:
+    """Say what the intervals are of, where there are any."""
+    compared = [change.comparison for change in found.metrics if change.comparison]
+    if not compared:
+        return []
+    seeds = min(c.seeds for c in compared)
+    covers = (
+        "image sampling only, not what another training seed would change"
+        if seeds < MIN_SEEDS
+        else "the sampling of images and of training seeds"
+    )
+    return [
+        f"Paired differences new - old on {min(c.images for c in compared)} images or more, the "
+        f"same holes and seeds; they cover {covers}. Distances are compared where nearer to 0 or 1 "
+        "is better. p is adjusted for the methods of a suite; better and worse mean p < .05."
+    ]

@@ -1,0 +1,286 @@
+"""The gate: whether results are whole, and nothing in them got worse than those of a base version.
+
+What does not train (baselines, the oracle) is a canary: it may not change at all, as its scores
+depend on images, holes and metrics alone. What trains may not be worse, image by image, by more
+than its band.
+"""
+
+import math
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from scipy.stats import norm
+
+from benchmark.core.files import read_json
+from benchmark.core.yaml_files import validate
+from benchmark.evaluation.metric_files import BaselineMetrics, Metrics, RunMetrics, read_metrics
+from benchmark.metrics import METRICS
+from benchmark.metrics.registry import distance
+from benchmark.stats.comparison import FLATTEST, equivalence_margin
+from benchmark.stats.intervals import CONFIDENCE, MIN_SEEDS
+from benchmark.versions.compare import MetricChange, VersionComparison, compare_versions
+from benchmark.versions.comparison_text import comparison_json
+from benchmark.versions.seed_spread import seed_spread
+from benchmark.versions.snapshot import BASELINES, MADE_BY, Snapshot, Subject
+from benchmark.versions.tolerances import COMMAND, TRAINED
+from data.errors import InputError, printable
+
+Kind = Literal["damaged", "vanished", "missing", "not comparable", "canary", "regression"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A reason to refuse a version."""
+
+    kind: Kind
+    where: str
+    """`suite/method/metric`, or less of it."""
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.where}: {self.what}"
+
+    def is_of(self, name: str) -> bool:
+        """Return whether a name is that of the failure, or of the suite or method that it is in."""
+        return f"{self.where}/".startswith(f"{name.rstrip('/')}/")
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What the gate found."""
+
+    comparison: VersionComparison
+    failures: tuple[Failure, ...]
+    allowed: tuple[Failure, ...]
+    """What was found and is allowed by name."""
+    checked: int
+    """Metrics of methods that were compared."""
+    without_spread: tuple[str, ...]
+    """Metrics of methods of which no seed spread is known, so that images alone decide."""
+    elsewhere: tuple[str, ...]
+    """Methods whose bands are wider, as they were trained on another machine."""
+    by_means: tuple[str, ...]
+    """Runs of which the base has no score table, so that they were compared by their means alone."""
+
+
+def check_gate(base: Snapshot, new: Snapshot, allowed: Sequence[str] = ()) -> GateResult:
+    """Hold the results of a version against those of a base.
+
+    Args:
+        base: the version to hold against; its bands count, as those of the new one may be wider.
+        new: the version to check.
+        allowed: names `suite/method/metric`, or beginnings of them, of failures that are meant.
+
+    Raises:
+        InputError: the base's own files are damaged, it has nothing to hold the results against, or
+            a name in `allowed` allows nothing.
+    """
+    read = {subject: _read(base, new, subject) for subject in new.subjects}
+    damages = {subject: found for subject, found in read.items() if isinstance(found, Failure)}
+    failures = [*damages.values()]
+    for subject, found in read.items():
+        if not isinstance(found, Failure):
+            canaries = read.get(Subject(subject.suite, BASELINES), found)
+            if isinstance(canaries, Failure):
+                canaries = found
+            failures += _gaps(base, found, subject, canaries)
+    compared = compare_versions(base, replace(new, without=frozenset(damages)))
+    failures += _lost_runs(compared, damages)
+    if not any(change.old is not None for change in compared.metrics) and not failures:
+        raise InputError(f"{printable(base.name)}: has no results that these could be held against")
+    bands = _Bands(base, compared)
+    failures += [failure for change in compared.metrics if (failure := _judge(change, bands))]
+    for name in allowed:
+        if not any(failure.is_of(name) for failure in failures):
+            raise InputError(f"--allow {printable(name)}: nothing of that name fails; leave it out")
+    let = [f for f in failures if any(f.is_of(name) for name in allowed)]
+    return GateResult(
+        comparison=compared,
+        failures=tuple(f for f in failures if f not in let),
+        allowed=tuple(let),
+        checked=sum(change.old is not None for change in compared.metrics),
+        without_spread=tuple(sorted(bands.without_spread)),
+        elsewhere=tuple(sorted(bands.widened)),
+        by_means=tuple(str(c.subject) for c in compared.subjects if c.state == "means only"),
+    )
+
+
+def _read(base: Snapshot, new: Snapshot, subject: Subject) -> Metrics | Failure:
+    """Return the metrics of a subject, or what is wrong with its files by themselves."""
+    metrics, score_table = new.place(subject.metrics), new.place(subject.scores)
+    model = BaselineMetrics if subject.name == BASELINES else RunMetrics
+    try:
+        if not score_table.is_file() and metrics.is_file() and _has_means_alone(base, subject):
+            return validate(model, read_json(metrics, MADE_BY), metrics)
+        for path in (metrics, score_table):
+            if not path.is_file():
+                what = new.named(f"there is no {path}; `{MADE_BY}` makes it")
+                return Failure("missing", str(subject), what)
+        found, frame = read_metrics(
+            model, metrics, MADE_BY, score_table, new.image_px(subject.suite)
+        )
+    except InputError as error:
+        return Failure("damaged", str(subject), new.named(str(error)))
+    owners = sorted(set(frame[["method", "seed"]].itertuples(index=False, name=None)))
+    if subject.name != BASELINES and owners != [(subject.name, subject.seed)]:
+        return Failure("damaged", str(subject), new.named(f"{score_table}: has rows of {owners}"))
+    new.score_tables[subject] = frame
+    return found
+
+
+def _has_means_alone(base: Snapshot, subject: Subject) -> bool:
+    """Return whether the base has no score table of a subject, as of suites whose score tables DVC keeps."""
+    metrics, score_table = base.content(subject)
+    return metrics is not None and score_table is None
+
+
+def _gaps(base: Snapshot, found: Metrics, subject: Subject, canaries: Metrics) -> list[Failure]:
+    """Return the metrics of a subject that lack values which they should have.
+
+    Some lack is usual: a ratio has no value where the truth is flat, with every method alike.
+    """
+    before = base.metrics(subject)
+    usual: dict[str, int] = {}
+    for entries in canaries.methods.values():
+        for metric, count in _lacking({name: int(e["n"] or 0) for name, e in entries.items()}):
+            usual[metric] = max(count, usual.get(metric, 0))
+    failures = []
+    for method, entries in found.methods.items():
+        known = before.methods.get(method, {}) if before else {}
+        expected = usual | dict(_lacking({name: entry.n for name, entry in known.items()}))
+        for metric, count in _lacking({name: int(e["n"] or 0) for name, e in entries.items()}):
+            # Where there is no value at all, there is a reason, or the change is judged.
+            is_told = not entries[metric]["n"] and (metric in found.missing or metric in known)
+            if count > expected.get(metric, 0) and not is_told:
+                where = f"{subject.suite}/{method}/{metric}"
+                what = f"has no value of {count} images; {expected.get(metric, 0)} is usual"
+                failures.append(Failure("missing", where, what))
+    return failures
+
+
+def _lacking(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return of how many images each metric has no value, from how many it has."""
+    images = max(counts.values(), default=0)
+    return [(metric, images - count) for metric, count in counts.items()]
+
+
+def _lost_runs(found: VersionComparison, damaged: Container[Subject]) -> list[Failure]:
+    """Return the runs of the base that are no longer there, or cannot be compared."""
+    failures = []
+    for change in found.subjects:
+        where = str(change.subject)
+        there = found.old.metrics(change.subject) is not None
+        if change.state == "vanished" and there and change.subject not in damaged:
+            failures.append(Failure("vanished", where, f"{found.old.name} has it"))
+        elif change.state == "not comparable" and there:
+            failures.append(Failure("not comparable", where, change.reason))
+        elif change.state == "compared" and change.reason:
+            failures.append(Failure("not comparable", where, change.reason))
+    return failures
+
+
+def _judge(change: MetricChange, bands: "_Bands") -> Failure | None:
+    """Return what is wrong with a metric, if anything."""
+    where = f"{change.suite}/{change.method}/{change.metric}"
+    if change.old is None or change.is_same:
+        return None
+    if change.new is None:
+        return Failure("missing", where, f"was {change.old:.5g}, and has no value now")
+    numbers = f"{change.old:.5g} -> {change.new:.5g}"
+    if (change.suite, change.method) not in bands.trained:
+        return Failure("canary", where, f"{numbers}; it depends on images, holes and metrics alone")
+    if change.metric not in METRICS:
+        return Failure("not comparable", where, f"{numbers}; this code does not know the metric")
+    # What is put on known pixels is discarded, and no measure of quality.
+    if METRICS[change.metric].pixels == "raw":
+        return None
+    found, interval = change.comparison, "the means alone are known"
+    worse_by = _distance(change.new, change.metric) - _distance(change.old, change.metric)
+    if found is not None and found.images > 1:  # else there is no interval
+        worse_by = abs(found.difference) if found.verdict == "worse" else 0.0
+        interval = f"{found.difference:+.4g} [{found.low:+.4g}, {found.high:+.4g}]"
+        if METRICS[change.metric].better in ("zero", "one"):
+            interval = f"distance from the ideal {interval}"
+    if worse_by <= 0 or worse_by <= (band := bands.of(change)):
+        return None
+    return Failure("regression", where, f"{numbers}; {interval}, beyond the band of {band:.3g}")
+
+
+def _distance(value: float, metric: str) -> float:
+    """Return how far a mean is from ideal."""
+    better = METRICS[metric].better
+    return distance(max(value, FLATTEST) if better == "one" else value, better)
+
+
+class _Bands:
+    """By how much methods may get worse: what another seed, or another machine, would change."""
+
+    def __init__(self, base: Snapshot, found: VersionComparison) -> None:
+        trained = [c for c in found.subjects if c.subject.name != BASELINES]
+        self.trained = {(c.subject.suite, c.subject.name) for c in trained}
+        self._elsewhere = {(c.subject.suite, c.subject.name) for c in trained if c.environment}
+        self._base = base
+        self.without_spread: set[str] = set()
+        """Metrics of methods whose spread over seeds was not measured: their bands are narrower."""
+        self.widened: set[str] = set()
+        """Methods whose bands are wider, as they were trained on another machine."""
+
+    def of(self, change: MetricChange) -> float:
+        """Return the band of a metric of a method that trains."""
+        key, seeds = (change.suite, change.method), 0
+        if change.comparison is not None:
+            seeds = change.comparison.seeds
+        band = equivalence_margin(change.metric)
+        if key in self._elsewhere:
+            kinds = self._base.bands.bands.get(change.suite, {})
+            if measured := kinds.get(TRAINED, {}).get(change.metric):
+                band = max(band, measured.band)
+                self.widened.add("/".join(key))
+        if seeds >= MIN_SEEDS:  # then the interval covers them
+            return band
+        spread = seed_spread(self._base, *key, change.metric)
+        if spread is None:
+            self.without_spread.add("/".join((*key, change.metric)))
+            return band
+        # The difference of two means over seeds. The spread is known from a few seeds, and a gate
+        # rather refuses once too often: hence no wider quantile for that.
+        reach = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(2 / max(1, seeds)) * spread
+        return max(band, reach)
+
+
+def gate_text(result: GateResult) -> str:
+    """Return what the gate found as lines for a terminal."""
+    old, new = result.comparison.old.name, result.comparison.new.name
+    lines = [f"{failure}" for failure in result.failures]
+    lines += [f"allowed: {failure}" for failure in result.allowed]
+    if result.without_spread:
+        listed = ", ".join(result.without_spread)
+        lines.append(
+            f"note: what another seed changes is not known of {listed}, so that whatever the "
+            f"images show counts; `{COMMAND}` measures it"
+        )
+    if result.elsewhere:
+        listed = ", ".join(result.elsewhere)
+        lines.append(f"note: trained on another machine, which widens their bands: {listed}")
+    if result.by_means:
+        listed = ", ".join(result.by_means)
+        lines.append(f"note: {old} has no score table of {listed}; their means were compared")
+    count = len(result.failures)
+    verdict = f"{count} failure{'s' if count > 1 else ''}" if count else "passed"
+    lines.append(f"{printable(old)} -> {printable(new)}: {result.checked} metrics, {verdict}")
+    return "\n".join(printable(line) for line in lines) + "\n"
+
+
+def gate_json(result: GateResult) -> dict[str, Any]:
+    """Return what the gate found as plain values."""
+    listed = {"failures": result.failures, "allowed": result.allowed}
+    return {
+        "passed": not result.failures,
+        "checked": result.checked,
+        "without_spread": list(result.without_spread),
+        "elsewhere": list(result.elsewhere),
+        "by_means": list(result.by_means),
+        **{name: [asdict(failure) for failure in found] for name, found in listed.items()},
+        "comparison": comparison_json(result.comparison),
+    }

@@ -1,0 +1,71 @@
+"""What networks are trained on: a batch of images with holes, and what a generator made of it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+Colour = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of images with a square hole each."""
+
+    image: Tensor
+    """`[N, 3, H, W]` float in [-1, 1]."""
+    mask: Tensor
+    """`[N, 1, H, W]` float, 1 in the hole."""
+    corner: Tensor
+    """`[N, 2]` int64, `(x0, y0)` of the hole in pixels."""
+    hole_size: int
+    """Side of the holes in pixels; one number, so that crops have one shape."""
+
+    @cached_property
+    def masked(self) -> Tensor:
+        """The images with 0, mid-grey, in the hole."""
+        return self.image * (1 - self.mask)
+
+    def filled(self, colour: Colour | None) -> Tensor:
+        """Return the images with a colour in the hole; without one, mid-grey."""
+        if colour is None:
+            return self.masked
+        # Built by scalars, as a tensor made from a list would be copied from the host.
+        channels = [torch.full_like(self.mask, value / 127.5 - 1) for value in colour]
+        return self.masked + torch.cat(channels, dim=1) * self.mask
+
+    def window(self, grow: int) -> Tensor:
+        """Return `[N, 1, H, W]` masks of the holes, each side moved outwards by `grow` px.
+
+        A negative number shrinks them. What would lie outside the image is cut off.
+        """
+        if grow == 0:
+            return self.mask
+        near, side = self.corner - grow, self.hole_size + 2 * grow
+        columns = _within(near[:, 0], side, self.image.shape[3])
+        rows = _within(near[:, 1], side, self.image.shape[2])
+        return (rows[:, :, None] & columns[:, None, :]).unsqueeze(1).to(self.mask.dtype)
+
+    @cached_property
+    def box(self) -> Tensor:
+        """`[N, 4]` holes `(x0, y0, x1, y1)`, normalised to [0, 1]."""
+        edges = torch.cat([self.corner, self.corner + self.hole_size], dim=1)
+        return edges.to(self.image.dtype) / self.image.shape[-1]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a generator made of a batch."""
+
+    raw: Tensor
+    """`[N, 3, H, W]`, as the generator put it out."""
+    completed: Tensor
+    """`[N, 3, H, W]`, known pixels from the image and the hole from the generator."""
+
+
+def _within(start: Tensor, side: int, size: int) -> Tensor:
+    """Return `[N, size]`, True for `side` positions from `start` `[N]` on."""
+    offset = torch.arange(size, device=start.device) - start[:, None]
+    return (offset >= 0) & (offset < side)

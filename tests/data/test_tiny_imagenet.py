@@ -1,0 +1,79 @@
+"""Tiny ImageNet, read from an archive in its layout."""
+
+import io
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.errors import InputError
+from data.sources import UnreadableImageError, source_class, tiny_imagenet
+from tests.support.layouts import digest, lose_network, put_tiny_imagenet
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return put_tiny_imagenet(tmp_path / "raw", monkeypatch)
+
+
+def test_official_validation_set_is_the_test_split(root: Path) -> None:
+    items = source_class("tiny_imagenet")().items(root)
+    assert [(item.id, item.split, item.label) for item in items] == [
+        ("train/n01443537/images/n01443537_0.JPEG", None, "n01443537"),
+        ("train/n01443537/images/n01443537_1.JPEG", None, "n01443537"),
+        ("train/n02123045/images/n02123045_0.JPEG", None, "n02123045"),
+        ("train/n02123045/images/n02123045_1.JPEG", None, "n02123045"),
+        ("val/images/val_0.JPEG", "test", "n01443537"),
+        ("val/images/val_1.JPEG", "test", "n02123045"),
+        ("val/images/val_2.JPEG", "test", "n01443537"),
+    ]
+
+
+def test_pixels_are_those_of_the_archive(root: Path) -> None:
+    source = source_class("tiny_imagenet")()
+    with ZipFile(root / tiny_imagenet.ARCHIVE) as archive:
+        for item in source.items(root):
+            content = archive.read(f"tiny-imagenet-200/{item.id}")
+            expected = Image.open(io.BytesIO(content))
+            grey = item.split is None and item.id.endswith("_0.JPEG")
+            assert expected.mode == ("L" if grey else "RGB")
+            pixels = source.read(item, root, 64)
+            assert np.array_equal(pixels, np.asarray(expected.convert("RGB")))
+
+
+@pytest.mark.promise("downloads")
+def test_nothing_is_extracted(root: Path) -> None:
+    source = source_class("tiny_imagenet")()
+    source.read(source.items(root)[0], root, 64)
+    assert [path.name for path in root.iterdir()] == [tiny_imagenet.ARCHIVE]
+
+
+@pytest.mark.promise("images")
+def test_broken_image_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ZipFile(root / tiny_imagenet.ARCHIVE, "a") as archive:
+        archive.writestr("tiny-imagenet-200/train/n01443537/images/n01443537_9.JPEG", b"no image")
+    sha256 = digest(root / tiny_imagenet.ARCHIVE, "sha256")
+    monkeypatch.setattr(tiny_imagenet, "ARCHIVE_SHA256", sha256)
+    source = source_class("tiny_imagenet")()
+    (broken,) = (item for item in source.items(root) if "_9" in item.id)
+    with pytest.raises(UnreadableImageError, match=r"200\.zip: .*/n01443537_9\.JPEG: not a read"):
+        source.read(broken, root, 64)
+
+
+@pytest.mark.promise("downloads")
+def test_no_other_archive_is_read(root: Path) -> None:
+    with ZipFile(root / tiny_imagenet.ARCHIVE, "a") as archive:
+        archive.comment = b"changed"
+    with pytest.raises(InputError, match=r"200\.zip: SHA-256 is [0-9a-f]{64}, the official"):
+        source_class("tiny_imagenet")().items(root)
+
+
+@pytest.mark.promise("downloads")
+def test_without_a_network_it_says_where_to_put_the_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_network(monkeypatch)
+    with pytest.raises(InputError, match=r"no route.*fetch http://cs231n.*put it into .*raw/$"):
+        source_class("tiny_imagenet")().items(tmp_path / "raw")

@@ -1,0 +1,180 @@
+"""The diagnose stage: what it writes, that it can be rebuilt, and whom it asks."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmark.core.config import Suite
+from benchmark.core.device import open_device
+from benchmark.core.paths import Run
+from benchmark.evaluation.predictions import judge
+from benchmark.evaluation.probes import PROBES
+from benchmark.evaluation.test_set import load_test_set
+from benchmark.inference.trained import load_trained
+from benchmark.metrics import PROTOCOL
+from benchmark.pipeline.diagnose import Interview, diagnose_run
+from benchmark.pipeline.split import split_suite
+from benchmark.pipeline.train import train_run
+from benchmark.reporting.findings import diagnostics_section
+from data.errors import InputError
+from models.batch import Batch
+from models.variant import Variant
+from tests.support.tiny import HOLE_PX, IMAGE_PX, isolate, tiny_suite, tiny_variant
+
+NAMES = ("localizer", "staged", "l2")
+
+
+def _suite(batch_size: int = 4) -> Suite:
+    settings = {"batch_size": batch_size, "masks_per_image": 2, "checkpoint": "last"}
+    return tiny_suite({"epochs": 1}, evaluation=settings)
+
+
+def _variant(name: str) -> Variant:
+    variant = tiny_variant(name)
+    if name != "staged":
+        return variant
+    late = variant.discriminators["localizer"].model_copy(update={"start": 1.0})
+    return variant.model_copy(
+        update={"discriminators": variant.discriminators | {"localizer": late}}
+    )
+
+
+def _run(name: str) -> Run:
+    return Run("tiny", name, 0)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a checkout with runs that are trained and diagnosed."""
+    folder = tmp_path_factory.mktemp("diagnosed")
+    with pytest.MonkeyPatch.context() as patch:
+        isolate(patch, folder)
+        split_suite(_suite())
+        for name in NAMES:
+            train_run(_suite(), _variant(name), _run(name), "cpu")
+            diagnose_run(_suite(), _variant(name), _run(name), "cpu")
+    torch.use_deterministic_algorithms(False)  # training sets it for the whole process
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _here(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    isolate(monkeypatch, checkout)
+
+
+def _diagnosis(name: str) -> Any:
+    return json.loads(_run(name).diagnosis.read_text())
+
+
+def _interview(name: str) -> Interview:
+    fabric = open_device(_suite().training, "cpu")
+    torch.use_deterministic_algorithms(False)
+    variant = _variant(name)
+    trained = load_trained(_suite(), variant, _run(name), fabric)
+    return Interview(
+        trained, variant.discriminators, load_test_set(_suite()), HOLE_PX, fabric.device
+    )
+
+
+def test_numbers_say_what_they_are_of() -> None:
+    content = _diagnosis("localizer")
+    facts = {key: content[key] for key in ("protocol", "suite", "variant", "seed", "epoch")}
+    assert facts == {
+        "protocol": PROTOCOL, "suite": "tiny", "variant": "localizer", "seed": 0, "epoch": 1,
+    }  # fmt: skip
+    assert (content["images"], content["image_px"], content["fade_px"]) == (10, IMAGE_PX, 2)
+    assert content["missing"] == {}
+    (found,) = content["discriminators"].values()
+    assert (found["predicts"], found["input"], found["trained"]) == (
+        "localisation", "completed", True,
+    )  # fmt: skip
+    assert {*found["probes"]} == {*PROBES}
+
+
+def test_means_are_those_of_the_discriminator_asked_image_by_image() -> None:
+    interview = _interview("localizer")
+    spec = interview.asked["localizer"]
+    found = _diagnosis("localizer")["discriminators"]["localizer"]["probes"]
+    asked = []
+    for row in interview.test.rows:
+        probes, boxes = interview.probes([row]), interview.boxes([row])
+        network = interview.trained.discriminators["localizer"]
+        asked.append({name: judge(network, spec, image, boxes) for name, image in probes.items()})
+    for name in PROBES:
+        iou = np.mean([said[name].iou for said in asked])
+        altered = np.mean([said[name].altered for said in asked])
+        # float32 networks, with a batch of 1 instead of 4.
+        assert found[name]["iou"]["value"] == pytest.approx(iou, rel=1e-5, abs=1e-6)
+        assert found[name]["confidence"]["value"] == pytest.approx(altered, rel=1e-5)
+
+
+def test_probes_are_made_with_the_generator_of_the_run() -> None:
+    interview = _interview("localizer")
+    rows = interview.test.rows[:3]
+    probes, boxes = interview.probes(rows), interview.boxes(rows)
+    image = torch.from_numpy(interview.test.images[rows]).permute(0, 3, 1, 2)
+    assert torch.equal(probes["real"], image)
+
+    def put_out(mask: Tensor) -> Tensor:
+        batch = Batch(image / 127.5 - 1, mask, boxes[:, :2].long(), HOLE_PX)
+        with torch.no_grad():
+            raw: Tensor = interview.trained.inpainter.network(batch.masked, mask, batch.corner)
+        return ((raw.double() + 1) * 127.5).round().to(torch.uint8)
+
+    hole = torch.zeros(3, 1, IMAGE_PX, IMAGE_PX)
+    for mask, (x0, y0, x1, y1) in zip(hole, boxes.tolist(), strict=True):
+        mask[:, y0:y1, x0:x1] = 1
+    assert torch.equal(probes["raw"], put_out(hole))
+    assert torch.equal(probes["reconstructed"], put_out(torch.zeros_like(hole)))
+    assert torch.equal(probes["completed"], torch.where(hole > 0, put_out(hole), image))
+
+
+def test_one_that_never_started_is_not_asked() -> None:
+    found = _diagnosis("staged")["discriminators"]
+    assert found["binary"]["trained"] and found["binary"]["predicts"] == "score"
+    assert found["localizer"] == {
+        "predicts": "localisation", "input": "completed", "trained": False,
+    }  # fmt: skip
+
+
+def test_without_a_discriminator_there_are_the_probes_alone() -> None:
+    assert _diagnosis("l2")["discriminators"] == {}
+    pictures = {}
+    for name in ("l2", "localizer"):
+        with Image.open(_run(name).probes) as picture:
+            pictures[name] = picture.size
+            assert not picture.info
+    assert pictures["l2"][0] == pictures["localizer"][0] > len(PROBES) * 128
+    assert pictures["l2"][1] < pictures["localizer"][1]
+
+
+def test_the_same_run_gives_the_same_bytes_and_the_batch_size_the_same_numbers() -> None:
+    run = _run("staged")
+    before = run.diagnosis.read_bytes(), run.probes.read_bytes()
+    diagnose_run(_suite(), _variant("staged"), run, "cpu")
+    assert (run.diagnosis.read_bytes(), run.probes.read_bytes()) == before
+    diagnose_run(_suite(batch_size=7), _variant("staged"), run, "cpu")
+    torch.use_deterministic_algorithms(False)
+    probes = _diagnosis("staged")["discriminators"]["binary"]["probes"]
+    expected = json.loads(before[0])["discriminators"]["binary"]["probes"]
+    for name in PROBES:
+        score = expected[name]["score"]["value"]
+        assert probes[name]["score"]["value"] == pytest.approx(score, rel=1e-5)
+    run.diagnosis.write_bytes(before[0])
+
+
+def test_another_seed_is_not_trained() -> None:
+    with pytest.raises(InputError, match="train --suite tiny --variant l2 --seed 5"):
+        diagnose_run(_suite(), _variant("l2"), Run("tiny", "l2", 5), "cpu")
+
+
+def test_the_report_reads_what_the_stage_writes() -> None:
+    text = diagnostics_section([_diagnosis(name) for name in NAMES])
+    assert "localizer: localizer" in text and "staged: binary" in text
+    assert "(diagnostics/tiny/localizer/seed0.png)" in text

@@ -1,0 +1,316 @@
+"""The DVC pipeline: what it declares, and what it does in a copy of the checkout."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from benchmark.core.config import NAME_PATTERN, load_params
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def git(*arguments: str, cwd: Path = ROOT) -> list[str]:
+    done = subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def outputs(stage: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
+    found = []
+    for kind in ("outs", "metrics", "plots"):
+        for entry in stage.get(kind, []):
+            path, settings = next(iter(entry.items())) if isinstance(entry, dict) else (entry, {})
+            found.append((path, settings, kind))
+    return found
+
+
+LOADED_MODULES = """
+import sys, benchmark.{stage}
+if "{stage}" in ("train", "evaluate", "diagnose", "report"):
+    from benchmark.core.config import load_variant, names_in
+    for path in names_in(__import__("pathlib").Path("models/variants")):
+        load_variant(path)
+if "models.networks" in sys.modules:
+    from models import networks
+    for name in networks.generator_names():
+        networks.generator_class(name)
+    for name in networks.discriminator_names():
+        networks.discriminator_class(name)
+if "{stage}" == "split":  # later stages load a source to check the suite, but read no image with it
+    from data import sources
+    for name in sources.source_names():
+        sources.source_class(name)
+for module in list(sys.modules.values()):
+    print(getattr(module, "__file__", None))
+"""
+
+
+@pytest.mark.promise("code")
+@pytest.mark.parametrize("name", STAGES)
+def test_every_module_that_a_stage_loads_is_a_dependency(name: str) -> None:
+    # In a process of its own: this one has loaded everything.
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED_MODULES.format(stage=name)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    tops = tuple(f"{ROOT / top}{os.sep}" for top in ("benchmark", "models", "data"))
+    loaded = [Path(line) for line in done.stdout.splitlines() if line.startswith(tops)]
+    assert loaded
+    declared = [ROOT / dep for dep in STAGES[name]["deps"]]
+    undeclared = [p for p in loaded if not any(p.is_relative_to(dep) for dep in declared)]
+    assert undeclared == []
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_dependency_on_code_exists(name: str) -> None:
+    fixed = [dep for dep in STAGES[name]["deps"] if "${" not in dep and "reports/" not in dep]
+    assert [dep for dep in fixed if not (ROOT / dep).exists() and dep != "data/prepared"] == []
+
+
+def test_no_output_holds_source() -> None:
+    # DVC deletes an output before its stage runs. What is uncached is in git on purpose.
+    for stage in STAGES.values():
+        for path, settings, _ in outputs(stage):
+            assert path.split("/")[0] in ("data", "models", "reports") and path.count("/") >= 1
+            root = re.split(r"/[^/]*\$\{", path)[0]
+            tracked = git("ls-files", root)
+            if settings.get("cache", True):
+                assert tracked == [], path
+            else:
+                assert not any(file.endswith((".py", ".yaml")) for file in tracked), path
+
+
+def test_nothing_switches_the_run_cache_off_where_it_is_needed() -> None:
+    for name, stage in STAGES.items():
+        assert "always_changed" not in stage
+        for path, settings, kind in outputs(stage):
+            assert "persist" not in settings, path
+            if kind == "outs" and name != "report":
+                assert settings.get("cache", True), path
+
+
+def test_stages_are_the_product_of_the_parameters() -> None:
+    params = load_params(ROOT)
+    expected = {"report"}
+    for suite in params.suites:
+        expected |= {f"split@{suite}", f"baselines@{suite}"}
+    for suite, variant, seed in product(params.suites, params.variants, params.seeds):
+        stages = ("train", "evaluate", "diagnose")
+        expected |= {f"{stage}@{suite}-{variant}-{seed}" for stage in stages}
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "stage", "list", "--name-only"],
+        cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert set(done.stdout.split()) == expected
+
+
+def test_names_cannot_collide_in_the_matrix() -> None:
+    names = [p.stem for folder in ("benchmark/suites", "models/variants")
+             for p in (ROOT / folder).glob("*.yaml")]  # fmt: skip
+    assert [name for name in names if not re.fullmatch(NAME_PATTERN, name)] == []
+
+
+def dvc_md5(path: Path) -> str:
+    """Return the hash that DVC gives a file, or a folder without what .dvcignore names."""
+    if path.is_file():
+        return hashlib.md5(path.read_bytes()).hexdigest()
+    files = [p for p in path.rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    files = [p for p in files if p.name not in (".gitignore", ".gitkeep")]
+    entries = [{"md5": dvc_md5(p), "relpath": p.relative_to(path).as_posix()} for p in files]
+    entries.sort(key=lambda entry: entry["relpath"])
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+@pytest.mark.promise("code")
+def test_committed_results_are_those_of_the_committed_code() -> None:
+    locked = YAML(typ="safe").load(ROOT / "dvc.lock")["stages"]
+    stale, compared = set(), set()
+    for name, stage in locked.items():
+        for entry in stage["deps"] + stage["outs"]:
+            path = entry["path"]
+            # What is not in git (prepared images, weights) is not there in a fresh clone.
+            if path.startswith(("data/raw/", "reports/")) and entry in stage["deps"]:
+                continue
+            if git("ls-files", path):
+                compared.add(path)
+                if dvc_md5(ROOT / path) != entry["md5"]:
+                    stale.add(path)
+        for path, values in stage.get("params", {}).items():
+            current = YAML(typ="safe", pure=True).load(ROOT / path)
+            found = {key: current[key] for key in values} if path == "params.yaml" else current
+            if found != values:
+                stale.add(f"{name}: {path}")
+    assert {"benchmark/metrics", "models/generators", "reports/summary.json"} <= compared
+    assert stale == set(), "run `make repro` and commit dvc.lock and reports/"
+
+
+def test_no_two_variants_have_the_same_scores() -> None:
+    params = load_params(ROOT)
+    for suite in params.suites:
+        scores = [
+            (ROOT / f"reports/scores/{suite}/{variant}/seed0.csv").read_text().split(",", 1)[1]
+            for variant in params.variants
+        ]
+        bodies = [re.sub(r"^[a-z_0-9]+,", "", text, flags=re.MULTILINE) for text in scores]
+        assert len(set(bodies)) == len(bodies)
+
+
+def test_lock_file_of_the_environment_names_no_index() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock and "--hash=sha256:" in lock
+
+
+class Checkout:
+    """A copy of the checkout with a tiny suite, as a repository of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # Untracked files too, so that the test holds before a commit.
+        for line in git("ls-files", "--cached", "--others", "--exclude-standard"):
+            source, target = ROOT / line, folder / line
+            if source.is_file() and not line.startswith(("reports/", "dvc.lock")):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, target)
+        shutil.copytree(ROOT / "reports/templates", folder / "reports/templates")
+        (folder / "reports/reference").mkdir()
+        shutil.copy(ROOT / "tests/support/tiny_suite.yaml", folder / "benchmark/suites/tiny.yaml")
+        (folder / "data/raw/tiny").mkdir()
+        self.select("[l2]")
+        git("init", "--quiet", cwd=folder)
+        self.commit()
+
+    def select(self, variants: str) -> None:
+        text = f"suites: [tiny]\nvariants: {variants}\nseeds: [0]\n"
+        (self.folder / "params.yaml").write_text(text)
+
+    def commit(self) -> None:
+        git("add", "--all", cwd=self.folder)
+        identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+        git(*identity, "commit", "--quiet", "--message", "state", cwd=self.folder)
+
+    def repro(self, *options: str) -> set[str]:
+        """Run `dvc repro` and return the stages that it ran."""
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", "repro", *options],
+            cwd=self.folder, env=ENVIRONMENT, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return set(re.findall(r"Running stage '([^']+)'", done.stdout))
+
+    def digests(self, *folders: str) -> dict[str, str]:
+        files = [p for name in folders for p in (self.folder / name).rglob("*") if p.is_file()]
+        return {
+            str(p.relative_to(self.folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+            for p in files
+        }
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    made = Checkout(tmp_path_factory.mktemp("checkout"))
+    ran = made.repro()
+    assert ran == {
+        "split@tiny", "train@tiny-l2-0", "baselines@tiny", "evaluate@tiny-l2-0",
+        "diagnose@tiny-l2-0", "report",
+    }  # fmt: skip
+    made.commit()
+    return made
+
+
+def test_pipeline_writes_what_a_reader_looks_for(checkout: Checkout) -> None:
+    reports = checkout.folder / "reports"
+    for name in (
+        "report.md", "report.html", "summary.json", "tables/tiny.tex", "tables/tiny.csv",
+        "tables/tiny_comparisons.csv", "tables/tiny_protocols.csv",
+        "figures/tiny_comparison.png", "figures/tiny_zoomed.png", "figures/tiny_curves.png",
+        "curves/tiny/l2/seed0.csv", "scores/tiny/l2/seed0.csv", "metrics/tiny/l2/seed0.json",
+        "provenance/tiny/l2/seed0.json", "diagnostics/tiny/l2/seed0.json",
+        "diagnostics/tiny/l2/seed0.png", "figures/tiny_losses.png",
+        "claims.json", "tables/claims.csv",
+    ):  # fmt: skip
+        assert (reports / name).stat().st_size > 0, name
+
+
+def test_second_run_has_nothing_to_do(checkout: Checkout) -> None:
+    assert checkout.repro() == set()
+    assert git("status", "--porcelain", cwd=checkout.folder) == []
+
+
+@pytest.mark.promise("same_bytes")
+def test_deleted_results_come_back_identical(checkout: Checkout) -> None:
+    folders = ("models/checkpoints", "reports/metrics")
+    before = checkout.digests(*folders)
+    assert before
+    for name in folders:
+        shutil.rmtree(checkout.folder / name)
+    checkout.repro()
+    assert checkout.digests(*folders) == before
+
+
+@pytest.mark.promise("code")
+def test_new_variant_runs_alone(checkout: Checkout) -> None:
+    variants = checkout.folder / "models/variants"
+    text = (variants / "l2.yaml").read_text().replace("lr: 2e-4", "lr: 4e-4")
+    (variants / "l2_fast.yaml").write_text(text)
+    checkout.select("[l2, l2_fast]")
+    assert checkout.repro() == {
+        "train@tiny-l2_fast-0", "evaluate@tiny-l2_fast-0", "diagnose@tiny-l2_fast-0", "report",
+    }  # fmt: skip
+
+
+def test_reverting_restores_from_the_run_cache(checkout: Checkout) -> None:
+    checkout.select("[l2]")
+    path = checkout.folder / "models/variants/l2.yaml"
+    text = path.read_text()
+    checkout.repro()
+    path.write_text(text.replace("title: LocPaint L2", "title: renamed"))
+    assert "train@tiny-l2-0" in checkout.repro()
+    path.write_text(text)
+    assert checkout.repro() <= {"report"}
+
+
+@pytest.mark.promise("same_bytes")
+@pytest.mark.slow
+def test_forced_rebuild_leaves_the_tree_clean(tmp_path: Path) -> None:
+    made = Checkout(tmp_path)
+    made.select("[l2, localizer, staged]")
+    made.repro()
+    made.commit()
+    before = made.digests("models/checkpoints", "data/prepared")
+    made.repro("--force")
+    assert git("status", "--porcelain", cwd=tmp_path) == []
+    assert made.digests("models/checkpoints", "data/prepared") == before
+
+
+@pytest.mark.slow
+def test_changed_image_of_an_attached_folder_is_noticed(tmp_path: Path) -> None:
+    from PIL import Image
+
+    from data.procedural_faces import render_portrait
+
+    images = tmp_path / "images"
+    images.mkdir()
+    for index in range(72):
+        Image.fromarray(render_portrait(index, 32, seed=1)).save(images / f"{index}.png")
+    made = Checkout(tmp_path / "checkout")
+    suite = made.folder / "benchmark/suites/tiny.yaml"
+    line = "source: {name: portraits, count: 72, seed: 0}"
+    suite.write_text(suite.read_text().replace(line, "source: {name: image_folder}"))
+    (made.folder / "data/raw/tiny").rmdir()
+    attach = [sys.executable, "-m", "benchmark", "attach", "--suite", "tiny", str(images)]
+    subprocess.run(attach, cwd=made.folder, check=True, capture_output=True)
+    made.repro("split@tiny")
+    assert made.repro("split@tiny") == set()
+    Image.fromarray(render_portrait(99, 32, seed=1)).save(images / "3.png")
+    assert made.repro("split@tiny") == {"split@tiny"}

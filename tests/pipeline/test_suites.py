@@ -1,0 +1,104 @@
+"""The suites: the splits of the default ones are the same everywhere, all follow their protocol."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmark.core import paths
+from benchmark.core.config import Suite, load_params, load_suite, names_in
+from benchmark.pipeline.split import split_suite, usable_cpus
+from data.images import Resize
+
+ROOT = Path(__file__).resolve().parents[2]
+DIGESTS = {
+    "photos": "70faa9dcd3e76bd867fb388033c6328955ef57280d4fe465b40d2037317750ef",
+    "portraits": "a84795ca5b9a74d6e4afdd5a55defa232581d6323babfe08fa0f65ef067f7074",
+}
+SIZES = {
+    "celeba_1024": (1024, (819, 102, 103)),
+    "celeba_1024_128": (1024, (819, 102, 103)),
+    "celeba_center": (202_599, (195_000, 2_599, 5_000)),
+    "celeba_locpaint": (30_113, (24_090, 3_011, 3_012)),
+    "cifar10": (50_000, (45_000, 5_000, 0)),
+    "cifar10_jpeg": (50_000, (45_000, 5_000, 0)),
+    "imagenet_128": (1_281_167, (1_268_355, 12_812, 0)),
+    "imagenet_64": (1_281_167, (1_268_355, 12_812, 0)),
+    "paris_center": (14_900, (14_000, 800, 0)),
+    "paris_random": (14_900, (14_000, 800, 0)),
+    "portraits": (2_700, (2_400, 150, 150)),
+    "stl10": (5_000, (4_500, 500, 0)),
+    "tiny_imagenet": (100_000, (90_000, 10_000, 0)),
+}
+"""Images without an official split, and how they are cut; a test size of 0 is an official one."""
+DOWNLOADED = ["cifar10", "stl10", "tiny_imagenet"]
+MADE = ["photos", "portraits"]
+SUITES = names_in(ROOT / paths.SUITES)
+
+
+def named(name: str) -> Suite:
+    return load_suite(name, ROOT)
+
+
+@pytest.mark.promise("everywhere")
+@pytest.mark.parametrize("name", load_params(ROOT).suites)
+def test_splits_of_the_default_suites_are_pinned(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = load_suite(name, ROOT)
+    monkeypatch.chdir(tmp_path)
+    assert split_suite(suite, workers=usable_cpus())["digest"] == DIGESTS[name]
+
+
+@pytest.mark.parametrize("name", load_params(ROOT).suites)
+def test_committed_scores_are_of_all_test_images(name: str) -> None:
+    suite = load_suite(name, ROOT)
+    for variant in load_params(ROOT).variants:
+        path = ROOT / f"reports/metrics/{name}/{variant}/seed0.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        assert content["checkpoint"] == suite.evaluation.checkpoint
+        assert content["methods"][variant]["mse_h"]["n"] >= 100
+
+
+@pytest.mark.parametrize("name", sorted({*SUITES, *SIZES} - {"photos"}))
+def test_splits_have_the_sizes_of_the_protocol(name: str) -> None:
+    available, sizes = SIZES[name]
+    assert named(name).splits.counts(available) == sizes
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_description_says_how_to_get_the_images(name: str) -> None:
+    if name in MADE:
+        return
+    word = "downloaded" if name in DOWNLOADED else "attached"
+    assert word in named(name).description
+    # DVC depends on the folder; where nothing can be attached it has to exist from the start.
+    assert (ROOT / "data/raw" / name / ".gitkeep").exists() == (name in DOWNLOADED)
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "differ"),
+    [
+        ("imagenet_64", "imagenet_128", {"resize"}),
+        ("paris_random", "paris_center", {"mask", "training"}),
+    ],
+)
+def test_suites_that_are_compared_differ_in_nothing_else(
+    name: str, other: str, differ: set[str]
+) -> None:
+    texts = {"name", "title", "description"}
+    one, two = named(name).model_dump(exclude=texts), named(other).model_dump(exclude=texts)
+    assert {key for key in one if one[key] != two[key]} == differ
+
+
+def test_images_upscaled_from_64_px_are_cropped_and_filtered_like_the_others() -> None:
+    found = named("imagenet_64").resize.model_dump(exclude={"through"})
+    assert found == named("imagenet_128").resize.model_dump(exclude={"through"})
+    assert named("imagenet_64").resize == Resize(filter="bilinear", through=64)
+
+
+def test_center_suites_have_their_hole_in_the_middle() -> None:
+    centred = ("celeba_center", "imagenet_128", "imagenet_64", "paris_center", "tiny_imagenet")
+    for name in SUITES:
+        assert (named(name).mask.kind == "centre") == (name in centred), name
+    assert named("celeba_1024").mask.margin == 16

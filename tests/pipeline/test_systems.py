@@ -1,0 +1,389 @@
+"""Variants, suites and claims against the settings that the sources give, in one table each."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from benchmark.claims.definitions import load_claims
+from benchmark.core import paths
+from benchmark.core.config import load_suite, names_in
+from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS
+from models.networks import discriminator_class, generator_class
+from tests.support.tiny import ROOT, full_variant
+
+Settings = dict[str, Any]
+
+
+def _adam(lr: float, beta_1: float = 0.5, beta_2: float = 0.999) -> Settings:
+    return {"lr": lr, "betas": (beta_1, beta_2)}
+
+
+def _term(
+    weight: float, judge: str | None = None, start: float = 0, ramp: float = 0, **options: Any
+) -> Settings:
+    spec = {"weight": weight, "discriminator": judge, "start": start, "ramp": ramp}
+    return spec | {"options": options}
+
+
+def _mse(weight: float, average: str = "hole", width: int = 0, factor: float = 1) -> Settings:
+    return _term(weight, average=average, overlap_px=width, overlap_weight=factor)
+
+
+def _generator(
+    network: str, optimiser: Settings, losses: Settings, options: Settings, **others: Any
+) -> Settings:
+    plain = {"initialisation": "fan_in", "fill": None, "mask_dilation": 0, "clip_norm": None}
+    spec = {"network": network, "optimiser": optimiser, "losses": losses, "options": options}
+    return plain | spec | others
+
+
+def _discriminator(
+    network: str, seen: str, optimiser: Settings, losses: Settings, options: Settings, **others: Any
+) -> Settings:
+    plain: Settings = {
+        "initialisation": "fan_in",
+        "clip_norm": None,
+        "generator_input": None,
+        "label_smoothing": 0,
+        "update_every": 1,
+        "skip_above": None,
+        "start": 0,
+    }
+    spec = {"network": network, "input": seen, "optimiser": optimiser, "losses": losses}
+    return plain | spec | {"options": options} | others
+
+
+def _variant(generator: Settings, **discriminators: Settings) -> Settings:
+    return {"generator": generator, "discriminators": discriminators}
+
+
+def _locpaint(losses: Settings, **discriminators: Settings) -> Settings:
+    generator = _generator("locpaint_autoencoder", _adam(2e-4), losses, {})
+    return _variant(generator, **discriminators)
+
+
+def _dcgan(lr: float, *betas: float, bias: bool = True, **others: Any) -> Settings:
+    losses, options = {"adversarial": 1}, {"bias": bias}
+    return _discriminator("patch_dcgan", "hole", _adam(lr, *betas), losses, options, **others)
+
+
+def _localizing(
+    capacity: float, head_width: int, seen: str = "completed", **others: Any
+) -> Settings:
+    options = {"capacity": capacity, "depth": 5, "head_width": head_width, "dropout": 0}
+    losses = {"confidence": 1, "box": 1, "iou": 0.5}
+    return _discriminator("localizer", seen, _adam(2e-4), losses, options, **others)
+
+
+LOCATED: Settings = {
+    "hole_mse": _mse(0.999, "image"),
+    "confidence": _term(0.0005, "localizer"),
+    "box": _term(0, "localizer"),
+    "iou": _term(0.0005, "localizer"),
+}
+SMOOTHED_EVERY_2ND: Settings = {"label_smoothing": 0.1, "update_every": 2}
+# Of 30 epochs, from the 20th on, over 5, and not before a fifth of these.
+START, RAMP, ASKED = 20 / 30, 5 / 30, 21 / 30
+
+
+def _context_encoder(
+    weights: tuple[float, float] = (0.999, 0.001),
+    overlap: tuple[int, float] = (4, 10),
+    rates: tuple[float, float] = (2e-3, 2e-4),
+    beta_2: float = 0.999,
+    fill: tuple[int, int, int] | None = None,
+    smoothing: float = 0,
+    bias: bool = True,
+    latent_norm: bool = True,
+) -> Settings:
+    losses = {
+        "hole_mse": _mse(weights[0], "hole", *overlap),
+        "adversarial": _term(weights[1], "binary"),
+    }
+    options, start = {"bias": bias, "latent_norm": latent_norm}, {"initialisation": "dcgan"}
+    optimiser = _adam(rates[0], 0.5, beta_2)
+    judge = _dcgan(rates[1], 0.5, beta_2, bias=bias, label_smoothing=smoothing, **start)
+    generator = _generator("context_encoder", optimiser, losses, options, fill=fill, **start)
+    return _variant(generator, binary=judge)
+
+
+def _ratio(reconstruction: float, adversarial: float) -> Settings:
+    weights = (reconstruction, adversarial)
+    return _context_encoder(weights, overlap=(7, 10), beta_2=0.9, latent_norm=False)
+
+
+def _strided() -> Settings:
+    losses = {"hole_mse": _mse(0.9), "adversarial": _term(0.1, "patch")}
+    patch = _discriminator(
+        "patchgan_instance", "hole", _adam(2e-4), {"adversarial": 1}, {"printed_end": False}
+    )
+    return _variant(_generator("strided_context_encoder", _adam(2e-4), losses, {}), patch=patch)
+
+
+def _attention_unet(
+    channels: int = 64,
+    dilation: int = 4,
+    attention: bool = True,
+    edge_weight: float = 10,
+    similarity: bool = True,
+    average: str = "hole",
+    normalise: str = "none",
+) -> Settings:
+    grown: Settings = {"dilation_px": dilation, "average": average}
+    losses = {
+        "adversarial": _term(1, "patch"),
+        "l1": _term(100, **grown),
+        "edge": _term(edge_weight, normalise=normalise, **grown),
+    }
+    losses |= {"ssim": _term(1)} if similarity else {}
+    options, clipped = {"channels": channels, "attention": attention}, {"clip_norm": 1}
+    patch = _discriminator(
+        "patchgan_small",
+        "completed",
+        _adam(2e-4),
+        {"adversarial": 1},
+        {},
+        label_smoothing=0.1,
+        skip_above={"accuracy": 0.8, "window": 50},
+        **clipped,
+    )
+    unet = _generator(
+        "attention_unet", _adam(2e-4), losses, options, mask_dilation=dilation, **clipped
+    )
+    return _variant(unet, patch=patch)
+
+
+MEAN_COLOUR = (117, 104, 123)
+VARIANTS = {
+    "l2": _locpaint({"hole_mse": _mse(1, "image")}),
+    "binary": _locpaint(
+        {"hole_mse": _mse(0.999, "image"), "adversarial": _term(0.001, "binary")},
+        binary=_dcgan(2e-4),
+    ),
+    "localizer": _locpaint(LOCATED, localizer=_localizing(0.5, 256, **SMOOTHED_EVERY_2ND)),
+    "localizer_raw": _locpaint(
+        LOCATED,
+        localizer=_localizing(0.5, 256, "raw", generator_input="completed", **SMOOTHED_EVERY_2ND),
+    ),
+    "localizer_script": _locpaint(
+        LOCATED | {"box": _term(0.00025, "localizer"), "iou": _term(0.00025, "localizer")},
+        localizer=_localizing(1, 256, **SMOOTHED_EVERY_2ND),
+    ),
+    "staged": _locpaint(
+        {
+            "hole_mse": _mse(0.999, "image"),
+            "adversarial": _term(0.001, "binary"),
+            "confidence": _term(0.0005, "localizer", START, RAMP),
+            "box": _term(0.0001, "localizer", START, RAMP),
+            "iou": _term(0.0005, "localizer", START, RAMP),
+        },
+        binary=_dcgan(2e-4),
+        localizer=_localizing(1, 128, start=ASKED),
+    ),
+    "context_encoder": _context_encoder(fill=MEAN_COLOUR),
+    "context_encoder_nobias": _context_encoder(fill=MEAN_COLOUR, bias=False),
+    "context_encoder_no_overlap": _context_encoder(fill=MEAN_COLOUR, overlap=(0, 1)),
+    "context_encoder_ratio_1": _ratio(0.5, 0.5),
+    "context_encoder_ratio_100": _ratio(0.99, 0.01),
+    "context_encoder_ratio_200": _ratio(0.995, 0.005),
+    "context_encoder_ratio_500": _ratio(0.998, 0.002),
+    "context_encoder_ratio_1000": _ratio(0.999, 0.001),
+    "context_encoder_smooth": _context_encoder(
+        overlap=(0, 1), rates=(2.5e-4, 1e-4), beta_2=0.99, smoothing=0.1
+    ),
+    "strided_center": _strided(),
+    "strided_random": _strided(),
+    "attention_unet": _attention_unet(),
+    "attention_unet_whole": _attention_unet(channels=32, dilation=0),
+    "attention_unet_no_attention": _attention_unet(attention=False),
+    "attention_unet_no_dilation": _attention_unet(dilation=0),
+    "attention_unet_code": _attention_unet(
+        edge_weight=25, similarity=False, average="image", normalise="batch_maximum"
+    ),
+}
+"""What each system is trained with; every option, those that are left to their default too."""
+
+
+def _complete(spec: Settings, found: Callable[..., Any]) -> Settings:
+    """Return settings whose options have the defaults of the function or class that takes them."""
+    parameters = inspect.signature(found).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return spec | {"options": defaults | spec["options"]}
+
+
+def _settings(name: str) -> Settings:
+    """Return all that a variant's training depends on."""
+    content = full_variant(name).model_dump(include={"generator", "discriminators"})
+    generator = _complete(content["generator"], generator_class(content["generator"]["network"]))
+    generator["losses"] = {
+        term: _complete(spec, GENERATOR_TERMS[term].function)
+        for term, spec in generator["losses"].items()
+    }
+    discriminators = {
+        role: _complete(spec, discriminator_class(spec["network"]))
+        for role, spec in content["discriminators"].items()
+    }
+    return {"generator": generator, "discriminators": discriminators}
+
+
+def _flat(settings: Mapping[str, Any], path: str = "") -> Settings:
+    """Return the values by their dotted paths, of which a failing comparison shows the wrong."""
+    found: Settings = {}
+    for key, value in settings.items():
+        where = f"{path}.{key}" if path else key
+        found |= _flat(value, where) if isinstance(value, Mapping) and value else {where: value}
+    return found
+
+
+@pytest.mark.parametrize("name", sorted({*names_in(ROOT / paths.VARIANTS), *VARIANTS}))
+def test_variant_has_the_settings_of_its_source(name: str) -> None:
+    assert _flat(_settings(name)) == _flat(VARIANTS[name])
+
+
+def test_losses_of_discriminators_have_no_options() -> None:
+    # Else the table of the variants would not show them all.
+    for term in DISCRIMINATOR_TERMS.values():
+        parameters = [*inspect.signature(term.function).parameters]
+        assert parameters == ["batch", "real", "fake", "smoothing"]
+
+
+class Protocol(NamedTuple):
+    """What a suite takes from its source."""
+
+    source: Settings
+    image_px: int
+    resize: tuple[str, str, int | None]
+    """How images are made square, the filter, and the size in between."""
+    hole: tuple[str, int, int]
+    """Where it is, its side and its least distance from the edge, in pixels."""
+    splits: tuple[float, float, float]
+    batch_size: int
+    epochs: int
+    checkpoint: str = "last"
+    flip: bool = False
+
+
+def _folder(train: str = "", test: str = "", **others: Any) -> Settings:
+    folders = {"train": train, "test": test} if train else {}
+    spec = {"name": "image_folder", "split_folders": folders}
+    return spec | {"official_splits": False, "labels": False} | others
+
+
+def _celeba(count: int | None = None) -> Settings:
+    return {"name": "celeba", "count": count, "official_partition": False}
+
+
+STRETCHED = ("stretch", "bilinear", None)
+CENTRE, ANYWHERE = ("centre", 64, 0), ("random_square", 64, 0)
+TENTHS, CUT = (0.8, 0.1, 0.1), (0.9, 0.1, 0)
+IMAGENET = _folder("train", "val", labels=True)
+PARIS = _folder("paris_train_original", "paris_eval/paris_eval_gt")
+CROPPED = ("crop", "bicubic", None)
+SUITES = {
+    "cifar10": Protocol({"name": "cifar10"}, 128, STRETCHED, ANYWHERE, CUT, 64, 30),
+    "cifar10_jpeg": Protocol(
+        _folder(official_splits=True, labels=True), 128, STRETCHED, ANYWHERE, CUT, 64, 30
+    ),
+    "stl10": Protocol(
+        {"name": "stl10", "unlabelled": False}, 128, STRETCHED, ANYWHERE, CUT, 64, 30
+    ),
+    "celeba_locpaint": Protocol(_celeba(30_113), 128, STRETCHED, ANYWHERE, TENTHS, 64, 30),
+    "celeba_1024_128": Protocol(_folder(), 128, CROPPED, ANYWHERE, TENTHS, 64, 30),
+    "celeba_1024": Protocol(
+        _celeba(1024), 200, STRETCHED, ("random_square", 32, 16), (819, 102, 103), 20, 30
+    ),
+    "celeba_center": Protocol(_celeba(), 128, STRETCHED, CENTRE, (195_000, 2_599, 5_000), 64, 12),
+    "imagenet_128": Protocol(
+        IMAGENET, 128, ("crop", "bilinear", None), CENTRE, (0.99, 0.01, 0), 64, 5, "best_val_psnr"
+    ),
+    "imagenet_64": Protocol(
+        IMAGENET, 128, ("crop", "bilinear", 64), CENTRE, (0.99, 0.01, 0), 64, 5, "best_val_psnr"
+    ),
+    "tiny_imagenet": Protocol(
+        {"name": "tiny_imagenet"}, 128, STRETCHED, CENTRE, CUT, 64, 50, "best_val_psnr"
+    ),
+    "paris_center": Protocol(PARIS, 128, CROPPED, CENTRE, (14_000, 800, 0), 256, 200),
+    "paris_random": Protocol(PARIS, 128, CROPPED, ANYWHERE, (14_000, 800, 0), 256, 3000),
+    "photos": Protocol(
+        {"name": "photos", "cell": 128, "block": 64, "scales": (1, 2), "min_contrast": 4},
+        64,
+        CROPPED,
+        ("random_square", 32, 0),
+        TENTHS,
+        32,
+        4,
+        flip=True,
+    ),
+    "portraits": Protocol(
+        {"name": "portraits", "count": 2700, "seed": 0},
+        64,
+        CROPPED,
+        ("random_square", 32, 0),
+        (2400, 150, 150),
+        32,
+        4,
+        flip=True,
+    ),
+}
+OF_FACES = {"celeba_1024", "celeba_1024_128", "celeba_center", "celeba_locpaint", "portraits"}
+
+
+@pytest.mark.parametrize("name", sorted({*names_in(ROOT / paths.SUITES), *SUITES}))
+def test_suite_has_the_protocol_of_its_source(name: str) -> None:
+    suite = load_suite(name, ROOT)
+    splits, training, evaluation = suite.splits, suite.training, suite.evaluation
+    found = Protocol(
+        {"name": type(suite.source).__module__.split(".")[-1]} | suite.source.model_dump(),
+        suite.image_size,
+        (suite.resize.fit, suite.resize.filter, suite.resize.through),
+        (suite.mask.kind, suite.mask.size, suite.mask.margin),
+        (splits.train, splits.val, splits.test),
+        training.batch_size,
+        training.epochs,
+        evaluation.checkpoint,
+        training.flip,
+    )
+    assert found._asdict() == SUITES[name]._asdict()
+    # Equal for all.
+    assert (splits.seed, suite.resize.crop_from, training.hole_sizes) == (42, None, None)
+    assert (training.precision, training.deterministic) == ("32-true", True)
+    assert (evaluation.mask_seed, evaluation.masks_per_image, suite.unreadable) == (0, 1, "error")
+    assert suite.inpainting == ("resize" if name in OF_FACES else "tile")
+
+
+CLAIMS = {
+    "c1": [("better", "lpips_alex", "localizer", "binary")],
+    "c2": [("better", "lpips_alex", "localizer", "l2")],
+    "c3": [("better", "psnr_h", "l2", "binary")],
+    "c4": [
+        ("better", "lpips_alex", "staged", "localizer"),
+        ("better", "lpips_alex", "staged", "binary"),
+    ],
+    "c5": [("differ", "psnr_h", "localizer", "localizer_raw")],
+    "c6": [("sees_seam", "localizer", "localizer")],
+    "c7": [
+        ("better", "psnr_h", "context_encoder_ratio_100", "context_encoder_ratio_1"),
+        ("better", "psnr_h", "context_encoder_ratio_1000", "context_encoder_ratio_100"),
+    ],
+    "c8": [("across", "psnr_h", "context_encoder_ratio_1000", "imagenet_64", "imagenet_128")],
+    "c9": [("better", "seam", "context_encoder", "context_encoder_no_overlap")],
+    "c10": [("better", "ssim_h", "attention_unet", "attention_unet_no_attention")],
+    "c11": [("better", "seam", "attention_unet", "attention_unet_no_dilation")],
+    "c12": [
+        ("as_good", "psnr_h", "attention_unet_whole", "attention_unet"),
+        ("cheaper", "attention_unet_whole", "attention_unet"),
+    ],
+    "c13": [("higher", "sharpness_h", "binary", "l2")],
+    "c14": [("all_beat", "mse_h", "biharmonic")],
+    "c15": [("better", "psnr_h", "context_encoder_ratio_500", "context_encoder_ratio_1000")],
+}
+"""Kind, metric where there is one, what is claimed to be ahead, and of what."""
+
+
+@pytest.mark.parametrize("name", sorted({*load_claims(ROOT), *CLAIMS}))
+def test_claim_compares_what_its_source_does(name: str) -> None:
+    content = load_claims(ROOT)[name].model_dump(exclude={"who", "claim"})
+    found = [(kind, *test.values()) for kind, tests in content.items() for test in tests]
+    assert found == CLAIMS[name]

@@ -1,0 +1,233 @@
+"""The train stage: what it writes, and when it refuses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmark.core import paths
+from benchmark.core.paths import Run
+from benchmark.metrics import score_images
+from benchmark.pipeline.split import split_suite
+from benchmark.pipeline.train import train_run
+from benchmark.training.checkpoints import load_checkpoint, run_lock, without_prefix
+from benchmark.training.gan import build_generator, loss_names, training_digest, training_step
+from benchmark.training.network_inputs import Inpainter, complete
+from benchmark.training.validation import Validation
+from data.errors import InputError
+from data.store import Store
+from tests.support.promises import tally
+from tests.support.tiny import (
+    STEPS_PER_EPOCH,
+    TRAINING_IMAGES,
+    files_below,
+    isolate,
+    tiny_suite,
+    tiny_variant,
+    train_tiny,
+)
+
+
+@pytest.fixture(autouse=True)
+def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    isolate(monkeypatch, tmp_path)
+    split_suite(tiny_suite())
+
+
+# What is written
+
+
+def test_curves_are_the_means_of_the_losses_and_of_the_validation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[dict[str, float]] = []
+
+    def record(*arguments: Any) -> dict[str, Tensor]:
+        losses = training_step(*arguments)
+        seen.append({name: float(value) for name, value in losses.items()})
+        return losses
+
+    monkeypatch.setattr("benchmark.pipeline.train.training_step", record)
+    run = train_tiny("staged")
+    curves = pd.read_csv(run.curves)
+    variant = tiny_variant("staged")
+    validation = ["mse_h", "psnr_h", "ssim_h", "lpips_alex"]
+    expected = [
+        "epoch",
+        "images_seen",
+        *loss_names(variant),
+        *[f"validation/{v}" for v in validation],
+    ]
+    assert [*curves.columns] == expected
+    assert [*curves["epoch"]] == [1, 2, 3]
+    assert [*curves["images_seen"]] == [TRAINING_IMAGES * epoch for epoch in (1, 2, 3)]
+    for epoch, row in curves.iterrows():
+        first = int(str(epoch)) * STEPS_PER_EPOCH
+        for name in loss_names(variant):
+            values = [s[name] for s in seen[first : first + STEPS_PER_EPOCH] if name in s]
+            # A term of a discriminator that has not started has no value, not zero.
+            assert values or np.isnan(row[name])
+            # Seven digits are written.
+            assert not values or row[name] == pytest.approx(np.mean(values), rel=1e-6)
+    started = curves["discriminator/localizer/confidence"].notna()
+    assert [*started] == [False, False, True]
+    assert curves["validation/lpips_alex"].isna().all()  # there are no weights
+    assert curves["validation/psnr_h"].notna().all()
+
+
+def test_kept_checkpoints_are_the_best_of_the_curves() -> None:
+    run = train_tiny("localizer", epochs=5)
+    curves = pd.read_csv(run.curves).set_index("epoch")
+    kept = json.loads((run.checkpoints / "manifest.json").read_text())["checkpoints"]
+    assert {name: entry["epoch"] for name, entry in kept.items()} == {
+        "last": 5,
+        "best_train_loss": curves["generator/reconstruction"].idxmin(),
+        "best_val_psnr": curves["validation/psnr_h"].idxmax(),
+        "best_val_ssim": curves["validation/ssim_h"].idxmax(),
+    }
+    files = {entry["file"] for entry in kept.values()}
+    assert {path.name for path in run.checkpoints.glob("*.safetensors")} == files
+    for name, entry in kept.items():
+        assert entry["file"] == f"epoch{entry['epoch']:04d}.safetensors"
+        tensors, _ = load_checkpoint(run.checkpoints, name, "train")
+        assert {key.split("/")[0] for key in tensors} == {"generator", "discriminator"}
+        found = _validation_psnr_db(tensors)
+        # Seven digits are written.
+        expected = curves["validation/psnr_h"][entry["epoch"]]
+        assert found == pytest.approx(expected, rel=1e-6)
+
+
+def _validation_psnr_db(tensors: dict[str, Tensor]) -> float:
+    suite = tiny_suite()
+    variant = tiny_variant("l2")
+    network = build_generator(suite, variant)
+    network.load_state_dict(without_prefix("generator", tensors))
+    store = Store(paths.prepared("tiny"))
+    images = torch.from_numpy(np.array(store.images("val")))
+    boxes = torch.from_numpy(store.boxes("val")[:, 0])
+    inpainter = Inpainter(network.eval(), variant.generator)
+    done = complete(inpainter, images, boxes, suite.mask.size)
+    return float(score_images(done.completed, done.target, done.mask, ["psnr_h"])["psnr_h"].mean())
+
+
+def test_first_of_equal_epochs_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.zeros((32, 8 * 32, 3), np.uint8)
+    values = iter([10.0, 12.0, 12.0])
+
+    def step(*arguments: Any) -> dict[str, Tensor]:
+        return training_step(*arguments) | {"generator/reconstruction": torch.tensor(0.5)}
+
+    monkeypatch.setattr("benchmark.pipeline.train.training_step", step)
+    monkeypatch.setattr(
+        "benchmark.pipeline.train.validate",
+        lambda *_: Validation({"validation/psnr_h": next(values)}, picture),
+    )
+    run = train_tiny("l2")
+    kept = json.loads((run.checkpoints / "manifest.json").read_text())["checkpoints"]
+    assert kept["best_val_psnr"]["epoch"] == 2
+    assert kept["best_train_loss"]["epoch"] == 1
+    assert "best_val_ssim" not in kept
+
+
+def test_pictures_show_the_known_pixels_of_the_validation_images() -> None:
+    run = train_tiny("l2", epochs=1)
+    (path,) = (run.checkpoints / "validation").glob("*.png")
+    picture = np.asarray(Image.open(path))
+    store = Store(paths.prepared("tiny"))
+    images = store.images("val")
+    assert picture.shape == (32, 8 * 32, 3)
+    for place, (image, (x0, y0, x1, y1)) in enumerate(
+        zip(images, store.boxes("val")[:, 0], strict=True)
+    ):
+        shown = picture[:, place * 32 : (place + 1) * 32].copy()
+        assert not np.array_equal(shown, image)
+        shown[y0:y1, x0:x1] = image[y0:y1, x0:x1]
+        assert np.array_equal(shown, image)
+
+
+@pytest.mark.parametrize(
+    ("every", "kept"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (5, [5]), (9, [5])]
+)
+def test_pictures_are_kept_at_an_interval_and_at_the_end(every: int, kept: list[int]) -> None:
+    suite = tiny_suite({"epochs": 5}, watching={"images": 3, "images_every": every})
+    run = Run("tiny", "l2", 0)
+    train_run(suite, tiny_variant("l2"), run, "cpu")
+    torch.use_deterministic_algorithms(False)  # training sets it for the whole process
+    pictures = sorted((run.checkpoints / "validation").glob("*.png"))
+    assert [path.name for path in pictures] == [f"epoch{epoch:04d}.png" for epoch in kept]
+    assert {np.asarray(Image.open(path)).shape for path in pictures} == {(32, 3 * 32, 3)}
+    with Image.open(run.checkpoints / "validation/progress.gif") as animation:
+        assert getattr(animation, "n_frames", 1) == len(kept)
+
+
+def test_watching_is_no_part_of_what_weights_depend_on() -> None:
+    first = train_tiny("l2", epochs=1)
+    weights = (first.checkpoints / "epoch0001.safetensors").read_bytes()
+    digest = json.loads((first.checkpoints / "manifest.json").read_text())["config_sha256"]
+    suite = tiny_suite({"epochs": 1}, watching={"images": 1, "images_every": 7})
+    assert training_digest(suite, tiny_variant("l2")) == digest
+    train_run(suite, tiny_variant("l2"), first, "cpu")
+    torch.use_deterministic_algorithms(False)
+    assert (first.checkpoints / "epoch0001.safetensors").read_bytes() == weights
+
+
+@pytest.mark.promise("workers")
+def test_number_of_processes_that_decode_changes_no_byte_of_what_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for workers in (1, 2, 4):
+        isolate(monkeypatch, tmp_path / f"{workers} workers")
+        split_suite(tiny_suite(), workers=workers)
+        run = train_tiny("l2", epochs=1)
+        found.append(files_below(run.checkpoints) | {"curves": run.curves.read_bytes()})
+        tally("trainings compared")
+    assert found[1] == found[0] and found[2] == found[0]
+
+
+def test_results_that_are_there_are_mentioned_and_replaced(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = train_tiny("l2", epochs=1)
+    before = files_below(run.checkpoints)
+    assert "note: " not in capsys.readouterr().err
+    (run.checkpoints / "epoch0001.safetensors").write_bytes(b"damaged")
+    train_tiny("l2", epochs=1)
+    assert f"note: {run.checkpoints}: is there already; it is trained" in capsys.readouterr().err
+    assert files_below(run.checkpoints) == before
+
+
+# Refusals
+
+
+@pytest.mark.promise("lock")
+def test_run_that_another_process_trains_is_refused() -> None:
+    with (
+        run_lock(Run("tiny", "l2", 0).scratch),
+        pytest.raises(InputError, match="the run is being trained by process"),
+    ):
+        train_tiny("l2")
+
+
+def test_missing_images_name_the_command_that_makes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    isolate(monkeypatch, tmp_path / "empty")
+    with pytest.raises(InputError, match="python -m benchmark split --suite tiny"):
+        train_tiny("l2")
+
+
+def test_batch_larger_than_the_training_set_is_refused() -> None:
+    with pytest.raises(InputError, match=r"48 training images are fewer.*batch_size, 64"):
+        train_tiny("l2", batch_size=64)
+
+
+def test_incomplete_last_batch_is_left_out() -> None:
+    run = train_tiny("l2", batch_size=20, epochs=1)
+    assert [*pd.read_csv(run.curves)["images_seen"]] == [40]

@@ -1,0 +1,459 @@
+"""Text of users in everything that is written: it is text there, whatever it looks like.
+
+Markdown is read back by an independent parser, CSV by Python's, and LaTeX by a few lines that know
+nothing but what prints a character.
+"""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from PIL import Image
+from ruamel.yaml import YAML
+
+from benchmark.__main__ import main
+from benchmark.core import paths
+from benchmark.core.config import load_params
+from benchmark.core.text import (
+    csv_cell,
+    escape_latex,
+    escape_markdown,
+    grid_markdown,
+    one_line,
+    sentence_latex,
+    sentence_markdown,
+    text_cell,
+)
+from benchmark.evaluation.score_table import read_score_table, write_score_table
+from benchmark.metrics.registry import Column
+from benchmark.pipeline.reference import write_reference
+from benchmark.pipeline.report import write_report
+from benchmark.reporting.readme import END, START, with_results
+from benchmark.reporting.tables import Row, Table, csv_table, latex_table, markdown_table
+from data.errors import printable
+from tests.support.promises import tally
+from tests.support.report_tree import BAD, GOOD, Checkout, draw_nothing
+
+pytestmark = pytest.mark.promise("escaping")
+SHOWN = "hostile strings shown as text"
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "<script>alert(1)</script>",
+    "</details><b>bold",
+    "[click](javascript:alert(1))",
+    "![x](http://example.org/x.png)",
+    "[x]: http://example.org",
+    "<http://example.org>",
+    "`code` and ``more` of it",
+    "```python",
+    "a | b | c",
+    "| --- |",
+    "\\| a \\",
+    "**bold** __bold__ *it* _it_ ~~no~~",
+    "# heading",
+    "- entry",
+    "+ entry",
+    "* entry",
+    "1. entry",
+    "2) entry",
+    "---",
+    "- - -",
+    "===",
+    "> quote",
+    "a\n\n## b\n\n| c | d |\n| --- | --- |",
+    "a\r\nb\u2028c\u0085d",
+    "\tcode",
+    "    code",
+    f"{END}{START}",
+    "&lt;b&gt; &amp; &#42;",
+    "$x^2$ \\[x\\] \\(y\\)",
+    "\\input{/etc/passwd} \\write18{ls} \\def\\a{",
+    "50 % & more #1 ~ ^ --- ?` !` << >>",
+    "=1+1",
+    "+1+1",
+    "-1+1|cmd",
+    "@SUM(A1:A9)",
+    "'=1",
+    "\x1b[31mred\x1b[0m\x07\x08",
+    "\u202egnp.exe\u202c",
+    "a\u200bb\u00a0c\ufeff",
+]
+"""What looks like markup, a formula or a command somewhere."""
+WORDS = st.text(st.sampled_from([*"ab1 \n\t\\`*_{}[]()<>#+-.!|~$&=:'\"@%^/;\u202e\x1b\u00e9"]))
+QUICK = settings(max_examples=150, derandomize=True, deadline=None)
+LONG = settings(QUICK, max_examples=5000)
+MARKDOWN = MarkdownIt("gfm-like", {"linkify": False, "html": True})
+FRAMES = {
+    "paragraph": ("{}", "p"),
+    "entry": ("- {}", "li"),
+    "heading": ("## {} (`name`)", "h2"),
+    "bold": ("**{}**", "strong"),
+    "cell": ("| head | other |\n| --- | --- |\n| {} | x |", "td"),
+    "picture": ("![{}: curves](figures/a.png)", "img"),
+    "link": ("[{}](a.png)", "a"),
+}
+"""Where the report puts text, and the element that it is then in."""
+
+
+VOID = ("img", "br", "hr")
+
+
+class Page(HTMLParser):
+    """The elements of a page and the text in each, in order."""
+
+    def __init__(self, markdown: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: dict[str, list[str]] = {}
+        self._open: list[str] = []
+        self.feed(MARKDOWN.render(markdown))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+            self.text.setdefault(tag, []).append("")
+        else:
+            self.text.setdefault(tag, []).append(dict(attrs).get("alt") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert tag in VOID or self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        for tag in set(self._open):
+            self.text[tag][-1] += data
+
+    @property
+    def tags(self) -> set[str]:
+        return {tag for tag, _ in self.elements}
+
+
+def _check_markdown(text: str) -> None:
+    """Check that escaped text is read as this very text, wherever the report has it."""
+    expected = one_line(text)
+    for frame, element in FRAMES.values():
+        if not expected:
+            continue
+        page = Page(frame.format(escape_markdown(text)))
+        plain = Page(frame.format("word"))
+        assert page.elements[0][0] == plain.elements[0][0]
+        assert [tag for tag, _ in page.elements] == [tag for tag, _ in plain.elements], text
+        (place,) = [i for i, found in enumerate(plain.text[element]) if "word" in found]
+        assert page.text[element][place] == plain.text[element][place].replace("word", expected)
+    tally(SHOWN)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_markdown_prints_what_is_hostile(text: str) -> None:
+    _check_markdown(text)
+
+
+@QUICK
+@given(WORDS)
+def test_markdown_prints_any_text(text: str) -> None:
+    _check_markdown(text)
+
+
+@pytest.mark.slow
+@LONG
+@given(WORDS)
+def test_markdown_prints_any_of_many_texts(text: str) -> None:
+    _check_markdown(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["https://example.org/x", "see HTTP://example.org", "www.example.org", "ftp://a.b"]
+)
+def test_address_does_not_become_a_link_by_itself(text: str) -> None:
+    # GitHub's extension makes links of these openings, where nothing is escaped within them.
+    assert not re.search(r"(?i)(https?|ftp)://|www\.", escape_markdown(text))
+    _check_markdown(text)
+
+
+def test_code_in_a_sentence_of_ours_is_code_and_nothing_else() -> None:
+    page = Page(sentence_markdown("lpips_alex: *not* there; `python -m x --a_b <c>` fetches it"))
+    assert page.text["code"] == ["python -m x --a_b <c>"]
+    assert page.tags == {"p", "code"}
+    assert page.text["p"] == ["lpips_alex: *not* there; python -m x --a_b <c> fetches it"]
+    for text in ("an `open one", "a `|` b", "empty `` code"):
+        assert sentence_markdown(text) == escape_markdown(text)
+    assert sentence_latex("run `a_b`, 5 %") == r"run \texttt{a\_b}, 5 \%"
+
+
+@QUICK
+@given(WORDS)
+def test_sentences_have_no_markup_but_code(text: str) -> None:
+    if one_line(text):
+        page = Page(f"x {sentence_markdown(text)}")
+        assert page.tags <= {"p", "code"}
+        tally(SHOWN)
+
+
+PRINTED = {
+    r"\textbackslash{}": "\\", r"\&": "&", r"\%": "%", r"\$": "$", r"\#": "#", r"\_": "_",
+    r"\{": "{", r"\}": "}", r"\textasciitilde{}": "~", r"\textasciicircum{}": "^",
+    r"\textasciigrave{}": "`", r"\textless{}": "<", r"\textgreater{}": ">", r"\textbar{}": "|",
+    "{[}": "[", "{]}": "]", "{*}": "*", "{}": "",
+}  # fmt: skip
+"""What LaTeX prints for commands and groups, by its own manual."""
+ACTIVE = re.compile(r"[\\{}$&#^_~%`<>|\[\]*]|--")
+
+
+def _printed(latex: str) -> str:
+    """Return what LaTeX prints; anything but plain characters and known commands is an error."""
+    printed = ""
+    while latex:
+        command = next((c for c in PRINTED if latex.startswith(c)), None)
+        assert command is not None or not ACTIVE.match(latex), latex
+        printed += latex[0] if command is None else PRINTED[command]
+        latex = latex[1 if command is None else len(command) :]
+    return printed
+
+
+@QUICK
+@given(st.sampled_from(HOSTILE) | WORDS)
+def test_latex_prints_any_text(text: str) -> None:
+    assert _printed(escape_latex(text)) == one_line(text)
+    tally(SHOWN)
+
+
+FORMULA = re.compile(r"[=+\-@\t\r\n]")
+
+
+def _check_cells(text: str) -> Iterator[list[str]]:
+    """Yield the rows of a CSV file; no cell is a formula, and none has a line break."""
+    for row in csv.reader(io.StringIO(text), strict=True):
+        for cell in row:
+            try:
+                float(cell)
+            except ValueError:
+                assert not FORMULA.match(cell) and cell.isprintable(), cell
+        yield row
+
+
+@QUICK
+@given(st.sampled_from(HOSTILE) | WORDS)
+def test_cells_are_no_formulas_and_hold_the_text(text: str) -> None:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerow(["a", csv_cell(text), "b"])
+    ((first, cell, last),) = _check_cells(stream.getvalue())
+    assert (first, last) == ("a", "b")
+    assert (cell[1:] if cell.startswith("'") else cell) == one_line(text)
+    tally(SHOWN)
+
+
+@pytest.fixture(scope="module")
+def score_table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
+    """Where a score table can be written, and what is in it."""
+    folder = tmp_path_factory.mktemp("score_table")
+    return folder / "score_table.csv", Checkout(folder, {}).score_table("l2", 0, GOOD)
+
+
+@settings(QUICK, max_examples=50)
+@given(label=st.sampled_from(HOSTILE) | WORDS)
+def test_labels_of_a_ledger_come_back(label: str, score_table: tuple[Path, pd.DataFrame]) -> None:
+    if "\r" in label:  # which the split stage refuses
+        return
+    path, frame = score_table
+    frame = frame.assign(label=[label, "", "-1", "b"])
+    write_score_table(path, frame)
+    assert read_score_table(path)["label"].tolist() == frame["label"].tolist()
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.reader(file, strict=True):
+            assert not row[5].startswith(("=", "+", "-", "@", "\t"))
+    tally(SHOWN)
+
+
+def test_text_cells_are_as_they_are_where_they_are_harmless() -> None:
+    assert [text_cell(t) for t in ("cat", "1", "a=b", "")] == ["cat", "1", "a=b", ""]
+    assert [text_cell(t) for t in ("=1", "@a", "'a", "-")] == ["'=1", "'@a", "''a", "'-"]
+
+
+def test_tables_hold_hostile_text_in_every_format() -> None:
+    for text in HOSTILE:
+        rows = [Row("l2", "variant", {"mse_h": 0.1}, {}, text), Row(text, "baseline", {}, {}, "")]
+        table = Table([Column(text, "lower", 3)], rows, text, "label", [text])
+        page = Page(markdown_table(table))
+        shown = one_line(text)
+        assert page.tags <= {"table", "thead", "tbody", "tr", "th", "td", "strong", "em", "p",
+                             "code"}  # fmt: skip
+        assert page.text["th"][2] == f"{shown} ↓" and page.text["td"][1] == shown
+        assert page.text["td"][6] == shown and page.text["p"][0] == shown
+        assert len(page.text["td"]) % 3 == 0
+        latex = latex_table(table).splitlines()
+        cells = [line.removesuffix(r" \\").split(" & ") for line in latex if line.endswith(r" \\")]
+        assert {len(row) for row in cells} == {3}
+        assert _printed(cells[1][1]) == _printed(cells[2][0]) == shown
+        assert len(latex) == 15
+        assert [len(row) for row in _check_cells(csv_table(table))] == [5, 5, 5]
+        grid = Page(grid_markdown([text, "b"], [[text, text]]))
+        assert grid.text["th"][0] == grid.text["td"][0] == grid.text["td"][1] == shown
+        tally(SHOWN)
+
+
+# The whole report
+
+
+def _yaml(path: Path, changes: dict[str, Any]) -> None:
+    yaml = YAML(typ="safe", pure=True)
+    content = yaml.load(path.read_text(encoding="utf-8")) | changes
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(content, file)
+
+
+def _hostile_checkout(root: Path, texts: Sequence[str]) -> Checkout:
+    """Make a checkout whose texts are hostile."""
+    title, description, label, origin, reason, who = texts
+    gpu = {"gpu": origin}
+    made = Checkout(root, {"l2": GOOD, "binary": BAD}, [label, "b", label, "b"], environment=gpu)
+    _yaml(root / paths.SUITES / "tiny.yaml", {"title": title, "description": description})
+    for name in ("l2", "binary"):
+        _yaml(root / paths.VARIANTS / f"{name}.yaml", {"title": title, "origin": origin})
+    claim = {"who": who, "claim": title, "better": [{"metric": "psnr_h", "variant": "l2",
+                                                     "than": "binary"}]}  # fmt: skip
+    untestable = {"who": who, "claim": origin, "better": [{"metric": "lpips_alex", "variant": "l2",
+                                                           "than": "binary"}]}  # fmt: skip
+    (root / paths.CLAIMS).unlink()
+    with (root / paths.CLAIMS).open("w", encoding="utf-8") as file:
+        YAML(typ="safe", pure=True).dump({"claims": {"a": claim, "b": untestable}}, file)
+    for name, values in (("l2", GOOD), ("binary", BAD)):
+        run = paths.Run("tiny", name, 0)
+        facts = {"checkpoint": "last", "epoch": 2, "missing": {"lpips_alex": reason}}
+        made.write_scores(run.scores, run.metrics, made.score_table(name, 0, values), facts)
+    return made
+
+
+SETS = [HOSTILE[i : i + 6] for i in range(0, len(HOSTILE) - 5, 6)] + [HOSTILE[-6:]]
+LAYOUT = {
+    *("h1", "h2", "h3", "h4", "p", "ul", "ol", "li", "strong", "em", "code", "a", "img", "ins"),
+    *("table", "thead", "tbody", "tr", "th", "td", "pre", "br"),
+}
+
+
+def _report(root: Path, texts: Sequence[str], patch: pytest.MonkeyPatch) -> Page:
+    _hostile_checkout(root, texts)
+    patch.chdir(root)
+    draw_nothing(patch)
+    write_reference("tiny", note=texts[0])
+    write_report(load_params())
+    return Page(Path("reports/report.md").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The report on harmless texts."""
+    words = ("Suite", "About it", "cat", "A paper", "no weights", "Somebody")
+    with pytest.MonkeyPatch.context() as patch:
+        return _report(tmp_path_factory.mktemp("plain") / "checkout", words, patch)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [pytest.param(t, marks=[pytest.mark.slow] * (i % 4 > 0)) for i, t in enumerate(SETS)],
+    ids=lambda texts: ascii(texts[0]),
+)
+def test_a_report_shows_hostile_text_as_text(
+    texts: list[str], plain: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, found = plain, _report(tmp_path / "hostile", texts, monkeypatch)
+    assert found.tags <= LAYOUT
+    # The same elements in the same order: nothing in the text has become one, or ended one.
+    assert [t for t, _ in found.elements if t != "code"] == [
+        t for t, _ in expected.elements if t != "code"
+    ]
+    links = [a["href"] for t, a in found.elements if t == "a"]
+    pictures = [a["src"] for t, a in found.elements if t == "img"]
+    assert links == [a["href"] for t, a in expected.elements if t == "a"]
+    assert pictures == [a["src"] for t, a in expected.elements if t == "img"]
+    assert not any(":" in str(target) for target in (*links, *pictures))
+    everything = " ".join(" ".join(parts) for parts in found.text.values())
+    for text in (texts[0], texts[1], texts[2], texts[3], texts[5]):
+        assert one_line(text) in everything, text
+        tally(SHOWN)
+    report = Path("reports/report.md").read_text(encoding="utf-8")
+    assert printable(report.replace("\n", "")) == report.replace("\n", "")
+    for path in Path("reports/tables").rglob("*.csv"):
+        assert len([*_check_cells(path.read_text(encoding="utf-8"))]) > 1
+    for path in Path("reports/tables").rglob("*.tex"):
+        assert path.read_text(encoding="utf-8").count(r"\end{") == 2
+    _check_readme(report)
+    claims = json.loads(Path("reports/claims.json").read_text())
+    assert claims["a"]["who"] == texts[5], "JSON holds it as it is"
+    page = Page((paths.reference("tiny") / "README.md").read_text(encoding="utf-8"))
+    assert page.tags <= LAYOUT and one_line(texts[0]) in page.text["h1"][0]
+
+
+def _check_readme(report: str) -> None:
+    readme = with_results(f"# Title\n\n{START}{END}\nafter\n", report)
+    assert readme.count(START) == readme.count(END) == 1
+    assert readme.endswith(f"{END}\nafter\n")
+    assert with_results(readme, report) == readme
+    assert Page(readme).text["table"]
+
+
+# The terminal
+
+
+def _check_terminal(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr()
+    for stream in (captured.out, captured.err):
+        # tqdm ends its bars with a carriage return.
+        for line in stream.replace("\r", "\n").split("\n"):
+            assert all(c.isprintable() for c in line), ascii(line)
+    tally(SHOWN)
+    return captured.out + captured.err
+
+
+ESCAPES = [text for text in HOSTILE if not one_line(text).isascii() or "\x1b" in text] + [
+    "\x1b]0;title\x07\x1b[2J",
+    "\u202eabc\u2066",
+]
+
+
+@pytest.mark.parametrize("text", ESCAPES, ids=ascii)
+def test_a_terminal_is_given_no_commands(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Checkout(tmp_path, {"l2": GOOD})
+    monkeypatch.chdir(tmp_path)
+    source = {"title": text, "unreadable": "skip", "source": {"name": "image_folder"}}
+    sizes = {"splits": {"seed": 0, "train": 2, "val": 1, "test": 1}}
+    _yaml(paths.SUITES / "tiny.yaml", source | sizes)
+    _yaml(paths.VARIANTS / "l2.yaml", {"title": text, "origin": text, "deviations": [text]})
+    shown = one_line(text)
+    assert main(["list"]) == 0
+    assert shown.split()[0] in _check_terminal(capsys)
+    assert main(["describe", "l2", "--suite", "tiny"]) == 0
+    assert shown.split()[0] in _check_terminal(capsys)
+    assert main(["describe", "l2", "--json"]) == 0
+    assert json.loads(_check_terminal(capsys))["title"] == text
+    folder = tmp_path / f"images {text.replace('/', '')}"
+    folder.mkdir()
+    for number in range(4):
+        Image.new("RGB", (64, 64), (number, 9, 9)).save(folder / f"{number}.png")
+    (folder / f"broken{text.replace('/', '')}.png").write_bytes(b"no image")
+    assert main(["attach", "--suite", "tiny", str(folder)]) == 0
+    _check_terminal(capsys)
+    assert main(["split", "--suite", "tiny", "--workers", "1"]) == 0
+    assert "skipped, not a readable image: broken" in _check_terminal(capsys)
+    assert main(["split", "--suite", "tiny", "--root", f"nothing{text}"]) == 2
+    _check_terminal(capsys)
+    assert main(["describe", text]) == 2
+    _check_terminal(capsys)
+
+
+def test_numbers_keep_their_signs() -> None:
+    for text in ("-0.5", "+0.25", "-1.23", "0.5 ± 0.1", "∞", "—", "1.5"):
+        assert escape_markdown(text) == text
+    assert math.isclose(float(escape_latex("-0.5")), -0.5)

@@ -1,0 +1,272 @@
+"""The HTML report without a browser: its numbers, its bytes and its markup."""
+
+import base64
+import dataclasses
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy import stats
+
+from benchmark.reporting.claim_tables import claims_json
+from benchmark.reporting.html.costs import Priced, pareto_front
+from benchmark.reporting.html.curves import curves_plot
+from benchmark.reporting.html.drawing import Scale, scale_of, styles_of
+from benchmark.reporting.html.gallery import sheet, suite_data
+from benchmark.reporting.html.markup import Markup, element, join, json_block, sentence
+from benchmark.reporting.leaderboard import Words, result_table
+from benchmark.reporting.page import Chapter
+from benchmark.reporting.tables import csv_table
+from tests.support.html_page import (
+    ATTACKS,
+    FIELDS,
+    SHORT,
+    Material,
+    Page,
+    attacked_page,
+    report_material,
+    with_text,
+)
+from tests.support.promises import tally
+from tests.support.report_tree import BAD
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Material]:
+    with report_material(tmp_path_factory.mktemp("html")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def source(made: Material) -> str:
+    return made.page()
+
+
+@pytest.fixture(scope="module")
+def page(source: str) -> Page:
+    return Page(source)
+
+
+@pytest.mark.promise("same_bytes")
+def test_equal_inputs_give_equal_bytes_without_a_path(made: Material, source: str) -> None:
+    assert made.page() == source
+    assert str(Path.cwd()) not in source
+
+
+def test_nothing_is_asked_of_a_network(page: Page) -> None:
+    addresses = [
+        n.attributes[key] for n in page.nodes for key in ("src", "href") if key in n.attributes
+    ]
+    assert addresses
+    assert all(address and address.startswith(("#", "data:")) for address in addresses)
+    policy = page.all("meta", http_equiv="Content-Security-Policy")[0].attributes["content"]
+    assert policy is not None and policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy and "http" not in policy
+
+
+def test_links_within_the_page_lead_somewhere_and_ids_are_unique(page: Page) -> None:
+    ids = [n.attributes["id"] for n in page.nodes if "id" in n.attributes]
+    assert len(ids) == len(set(ids))
+    links = [str(n.attributes["href"]) for n in page.all("a")]
+    assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
+
+
+def test_every_picture_has_a_text_alternative(page: Page) -> None:
+    pictures = page.all("svg")
+    shown = [n for n in pictures if n.attributes.get("aria-hidden") != "true"]
+    assert len(shown) > 10
+    assert all(n.attributes["role"] == "img" and n.attributes["aria-label"] for n in shown)
+    assert not page.all("img"), "the script makes them"
+
+
+def _row(page: Page, method: str) -> list[str]:
+    """Return the cells of a method in the first table of scores."""
+    start = next(i for i, n in enumerate(page.nodes) if n.attributes.get("data-key") == method)
+    cells = []
+    for node in page.nodes[start + 1 :]:
+        if node.tag == "tr":
+            break
+        if node.tag == "td":
+            cells.append(node.text)
+    return cells
+
+
+def test_the_table_has_means_and_intervals_worked_by_hand(made: Material) -> None:
+    results = made.chapters[0].results
+    frame = results.frame[results.frame["seed"] == 0]
+    curves = {key: frame for key, frame in results.curves.items() if key[1] == 0}
+    one_seed = dataclasses.replace(results, frame=frame, seeds=(0,), curves=curves)
+    chapter = Chapter(one_seed, Words(one_seed))
+    page = Page(made._replace(chapters=[chapter]).page())
+    # Of .006, .016, .026 and .036: the mean, and the interval of Student's t.
+    reach = stats.t.ppf(0.975, 3) * math.sqrt(5 / 3) * 0.01 / 2
+    cells = _row(page, "l2")
+    assert cells[0] == "✓ beats every baseline"
+    assert cells[1] == f"0.0210[{0.021 - reach:.4f}, {0.021 + reach:.4f}]"
+    assert _row(page, "oracle")[1] == "0.0000"
+    assert "—" in _row(page, "telea")
+
+
+def test_missing_values_are_explained(page: Page) -> None:
+    notes = " ".join(n.text for n in page.all("ul", class_="notes"))
+    assert "lpips_alex could not be measured: no weights; run python -m benchmark weights" in notes
+    assert "biharmonic was not run: too_large" in notes
+
+
+def test_verdicts_are_words_in_plots_and_tables(page: Page) -> None:
+    said = [n.text for n in page.all("text", class_="verdict better")]
+    assert "✓ better" in said
+    labels = [str(n.attributes.get("aria-label")) for n in page.all("svg")]
+    forest = next(text for text in labels if "against the baselines, mse_h" in text)
+    # Differences of -.003 in the mean of the seeds, without a spread between images.
+    assert "l2 against telea: -0.00300 [" in forest
+
+
+def test_downloads_are_the_files_of_the_report(made: Material, page: Page) -> None:
+    links = {
+        n.attributes["download"]: str(n.attributes["href"])
+        for n in page.all("a")
+        if "download" in n.attributes
+    }
+    content = {
+        name: base64.b64decode(link.partition(",")[2]).decode() for name, link in links.items()
+    }
+    assert {"tiny.tex", "tiny.csv", "tiny_comparisons.csv", "reference-elsewhere.csv"} <= set(
+        content
+    )
+    chapter = made.chapters[0]
+    assert content["tiny.csv"] == csv_table(result_table(chapter.results, chapter.words))
+    assert json.loads(content["summary.json"]) == made.summaries
+    assert json.loads(content["claims.json"]) == claims_json(made.tested)
+
+
+def test_every_claim_is_there_with_every_verdict(made: Material, page: Page) -> None:
+    rows = [n for n in page.all("tr") if "data-verdict" in n.attributes]
+    counted = Counter(str(n.attributes["data-verdict"]) for n in rows)
+    found = [f.verdict for tested in made.tested.values() for f in tested.findings]
+    assert {v: n for v, n in counted.items() if v != "not testable"} == Counter(found)
+    heads = " ".join(n.text for n in page.all("th", scope="rowgroup"))
+    assert all(tested.claim.claim in heads for tested in made.tested.values())
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    def priced(name: str, cost: float, error: float) -> Priced:
+        return Priced(name, cost, error, error, error)
+
+    methods = [
+        priced(*facts)
+        for facts in (("a", 1, 5), ("b", 2, 5), ("c", 2, 3), ("d", 4, 3), ("e", 9, 1))
+    ]
+    assert [m.name for m in pareto_front(methods)] == ["a", "c", "e"]
+    equal = [priced("x", 1, 1), priced("y", 1, 1)]
+    assert pareto_front(equal) == equal
+
+
+def test_scales_are_straight_or_logarithmic_with_round_ticks() -> None:
+    assert Scale(0, 10, 100, 200)(2.5) == 125
+    assert Scale(1, 100, 0, 200, is_log=True)(10) == pytest.approx(100, abs=1e-9)
+    assert Scale(0, 1, 0, 1)(7) == 1, "what lies outside is at the end"
+    assert Scale(-0.3, 2.1, 0, 1).ticks() == [0.0, 0.5, 1.0, 1.5, 2.0]
+    assert scale_of([0.001, 1], 0, 1).is_log
+    assert not scale_of([-1, 1000], 0, 1).is_log
+    flat = scale_of([3, 3], 0, 1)
+    assert flat.low < 3 < flat.high
+
+
+def test_several_seeds_have_a_band_from_the_least_to_the_greatest() -> None:
+    def curves(*ends: float) -> dict[tuple[str, int], pd.DataFrame]:
+        return {
+            ("v", seed): pd.DataFrame({"epoch": [1, 2], "validation/x": [1.0, end]})
+            for seed, end in enumerate(ends)
+        }
+
+    styles = styles_of(["v"])
+    one = curves_plot("t", curves(0.5), "validation/x", styles)
+    three = curves_plot("t", curves(0.4, 0.5, 0.9), "validation/x", styles)
+    assert one is not None and "band" not in one
+    assert three is not None and three.count('class="band c0"') == 1
+    assert "v ends at 0.6 (mean of 3 seeds)" in three
+    assert curves_plot("t", curves(math.nan), "validation/y", styles) is None
+
+
+def test_the_gallery_has_the_pixels_of_the_holes_without_loss(made: Material) -> None:
+    results, pictures = made.chapters[0].results, made.pictures["tiny"]
+    data = suite_data(results, pictures)
+    method = next(m for m in data["methods"] if m["name"] == "binary")
+    stream = io.BytesIO(base64.b64decode(method["sheet"].partition(",")[2]))
+    pixels = np.asarray(Image.open(stream))
+    for i, (x0, y0, x1, y1) in enumerate(data["boxes"]):
+        cell = pixels[:32, 32 * i : 32 * i + 32]
+        np.testing.assert_array_equal(cell, pictures.variants["binary"][i, y0:y1, x0:x1])
+    assert method["scores"]["mse_h"] == pytest.approx(BAD.tolist())
+    assert data["labels"] == ["dog", "cat", "dog", "cat"]
+
+
+def test_a_sheet_has_rows_of_cells() -> None:
+    images = [np.full((2, 3, 3), i, np.uint8) for i in range(10)]
+    made = sheet(images, 4)
+    assert made.shape == (8, 32, 3)
+    assert (made[4:6, 4:7] == 9).all() and (made[2:4] == 0).all()
+
+
+def test_pictures_that_cannot_be_compressed_leave_the_report_small(made: Material) -> None:
+    rng = np.random.default_rng(0)
+    results, pictures = made.chapters[0].results, made.pictures["tiny"]
+    noise = rng.integers(0, 256, (64, 64, 64, 3), dtype=np.uint8)
+    boxes = np.tile(np.array([0, 0, 32, 32], np.int32), (64, 1))
+    many = dataclasses.replace(
+        pictures,
+        variants=dict.fromkeys(pictures.variants, noise),
+        baselines=dict.fromkeys(pictures.baselines, noise),
+        truth=noise,
+        boxes=boxes,
+        labels=[""] * 64,
+    )
+    size = len(json.dumps(suite_data(results, many)))
+    assert 1e6 < size < 3e6
+
+
+def test_markup_is_escaped_once_where_it_is_put_in() -> None:
+    inner = element("b", "<&>")
+    assert join("a<", inner) == "a&lt;<b>&lt;&amp;&gt;</b>"
+    assert element("p", title='"x"', class_="y", hidden=True, id=None) == (
+        '<p title="&quot;x&quot;" class="y" hidden></p>'
+    )
+    assert sentence("run `a <b>` now") == "run <code>a &lt;b&gt;</code> now"
+    assert isinstance(inner, Markup)
+    assert element("i", "\x00\n\ud800") == "<i>\\x00 \\ud800</i>"
+
+
+@pytest.mark.promise("escaping")
+def test_hostile_text_is_text_wherever_it_stands(made: Material) -> None:
+    def shape(page: Page) -> Counter[tuple[str, tuple[str, ...]]]:
+        return Counter((n.tag, tuple(n.attributes)) for n in page.nodes)
+
+    plain = Page(with_text(made, {name: f"{name} words" for name in FIELDS}).page())
+    page = Page(attacked_page(made))
+    assert shape(page) == shape(plain)
+    shown = page.nodes[0].text
+    data = json.dumps(json.loads(page.all("script", id="gallery-data")[0].text), ensure_ascii=False)
+    for name in set(FIELDS) - SHORT:
+        for attack in ATTACKS:
+            # Marks that turn the direction are shown as escapes.
+            text = attack.replace("\u202e", "\\u202e")
+            assert text in shown or json.dumps(attack)[1:-1] in json.dumps(data), (name, attack)
+            tally("hostile strings shown as text")
+        assert shown.count(f"{name} <script>") + data.count(f"{name} <script>") > 0, name
+
+
+@pytest.mark.promise("escaping")
+def test_data_for_the_script_cannot_end_its_element() -> None:
+    block = json_block("data", list(ATTACKS))
+    inner = block.partition(">")[2].removesuffix("</script>")
+    assert not {"<", ">", "&"} & set(inner)
+    assert json.loads(inner) == list(ATTACKS)
+    tally("hostile strings shown as text", len(ATTACKS))

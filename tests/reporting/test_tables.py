@@ -1,0 +1,123 @@
+"""Tables worked by hand; Markdown against an independent renderer."""
+
+import csv
+import io
+import math
+
+import pytest
+from markdown_it import MarkdownIt
+
+from benchmark.core.text import escape_latex, escape_markdown, number
+from benchmark.metrics.registry import Column
+from benchmark.reporting.tables import Row, Table, csv_table, latex_table, markdown_table, ranks
+
+NAN = math.nan
+
+
+def _row(method: str, mse: float, kind: str = "variant", verdict: str = "") -> Row:
+    return Row(method, kind, {"mse_h": mse}, {}, verdict)  # type: ignore[arg-type]
+
+
+def _table(*rows: Row, footnotes: tuple[str, ...] = ()) -> Table:
+    return Table([Column("mse_h", "lower", 3)], rows, "Photos: protocol ib1.", "photos", footnotes)
+
+
+@pytest.mark.parametrize(
+    ("better", "values", "expected"),
+    [
+        ("lower", [0.3, 0.1, 0.2], [3, 1, 2]),
+        ("higher", [0.3, 0.1, math.inf], [2, 3, 1]),
+        ("zero", [0.2, -0.1, 0.0], [3, 2, 1]),
+        ("one", [0.5, 2.0, 1.25, 0.8, 0.0], [2, 2, 1, 1, 3]),
+        ("lower", [0.1, NAN, 0.1, 0.2], [1, None, 1, 2]),
+    ],
+)
+def test_ranks(better: str, values: list[float], expected: list[int | None]) -> None:
+    assert ranks(values, Column("x", better, 3)) == expected  # type: ignore[arg-type]
+
+
+def test_values_that_print_alike_rank_alike() -> None:
+    assert ranks([0.0101, 0.0099, 0.02], Column("x", "lower", 3)) == [1, 1, 2]
+
+
+def test_variants_are_ranked_apart_from_better_baselines_and_the_oracle_not_at_all() -> None:
+    table = _table(
+        _row("l2", 0.3),
+        _row("gan", 0.2),
+        _row("telea", 0.1, "baseline"),
+        _row("oracle", 0, "oracle"),
+    )
+    latex = latex_table(table).splitlines()
+    assert r"l2 &  & \underline{0.300} \\" in latex
+    assert r"gan &  & \textbf{0.200} \\" in latex
+    assert r"telea &  & \textbf{0.100} \\" in latex
+    assert r"oracle &  & 0.000 \\" in latex
+    assert latex[latex.index(r"gan &  & \textbf{0.200} \\") + 1] == r"\hline"
+    markdown = markdown_table(table).splitlines()
+    assert "| l2 |  | <ins>0.300</ins> |" in markdown
+    assert "| gan |  | **0.200** |" in markdown
+    assert "| oracle |  | 0.000 |" in markdown
+
+
+def test_both_of_a_tie_are_bold() -> None:
+    latex = latex_table(_table(_row("a", 0.2), _row("b", 0.2), _row("c", 0.3)))
+    assert latex.count(r"\textbf{0.200}") == 2
+    assert latex.count(r"\underline{0.300}") == 1
+
+
+def test_the_mark_of_a_loser_stands_in_every_format() -> None:
+    table = _table(_row("gan_a", 0.3, verdict="✗ loses to telea"))
+    assert r"gan\_a & $\times$ loses to telea & " in latex_table(table)
+    assert r"| gan\_a | ✗ loses to telea | " in markdown_table(table)
+    assert "gan_a,variant,✗ loses to telea,0.300000," in csv_table(table)
+
+
+def test_a_missing_metric_is_a_dash_with_a_footnote_and_empty_in_csv() -> None:
+    table = _table(_row("l2", NAN), footnotes=("mse_h: no weights & no net",))
+    assert "l2 &  & --- " in latex_table(table)
+    assert r"--- mse\_h: no weights \& no net" in latex_table(table)
+    assert "| l2 |  | — |" in markdown_table(table)
+    assert r"— mse\_h: no weights &amp; no net" in markdown_table(table)
+    rows = list(csv.DictReader(io.StringIO(csv_table(table))))
+    assert rows[0]["mse_h"] == ""
+
+
+def test_every_row_has_as_many_cells_as_the_head() -> None:
+    table = _table(_row("a", 0.2), _row("telea", 0.1, "baseline"), _row("oracle", 0, "oracle"))
+    lines = [line for line in markdown_table(table).splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in lines} == {4}
+    assert {line.count("&") for line in latex_table(table).splitlines() if "&" in line} == {2}
+
+
+@pytest.mark.promise("escaping")
+@pytest.mark.parametrize(
+    "text", ["a_b*c*", "x | y", "<b>&amp;", "[l](u)", "`code`", "a\\b", "$x$", "~~s~~", "__i__"]
+)
+def test_escaped_markdown_prints_the_text(text: str) -> None:
+    # An independent renderer: its only inline children must be plain text that reads as before.
+    (_, inline, _) = MarkdownIt("gfm-like", {"linkify": False}).parse(f"z {escape_markdown(text)}")
+    assert inline.children is not None
+    assert {child.type for child in inline.children} <= {"text", "text_special"}
+    assert "".join(child.content for child in inline.children) == f"z {text}"
+
+
+@pytest.mark.promise("escaping")
+def test_escaped_latex() -> None:
+    assert escape_latex("a---b [1] *") == "a-{}-{}-b {[}1{]} {*}"
+    assert escape_latex(r"a_b & 5 % \x {y} ~^#$") == (
+        r"a\_b \& 5 \% \textbackslash{}x \{y\} \textasciitilde{}\textasciicircum{}\#\$"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "spread", "expected"),
+    [
+        (0.01825, NAN, "0.018"),
+        (-0.0001, NAN, "0.000"),
+        (math.inf, NAN, "∞"),
+        (NAN, 0.1, "—"),
+        (1.0, 0.25, "1.000 ± 0.250"),
+    ],
+)
+def test_printed_numbers(value: float, spread: float, expected: str) -> None:
+    assert number(value, 3, spread) == expected

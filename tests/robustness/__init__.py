@@ -1,0 +1,1 @@
+"""Faults of machines, files and users."""

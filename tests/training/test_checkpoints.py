@@ -1,0 +1,538 @@
+"""Checkpoints: what comes back, what is refused, what a crash leaves, and who may train a run."""
+
+import json
+import os
+import pickle
+import re
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark.core.files import atomic_folder, write_json, write_text
+from benchmark.core.hashing import file_sha256
+from benchmark.training.checkpoints import (
+    MANIFEST,
+    ResumeState,
+    check_tensors,
+    load_checkpoint,
+    load_tensors,
+    optimizer_tensors,
+    restore_optimizer,
+    run_lock,
+    save_tensors,
+    with_prefix,
+    without_prefix,
+)
+from data.errors import InputError
+from tests.support.promises import tally
+from tests.support.tiny import ROOT, files_below, numbers
+
+TENSORS = {
+    "generator/weight": numbers()(3, 4),
+    "generator/half": numbers()(5).bfloat16(),
+    "generator/steps": torch.tensor(7),
+    "generator/turned": numbers()(2, 3).T,
+}
+
+
+def _assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name].dtype == value.dtype
+        assert torch.equal(found[name], value)
+
+
+def test_tensors_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b.safetensors"
+    sha256 = save_tensors(path, TENSORS)
+    assert sha256 == file_sha256(path)
+    _assert_same(load_tensors(path, sha256), TENSORS)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert [p.name for p in path.parent.iterdir()] == ["b.safetensors"]
+
+
+def test_equal_tensors_give_equal_bytes(tmp_path: Path) -> None:
+    reversed_order = dict(reversed(TENSORS.items()))
+    first = save_tensors(tmp_path / "first", TENSORS)
+    assert save_tensors(tmp_path / "second", reversed_order) == first
+
+
+@pytest.mark.promise("damage")
+def test_flipped_bit_is_refused_wherever_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    sha256 = save_tensors(path, TENSORS)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(_with_flipped_bit(whole, place))
+        with pytest.raises(InputError, match=f"{path}: damaged or foreign.*{sha256}"):
+            load_tensors(path, sha256)
+        tally("corrupted files refused")
+
+
+def _with_flipped_bit(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :]
+
+
+@pytest.mark.promise("damage")
+def test_truncated_file_is_refused_even_if_its_hash_is_listed(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    sha256 = save_tensors(path, TENSORS)
+    whole = path.read_bytes()
+    for kept in range(0, len(whole), 7):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(InputError, match="damaged or foreign"):
+            load_tensors(path, sha256)
+        with pytest.raises(InputError, match="cannot be read"):
+            load_tensors(path, file_sha256(path))
+        tally("corrupted files refused")
+
+
+@pytest.mark.promise("damage")
+def test_damaged_header_is_no_traceback_even_if_the_hash_is_listed(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_tensors(path, TENSORS)
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(8 + int.from_bytes(whole[:8], "little")):
+        path.write_bytes(_with_flipped_bit(whole, place))
+        try:  # a flipped bit in a name gives another name, which is no concern of the format
+            load_tensors(path, file_sha256(path))
+        except InputError as error:
+            assert str(error).startswith(f"{path}: cannot be read (") and "\n" not in str(error)
+            refused += 1
+    tally("corrupted files refused", refused)
+    assert refused > 100
+
+
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize("dtype", ["F4", "F6_E2M3", "F8_E8M0", "C64", "NONE", "f32"])
+def test_type_of_numbers_that_is_not_known_is_no_traceback(tmp_path: Path, dtype: str) -> None:
+    path = tmp_path / "weights.safetensors"
+    header = json.dumps({"x": {"dtype": dtype, "shape": [2], "data_offsets": [0, 8]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    try:
+        found = load_tensors(path, file_sha256(path))
+    except InputError as error:
+        assert str(error).startswith(f"{path}: cannot be read (")
+    else:  # the newest libraries know it; then it does not fit any network
+        with pytest.raises(InputError, match="x is torch"):
+            check_tensors(tmp_path, found, {"x": torch.zeros(2)})
+    tally("corrupted files refused")
+
+
+def test_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.safetensors: cannot be read"):
+        load_tensors(tmp_path / "gone.safetensors", "0" * 64)
+
+
+class _Mischief:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.promise("no_execution")
+@pytest.mark.parametrize("write", ["pickle", "torch"])
+def test_pickle_is_refused_and_not_executed(tmp_path: Path, write: str) -> None:
+    path, trap = tmp_path / "weights.safetensors", tmp_path / "trap"
+    if write == "pickle":
+        path.write_bytes(pickle.dumps(_Mischief(trap)))
+    else:
+        torch.save({"generator/weight": _Mischief(trap)}, path)
+    with pytest.raises(InputError, match="cannot be read"):
+        load_tensors(path, file_sha256(path))
+    assert not trap.exists()
+    tally("files with code refused")
+
+
+def test_prefixes_are_put_on_and_taken_off() -> None:
+    inner = {"a": torch.tensor(1), "b/c": torch.tensor(2)}
+    outer = with_prefix("net", inner) | with_prefix("network", inner)
+    assert without_prefix("net", outer) == inner
+    assert set(outer) == {"net/a", "net/b/c", "network/a", "network/b/c"}
+
+
+WANTED = {"a": torch.zeros(2, 3), "b": torch.zeros(4)}
+
+
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"b": None}, "b is missing"),
+        ({"c": torch.zeros(1)}, "c is not part of the networks"),
+        ({"a": torch.zeros(3, 2)}, r"a is torch.float32 [3, 2], not torch.float32 [2, 3]"),
+        ({"b": torch.zeros(4).double()}, r"b is torch.float64 [4], not torch.float32 [4]"),
+        ({"b": torch.zeros(4).int()}, r"b is torch.int32 [4], not torch.float32 [4]"),
+        ({"a": torch.full((2, 3), float("nan"))}, "a holds NaN or infinity"),
+        ({"a": torch.full((2, 3), float("-inf"))}, "a holds NaN or infinity"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(
+    tmp_path: Path, change: dict[str, Tensor | None], reason: str
+) -> None:
+    check_tensors(tmp_path, dict(WANTED), WANTED)
+    found = {name: value for name, value in (WANTED | change).items() if value is not None}
+    message = f"{tmp_path}: the weights do not fit: {reason}"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        check_tensors(tmp_path, found, WANTED)
+    tally("corrupted files refused")
+
+
+# The manifest
+
+
+def _checkpoint(folder: Path) -> dict[str, Any]:
+    sha256 = save_tensors(folder / "epoch0002.safetensors", TENSORS)
+    entry = {"epoch": 2, "file": "epoch0002.safetensors", "sha256": sha256, "value": 1.5}
+    manifest: dict[str, Any] = {"checkpoints": {"best_val_psnr": entry}, "steps": 3}
+    write_json(folder / MANIFEST, manifest)
+    return manifest
+
+
+def test_checkpoint_comes_back_with_its_manifest(tmp_path: Path) -> None:
+    manifest = _checkpoint(tmp_path)
+    tensors, found = load_checkpoint(tmp_path, "best_val_psnr", "train")
+    _assert_same(tensors, TENSORS)
+    assert found == manifest
+
+
+def test_criterion_that_chose_nothing_is_named_with_those_that_did(tmp_path: Path) -> None:
+    _checkpoint(tmp_path)
+    with pytest.raises(InputError, match="no checkpoint 'last'; there are best_val_psnr"):
+        load_checkpoint(tmp_path, "last", "train")
+
+
+def test_missing_manifest_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="missing; `make train` makes it"):
+        load_checkpoint(tmp_path, "last", "make train")
+
+
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '"text"',
+        '{"checkpoints": []}',
+        '{"checkpoints": {"last": 3}}',
+        '{"checkpoints": {"last": {"file": "epoch0002.safetensors"}}}',
+        '{"checkpoints": {"last": {"file": 3, "sha256": ""}}}',
+        '{"checkpoints": {"last": {"file": 3, "sha256": "", "epoch": 1}}}',
+        '{"checkpoints": {"last": {"file": "x", "sha256": "", "epoch": "1"}}}',
+        '{"checkpoints": {"last": {"file": "../x", "sha256": "", "epoch": 1}}}',
+        '{"checkpoints": {"last": {"file": "/etc/passwd", "sha256": "", "epoch": 1}}}',
+    ],
+)
+def test_damaged_manifest_is_refused(tmp_path: Path, content: str) -> None:
+    _checkpoint(tmp_path)
+    (tmp_path / MANIFEST).write_text(content)
+    with pytest.raises(InputError, match=r"(manifest\.json|3): (not a|cannot be read)"):
+        load_checkpoint(tmp_path, "last", "train")
+    tally("corrupted files refused")
+
+
+def test_file_that_the_manifest_does_not_list_is_refused(tmp_path: Path) -> None:
+    _checkpoint(tmp_path)
+    save_tensors(tmp_path / "epoch0002.safetensors", {"generator/weight": torch.zeros(1)})
+    with pytest.raises(InputError, match="damaged or foreign"):
+        load_checkpoint(tmp_path, "best_val_psnr", "train")
+
+
+# Crashes
+
+
+@pytest.mark.promise("writing")
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_failure_before_the_rename_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    path = tmp_path / "weights.safetensors"
+    sha256 = save_tensors(path, TENSORS)
+
+    def fail(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync" if moment == "fsync" else "pathlib.Path.replace", fail)
+    with pytest.raises(InputError, match=r"weights.safetensors: cannot be written \(No space left"):
+        save_tensors(path, {"other": torch.zeros(3)})
+    monkeypatch.undo()
+    _assert_same(load_tensors(path, sha256), TENSORS)
+    assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
+
+
+@pytest.mark.promise("writing")
+def test_full_disk_is_one_line_and_leaves_the_old_weights(tmp_path: Path) -> None:
+    # What writes the tensors is no Python, and has errors of its own.
+    path = tmp_path / "weights.safetensors"
+    sha256 = save_tensors(path, TENSORS)
+    code = (
+        "import resource, pathlib, sys, torch\n"
+        "from benchmark.training.checkpoints import save_tensors\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try:\n"
+        "    save_tensors(pathlib.Path(sys.argv[1]), {'x': torch.zeros(4096)})\n"
+        "except Exception as error:\n"
+        "    print(type(error).__name__, error)\n"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"InputError {path}: cannot be written (")
+    assert "File too large" in done.stdout and done.stdout.count("\n") == 1
+    _assert_same(load_tensors(path, sha256), TENSORS)
+    assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
+
+
+@pytest.mark.promise("writing")
+def test_killed_writer_leaves_the_old_file_and_the_next_one_succeeds(tmp_path: Path) -> None:
+    path = tmp_path / "notes.json"
+    write_json(path, "old")
+    # os._exit at the fsync is the end of the process without any clean-up, as by SIGKILL.
+    code = (
+        "import os, sys, pathlib\n"
+        "from benchmark.core.files import write_json\n"
+        "os.fsync = lambda _: os._exit(9)\n"
+        "write_json(pathlib.Path(sys.argv[1]), 'new')\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=False)
+    assert killed.returncode == 9
+    assert len([*tmp_path.iterdir()]) == 2  # the old file and what was being written
+    assert json.loads(path.read_text()) == "old"
+    write_json(path, "newer")
+    assert files_below(tmp_path) == {"notes.json": b'"newer"\n'}
+
+
+@pytest.mark.promise("writing")
+def test_folder_takes_its_place_whole_or_not_at_all(tmp_path: Path) -> None:
+    place = tmp_path / "run"
+    with atomic_folder(place) as folder:
+        write_text(folder / "old", "1\n")
+    with pytest.raises(RuntimeError, match="crash"), atomic_folder(place) as folder:
+        write_text(folder / "new", "2\n")
+        raise RuntimeError("crash")
+    assert files_below(tmp_path) == {"run/old": b"1\n"}
+    with atomic_folder(place) as folder:
+        write_text(folder / "new", "2\n")
+    assert files_below(tmp_path) == {"run/new": b"2\n"}
+
+
+def test_json_has_no_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "x.json", {"a": float("nan")})
+    assert [*tmp_path.iterdir()] == []
+
+
+# Resuming
+
+
+def test_there_is_no_state_at_first(tmp_path: Path) -> None:
+    assert ResumeState(tmp_path, "key").load() is None
+
+
+def test_latest_state_comes_back_and_the_older_ones_go(tmp_path: Path) -> None:
+    state = ResumeState(tmp_path, "key")
+    # 0.1 + 0.2 shows that numbers keep all their digits.
+    for step in (3, 12, 7):
+        state.save(step, {"x": torch.tensor(step)}, {"step": step, "sum": 0.1 + 0.2})
+    loaded = ResumeState(tmp_path, "key").load()
+    assert loaded is not None
+    assert loaded[0]["x"].item() == 7
+    assert loaded[1] == {"step": 7, "sum": 0.1 + 0.2}
+    assert sorted(p.name for p in state.folder.iterdir()) == [
+        "state.json",
+        "step00000007.safetensors",
+    ]
+    assert ResumeState(tmp_path, "other").load() is None
+
+
+@pytest.mark.promise("resume")
+def test_crash_between_tensors_and_state_leaves_the_older_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = ResumeState(tmp_path, "key")
+    state.save(1, {"x": torch.tensor(1)}, {"step": 1})
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr("benchmark.training.checkpoints.write_json", fail)
+    with pytest.raises(RuntimeError, match="power cut"):
+        state.save(2, {"x": torch.tensor(2)}, {"step": 2})
+    loaded = state.load()
+    assert loaded is not None
+    assert loaded[0]["x"].item() == loaded[1]["step"] == 1
+
+
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize("damage", ["tensors", "json", "not a state", "gone"])
+def test_damaged_state_is_refused_with_what_to_do(tmp_path: Path, damage: str) -> None:
+    state = ResumeState(tmp_path, "key")
+    state.save(1, {"x": torch.tensor(1)}, {"step": 1})
+    tensors = state.folder / "step00000001.safetensors"
+    if damage == "tensors":
+        tensors.write_bytes(tensors.read_bytes()[:-1] + b"\x7f")
+    elif damage == "gone":
+        tensors.unlink()
+    else:
+        (state.folder / "state.json").write_text("{" if damage == "json" else "[]")
+    with pytest.raises(InputError, match=f"delete {state.folder} to begin anew"):
+        state.load()
+    tally("corrupted files refused")
+
+
+PROGRESS = {
+    "step": 7,
+    "curves": [{"epoch": 1.0, "validation/psnr_h": 0.1 + 0.2}],
+    "kept": {"last": {"epoch": 1, "file": "epoch0001.safetensors", "sha256": "0", "value": None}},
+    "sums": {"generator/total": 1.5},
+    "counts": {"generator/total": 1},
+    "pictures": {"epoch0001.png": "0"},
+}
+
+
+def _places(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the places of all values of a JSON file, containers included."""
+    yield place
+    entries = content.items() if isinstance(content, dict) else enumerate(content)
+    for key, value in entries:
+        if isinstance(value, dict | list):
+            yield from _places(value, (*place, key))
+        else:
+            yield (*place, key)
+
+
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize("change", ["other", "gone"])
+def test_state_that_is_damaged_in_any_field_is_refused(tmp_path: Path, change: str) -> None:
+    state = ResumeState(tmp_path, "key")
+    state.save(7, {"x": torch.tensor(1)}, PROGRESS)
+    path = state.folder / "state.json"
+    text = path.read_text()
+    places = [place for place in _places(json.loads(text)) if place]
+    assert ("progress", "kept", "last", "value") in places and ("content_sha256",) in places
+    for place in places:
+        content = json.loads(text)
+        holder = content
+        for key in place[:-1]:
+            holder = holder[key]
+        if change == "gone":
+            del holder[place[-1]]
+        else:
+            holder[place[-1]] = [holder[place[-1]]]
+        path.write_text(json.dumps(content))
+        with pytest.raises(InputError, match=f"damaged.*delete {state.folder} to begin anew"):
+            state.load()
+        tally("corrupted files refused")
+
+
+@pytest.mark.promise("damage")
+def test_flipped_bit_of_a_state_is_refused_wherever_it_is(tmp_path: Path) -> None:
+    state = ResumeState(tmp_path, "key")
+    state.save(7, {"x": torch.tensor(1)}, PROGRESS)
+    path = state.folder / "state.json"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(_with_flipped_bit(whole, place))
+        try:
+            loaded = state.load()
+        except InputError as error:
+            assert f"delete {state.folder} to begin anew" in str(error)
+            tally("corrupted files refused")
+        else:  # white space, and the last digit of a number, say nothing
+            assert loaded is not None and loaded[1] == PROGRESS
+
+
+def test_removed_state_is_no_state_at_any_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = ResumeState(tmp_path, "key")
+    state.save(1, {"x": torch.tensor(1)}, {"step": 1})
+    monkeypatch.setattr("shutil.rmtree", lambda _: None)  # as if it had been killed there
+    state.remove()
+    assert ResumeState(tmp_path, "key").load() is None
+    monkeypatch.undo()
+    state.remove()
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_optimiser_goes_on_as_if_never_stopped() -> None:
+    def optimiser(weight: Tensor) -> torch.optim.Adam:
+        return torch.optim.Adam([weight], lr=0.1, betas=(0.5, 0.9), fused=True)
+
+    def advance(weight: Tensor, adam: torch.optim.Adam, steps: int) -> None:
+        for _ in range(steps):
+            weight.grad = weight.detach().sin()
+            adam.step()
+
+    whole = numbers()(5).requires_grad_()
+    advance(whole, optimiser(whole), 7)
+    stopped = numbers()(5).requires_grad_()
+    first = optimiser(stopped)
+    advance(stopped, first, 3)
+    resumed, second = stopped.detach().clone().requires_grad_(), optimiser(stopped)
+    second = optimiser(resumed)
+    restore_optimizer(second, {k: v.clone() for k, v in optimizer_tensors(first).items()})
+    advance(resumed, second, 4)
+    assert torch.equal(resumed, whole)
+
+
+# The lock
+
+
+def _holder(folder: Path) -> "subprocess.Popen[str]":
+    """Start a process that holds the lock of a run until it is killed."""
+    code = (
+        "import pathlib, sys, time\n"
+        "from benchmark.training.checkpoints import run_lock\n"
+        "with run_lock(pathlib.Path(sys.argv[1])):\n"
+        "    print('held', flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    with _holder(tmp_path / "run") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.promise("lock")
+def test_second_process_is_refused_until_the_first_is_killed(
+    tmp_path: Path, holder: "subprocess.Popen[str]"
+) -> None:
+    for _ in range(2):  # the refused one does not take the owner's name away
+        with pytest.raises(InputError, match=f"trained by process {holder.pid}$"):
+            run_lock(tmp_path / "run").__enter__()
+        tally("second trainings refused")
+    with run_lock(tmp_path / "another"):
+        pass
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with run_lock(tmp_path / "run"):
+        assert (tmp_path / "run" / "lock").read_text() == f"process {os.getpid()}"
+
+
+def test_lock_ends_with_its_block_even_by_an_error(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(RuntimeError), run_lock(tmp_path):
+            raise RuntimeError

@@ -1,0 +1,236 @@
+"""Plans against simulated comparisons, closed forms and score tables with known variances."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmark.__main__ import main
+from benchmark.core import paths
+from benchmark.stats.intervals import Components, paired_interval
+from benchmark.versions.power import (
+    Plan,
+    detectable_difference,
+    make_plan,
+    plan_json,
+    plan_text,
+    probability_seen,
+)
+from benchmark.versions.snapshot import open_version
+from benchmark.versions.tolerances import BANDS
+from data.errors import InputError
+from tests.support.promises import tally
+from tests.support.report_tree import EVEN, GOOD, TELEA
+from tests.support.simulation import crossed, two_versions
+from tests.support.two_trees import L2, Trees
+
+PARTS = Components(seed=0.02, image=1.0, residual=0.5)
+
+
+def test_one_seed_is_the_power_of_the_paired_t_test() -> None:
+    images, difference = 20, 0.7
+    found = probability_seen(Components(0.0, 1.0, 0.0), images, 1, difference)
+    # The noncentral t distribution is exact; 200 levels of an estimated variance are nearly so.
+    critical = stats.t.isf(0.025, images - 1)
+    shift = difference * math.sqrt(images)
+    power = stats.nct.sf(critical, images - 1, shift) + stats.nct.cdf(-critical, images - 1, shift)
+    assert found == pytest.approx(power, abs=2e-4)
+
+
+def test_without_a_difference_the_level_is_that_of_the_interval() -> None:
+    assert probability_seen(Components(0.0, 1.0, 0.0), 50, 1, 0.0) == pytest.approx(0.05, abs=5e-4)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 10])
+@pytest.mark.parametrize("power", [0.5, 0.8, 0.95])
+def test_detectable_difference_is_seen_with_its_power(seeds: int, power: float) -> None:
+    least = detectable_difference(PARTS, 100, seeds, power)
+    parts = PARTS if seeds >= 3 else Components(0.0, PARTS.image, PARTS.residual)
+    assert probability_seen(parts, 100, seeds, least) == pytest.approx(power, abs=1e-6)
+
+
+def test_more_images_or_seeds_never_show_less() -> None:
+    by_images = [detectable_difference(PARTS, images, 5, 0.8) for images in (10, 100, 1000, 10**6)]
+    by_seeds = [detectable_difference(PARTS, 100, seeds, 0.8) for seeds in (3, 4, 5, 10, 30)]
+    for found in (by_images, by_seeds):
+        assert found == sorted(found, reverse=True) and len(set(found)) == len(found)
+    assert detectable_difference(PARTS, 1, 5, 0.8) == math.inf
+
+
+def _share_seen(seeds: int, images: int, power: float, trials: int) -> float:
+    """Return how often intervals of simulated differences of the planned size leave out 0."""
+    rng = np.random.default_rng(1000 * seeds + images)
+    parts = PARTS if seeds >= 3 else Components(0.0, PARTS.image, PARTS.residual)
+    difference = detectable_difference(parts, images, seeds, power)
+    seen = 0
+    for _ in range(trials):
+        found = paired_interval(difference + crossed(rng, parts, seeds, images))
+        seen += found.low > 0 or found.high < 0
+    return seen / trials
+
+
+@pytest.mark.parametrize(("seeds", "images"), [(1, 60), (3, 60)])
+def test_power_is_what_the_plan_says(seeds: int, images: int) -> None:
+    # Three standard errors of a share of .8 of 1,000 are .038.
+    assert _share_seen(seeds, images, 0.8, 1000) == pytest.approx(0.8, abs=0.04)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("power", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize(
+    ("seeds", "images"), [(1, 20), (1, 400), (2, 60), (3, 30), (3, 400), (5, 100), (10, 60)]
+)
+def test_power_is_what_the_plan_says_of_many(seeds: int, images: int, power: float) -> None:
+    # Two standard errors of a share of .5 of 2,000 are .022; the rest is for what the formula
+    # leaves out: that an estimated residual is less sure than it takes it for.
+    assert _share_seen(seeds, images, power, 2000) == pytest.approx(power, abs=0.04)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_verdicts_on_ledgers_are_as_frequent_as_planned(tmp_path: Path, seeds: int) -> None:
+    from benchmark.versions.compare import compare_versions
+
+    rng = np.random.default_rng(seeds)
+    parts = PARTS if seeds >= 3 else Components(0.0, PARTS.image, PARTS.residual)
+    difference = detectable_difference(parts, 60, seeds, 0.8)
+    verdicts = []
+    for _ in range(500):
+        versions = two_versions(tmp_path, rng, {"a": difference}, parts, (seeds, 60))
+        (change,) = [c for c in compare_versions(*versions).metrics if c.method == "a"]
+        assert change.comparison is not None
+        verdicts.append(change.comparison.verdict)
+    # Two standard errors of a share of .8 of 500 are .036.
+    assert verdicts.count("worse") / 500 == pytest.approx(0.8, abs=0.04)
+    assert verdicts.count("better") / 500 < 0.01
+
+
+@pytest.fixture
+def trees(tmp_path: Path) -> Trees:
+    return Trees(tmp_path, {"l2": GOOD, "gan": EVEN})
+
+
+def _plan(
+    folder: Path,
+    suite: str,
+    method: str,
+    reference: str,
+    metric: str,
+    difference: float | None = None,
+) -> Plan:
+    with open_version(str(folder)) as results:
+        return make_plan(results, suite, method, reference, metric, difference)
+
+
+def test_variances_are_those_of_the_ledger(trees: Trees) -> None:
+    plan = _plan(trees.new_folder, "tiny", "gan", "telea", "mse_h")
+    # EVEN is TELEA with -1, 1, -1, 1 thousandths.
+    assert plan.components.image == pytest.approx(np.var(EVEN - TELEA, ddof=1), rel=1e-4)
+    assert (plan.components.seed, plan.components.residual) == (0, 0)
+    assert plan.images == 4 and plan.difference == pytest.approx(TELEA.mean() / 10)
+    assert plan.seed_variance_from == "" and "not known" in plan_text(plan)
+    assert [row.covers_seeds for row in plan.rows] == [False] * 4
+
+
+def test_seeds_of_the_ledgers_tell_their_variance(trees: Trees) -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(4):
+        trees.new.write_run("l2", seed, GOOD + 0.001 * seed + rng.normal(0, 1e-4, 4))
+        trees.new.write_run("gan", seed, EVEN)
+    trees.new.params(["l2", "gan"], range(4))
+    plan = _plan(trees.new_folder, "tiny", "l2", "gan", "mse_h")
+    # Of 0, 1, 2 and 3 thousandths; what is drawn beside them changes it by a tenth at most.
+    assert plan.components.seed == pytest.approx(np.var([0, 1e-3, 2e-3, 3e-3], ddof=1), rel=0.1)
+    assert plan.seed_variance_from == "4 seeds of the score_tables"
+    assert [row.covers_seeds for row in plan.rows] == [False, True, True, True]
+
+
+def test_bands_tell_the_variance_of_one_seed(trees: Trees) -> None:
+    origin = json.loads((trees.new_folder / L2.provenance).read_text())["training"]
+    seeds = {0: {"mse_h": 0.020}, 1: {"mse_h": 0.021}, 2: {"mse_h": 0.022}}
+    measured = {"suite": "tiny", "subject": "l2", "machine": "m", "seed": 0, "seeds": seeds}
+    measured |= {key: origin[key] for key in ("config_sha256", "data_sha256")}
+    (trees.new_folder / BANDS).write_text(json.dumps({"measured": [measured]}))
+    plan = _plan(trees.new_folder, "tiny", "l2", "telea", "mse_h")
+    assert plan.seed_variance_from == BANDS.as_posix()
+    assert plan.components.seed == pytest.approx(1e-6)
+    # Nothing is known of the other variant, so that nothing is known of the difference.
+    assert _plan(trees.new_folder, "tiny", "l2", "gan", "mse_h").seed_variance_from == ""
+
+
+def test_images_that_a_difference_takes_are_enough_and_one_less_is_not(trees: Trees) -> None:
+    plan = _plan(trees.new_folder, "tiny", "gan", "telea", "mse_h", difference=1e-4)
+    needed = plan.rows[0].images
+    assert needed is not None and needed > 4
+    seen = [probability_seen(plan.components, n, 1, 1e-4) for n in (needed - 1, needed)]
+    assert seen[0] < 0.8 <= seen[1]
+
+
+def test_no_number_of_images_makes_up_for_seeds(trees: Trees) -> None:
+    for seed in range(3):
+        trees.new.write_run("l2", seed, GOOD * (1 + seed))
+    trees.new.params(["l2"], range(3))
+    plan = _plan(trees.new_folder, "tiny", "l2", "telea", "mse_h", difference=1e-4)
+    assert plan.rows[1].images is None and "no number" in plan_text(plan)
+    json.dumps(plan_json(plan), allow_nan=False)
+
+
+@pytest.mark.promise("configuration")
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (("no", "l2", "telea", "mse_h"), "--suite 'no': not one of tiny"),
+        (("tiny", "no", "telea", "mse_h"), "no scores in mse_h of no"),
+        (("tiny", "l2", "no", "mse_h"), "no scores in mse_h of no"),
+        (("tiny", "l2", "telea", "no"), "--metric 'no': not one of mse_h"),
+        (("tiny", "l2", "telea", "lpips_vgg"), "no scores in lpips_vgg"),
+        (("tiny", "telea", "telea", "mse_h"), "by the same on all images"),
+        (("tiny", "l2", "oracle", "mse_h"), "--difference: must be given"),
+    ],
+)
+def test_plan_that_cannot_be_made(
+    arguments: tuple[str, str, str, str], what: str, trees: Trees
+) -> None:
+    with pytest.raises(InputError, match=what):
+        _plan(trees.new_folder, *arguments)
+    tally("invalid configurations refused")
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
+def test_difference_that_is_none(value: float, trees: Trees) -> None:
+    with pytest.raises(InputError, match="--difference"):
+        _plan(trees.new_folder, "tiny", "l2", "telea", "mse_h", difference=value)
+
+
+def test_infinite_psnrs_are_capped(trees: Trees) -> None:
+    plan = _plan(trees.new_folder, "tiny", "l2", "oracle", "psnr_h")
+    assert math.isfinite(plan.rows[0].detectable) and plan.difference == 0.1
+
+
+def test_one_image_is_too_few(trees: Trees) -> None:
+    trees.change_ledger(lambda frame: frame.iloc[:1])
+    with pytest.raises(InputError, match="fewer than two scored images"):
+        _plan(trees.new_folder, "tiny", "l2", "telea", "mse_h")
+
+
+def test_without_a_ledger(trees: Trees) -> None:
+    (trees.new_folder / paths.Run("tiny", "l2", 0).scores).unlink()
+    with pytest.raises(InputError, match="tiny/l2: has no score_table"):
+        _plan(trees.new_folder, "tiny", "l2", "telea", "mse_h")
+
+
+def test_command(
+    trees: Trees, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(trees.new_folder)
+    arguments = ["plan", "--suite", "tiny", "--variant", "gan", "--than", "telea"]
+    assert main([*arguments, "--metric", "psnr_h", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["difference"] == 0.1 and [r["seeds"] for r in content["rows"]] == [1, 3, 5, 10]
+    assert main(arguments) == 0
+    assert "tiny, mse_h: gan - telea; 4 test images" in capsys.readouterr().out
+    assert main([*arguments, "--power", "1"]) == 2
+    assert main([*arguments, "--difference", "nan"]) == 2
