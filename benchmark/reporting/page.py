@@ -65,7 +65,7 @@ def report_page(
     return _filled(
         paths.REPORTS / "templates" / "report.md",
         protocol=PROTOCOL,
-        coverage=coverage(len(params.seeds)),
+        coverage=coverage(len({run.seed for run in params.all_runs})),
         overview="\n".join(f"- {escape_markdown(c.words.headline)}" for c in local),
         claims=claims_section(tested),
         suites="\n".join(_section(chapter) for chapter in local).strip(),

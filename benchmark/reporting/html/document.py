@@ -62,7 +62,7 @@ def html_report(
         "style": style,
         "script": script,
         "protocol": element("code", PROTOCOL),
-        "coverage": join(coverage(len(params.seeds))),
+        "coverage": join(coverage(len({run.seed for run in params.all_runs}))),
         "contents": _contents(chapters),
         "overview": join(*(_card(chapter, styles) for chapter in local)),
         "gallery": gallery(shown),
