@@ -203,13 +203,19 @@ def load_params(root: Path = Path()) -> Params:
         InputError: a key is wrong, or a name is not that of a suite or a variant.
     """
     params = load(Params, root / paths.PARAMS)
-    for kind, folder in (("suite", paths.SUITES), ("variant", paths.VARIANTS)):
-        for name in params.suites if kind == "suite" else params.variants:
-            try:
-                _config_path(root / folder, name, kind)
-            except InputError as error:
-                raise InputError(f"{root / paths.PARAMS}: {error}") from None
+    try:
+        check_names(params.suites, params.variants, root)
+    except InputError as error:
+        raise InputError(f"{root / paths.PARAMS}: {error}") from None
     return params
+
+
+def check_names(suites: Iterable[str], variants: Iterable[str], root: Path = Path()) -> None:
+    """Raise `InputError` unless these are names of suites and of variants."""
+    for name in suites:
+        _config_path(root / paths.SUITES, name, "suite")
+    for name in variants:
+        _config_path(root / paths.VARIANTS, name, "variant")
 
 
 def load_suite(name: str, root: Path = Path()) -> Suite:
