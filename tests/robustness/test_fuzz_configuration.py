@@ -313,7 +313,7 @@ def _commands(suite: str, variant: str) -> list[list[str]]:
     options = ["--suite", suite, "--variant", variant]
     return [
         *[[stage, "--suite", suite] for stage in ("split", "baselines", "reference")],
-        *[[stage, *options] for stage in ("train", "evaluate", "diagnose", "verify")],
+        *[[stage, *options] for stage in ("train", "evaluate", "verify")],
         ["attach", "--suite", suite, "."],
         ["describe", variant, "--suite", suite],
         ["report"],
@@ -367,29 +367,6 @@ def test_the_list_shows_the_others_beside_a_broken_file(
     ]
     assert all("line 2, column 1" in line for line in errors)
     tally(REFUSED, 2)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["trai"], "'trai' is no command; did you mean train?"),
-        (["train", "--suit", "portraits", "--variant", "l2"], "'--suit' is no option"),
-        (["train", "--suite", "portraits", "--variant", "l2", "--seeds", "1"], "'--seeds' is no"),
-        (["train", "--suite"], "--suite: expected one argument"),
-        (["split", "--suite", "photos", "--workers", "0"], "--workers: 0 is not positive"),
-        (["describe", "l2", "extra\n\x1b[31m"], r"extra\n\x1b[31m"),
-    ],
-)
-def test_misuse_is_one_line_that_names_the_help(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    error = capsys.readouterr().err
-    assert stop.value.code == 2
-    assert error.startswith("error: ") and error.count("\n") == 1
-    assert message in error and "--help`" in error
-    tally(REFUSED)
 
 
 @pytest.mark.parametrize(
