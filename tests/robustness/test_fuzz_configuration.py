@@ -136,6 +136,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in names_in(ROOT / kind):
             path = kind / f"{name}.yaml"
             (folder / path).write_bytes((ROOT / path).read_bytes())
+    for place, _, _ in KINDS.values():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
     return folder
 
 
