@@ -20,7 +20,7 @@ UPKEEP = "Data and upkeep"
 RENAMED = {"diagnose": "it is part of `evaluate` now", "bands": "it is called `tolerances` now"}
 
 _ABOVE = f"""\
-usage: {PROGRAM} COMMAND ...
+Usage: {PROGRAM} COMMAND ...
 
 InpaintBench: train, score and compare image inpainting systems.
 """

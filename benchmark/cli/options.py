@@ -1,6 +1,7 @@
 """Options that several commands have, as types of parameters, and how commands answer."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -71,11 +72,11 @@ VARIANT = Option(help="a file of models/variants/", autocompletion=variant_names
 _CRITERION = Option(
     help="which weights: last, best_val_psnr, …; the suite's if not given", autocompletion=_criteria
 )
-NUMBER = Option(min=0, max=2**31 - 1)
+SEED = Option(min=0, max=2**31 - 1, help="seed of the run")
 
 Suite = Annotated[str, SUITE]
 Variant = Annotated[str, VARIANT]
-Seed = Annotated[int, Option(min=0, max=2**31 - 1, help="seed of the run")]
+Seed = Annotated[int, SEED]
 Criterion = Annotated[str | None, _CRITERION]
 Devices = Literal["auto", "cpu", "cuda"]
 Device = Annotated[Devices, Option(help="auto takes a CUDA device where there is one")]
@@ -91,15 +92,14 @@ def seed_list(text: str) -> tuple[int, ...]:
     """
     seeds: list[int] = []
     for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if not (first.isdecimal() and (last.isdecimal() or not dash)):
+        if not (found := re.fullmatch("([0-9]{1,10})(?:-([0-9]{1,10}))?", part)):
             raise InputError(f"--seeds: {text!r} is no list of seeds such as 0, 0,1 or 0-2")
-        ends = int(first), int(last or first)
-        if not ends[0] <= ends[1] < min(2**31, ends[0] + MOST_SEEDS):
+        first, last = int(found[1]), int(found[2] or found[1])
+        if not first <= last < min(2**31, first + MOST_SEEDS):
             raise InputError(
                 f"--seeds: {part} is no seed below 2**31 and no range of {MOST_SEEDS} at most"
             )
-        seeds += range(ends[0], ends[1] + 1)
+        seeds += range(first, last + 1)
     if len(set(seeds)) < len(seeds):
         raise InputError(f"--seeds: {text} names a seed twice")
     return tuple(seeds)

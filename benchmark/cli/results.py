@@ -8,6 +8,7 @@ from typer import Option
 
 from benchmark.cli.app import CHECKS, app
 from benchmark.cli.options import (
+    SEED,
     SUITE,
     VARIANT,
     Devices,
@@ -114,7 +115,7 @@ def plan(
 def verify(
     suite: Annotated[str | None, SUITE] = None,
     variant: Annotated[str | None, VARIANT] = None,
-    seed: Annotated[int | None, Option(min=0, max=2**31 - 1)] = None,
+    seed: Annotated[int | None, SEED] = None,
     device: Annotated[Devices, Option(help="auto takes that of the kept results")] = "auto",
     reference: Annotated[bool, flag("--reference", "compare with reports/reference/")] = False,
     as_json: Json = False,
