@@ -136,6 +136,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in names_in(ROOT / kind):
             path = kind / f"{name}.yaml"
             (folder / path).write_bytes((ROOT / path).read_bytes())
+    (folder / paths.CLAIMS).parent.mkdir()
     return folder
 
 
