@@ -16,15 +16,15 @@ Hole = NDArray[np.bool_]
 """`[H, W]`, True in the hole."""
 
 WHITE_FROM = 128
-"""Grey values of a mask from this one on count as white."""
+"""Gray values of a mask from this one on count as white."""
 NEARLY = 16
 """Values this close to black or white are what compression makes of them."""
-MOST_GREY = 0.01
+MOST_GRAY = 0.01
 """A mask with a greater share of other values is probably no mask."""
 
 
 def read_mask(path: Path, marks: Literal["white", "black"]) -> tuple[Hole, float]:
-    """Read the hole that a mask marks in a colour.
+    """Read the hole that a mask marks in a color.
 
     Of a mask that has the values 0 and 1 alone, 1 is white, as programs write them.
 
@@ -35,21 +35,21 @@ def read_mask(path: Path, marks: Literal["white", "black"]) -> tuple[Hole, float
         UnreadableImageError: the file is no image.
         InputError: transparent pixels leave open what is marked.
     """
-    values = _grey_values(path)
+    values = _gray_values(path)
     white = values >= WHITE_FROM
-    grey = (values > NEARLY) & (values < 255 - NEARLY)
-    hole, grey_share = white if marks == "white" else ~white, float(grey.mean())
+    gray = (values > NEARLY) & (values < 255 - NEARLY)
+    hole, gray_share = white if marks == "white" else ~white, float(gray.mean())
     clear = _transparent(path)
-    # Marks of the colour on a transparent ground are clear; all else has two readings.
-    if clear.any() and ((hole & clear).any() or not hole.any() or grey_share > MOST_GREY):
+    # Marks of the color on a transparent ground are clear; all else has two readings.
+    if clear.any() and ((hole & clear).any() or not hole.any() or gray_share > MOST_GRAY):
         raise InputError(
             f"{path}: has transparent pixels, which can mean the hole as well as what is known; "
             f"save it without transparency, {marks} where the hole is"
         )
-    return hole, grey_share
+    return hole, gray_share
 
 
-def _grey_values(path: Path) -> NDArray[np.uint8]:
+def _gray_values(path: Path) -> NDArray[np.uint8]:
     values = np.asarray(Image.fromarray(decode(path)).convert("L"))
     if values.any() and values.max() > 1:
         return values

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from benchmark.core.config import Suite
 from benchmark.inference.filling import Filler
-from benchmark.inference.holes import MOST_GREY, WHITE_FROM, Hole, read_mask, square_hole
+from benchmark.inference.holes import MOST_GRAY, WHITE_FROM, Hole, read_mask, square_hole
 from benchmark.inference.pairing import check_apart, images_by_stem, listed, partners, say
 from benchmark.inference.photographs import read_photograph, read_size, write_photograph
 from benchmark.inference.trained import load_folder
@@ -36,7 +36,7 @@ class Request:
     criterion: str | None = None
     """What chose the weights: `last`, `best_val_psnr`, …; None: what the suite says."""
     hole: Literal["white", "black"] = "white"
-    """The colour that marks the hole in a mask."""
+    """The color that marks the hole in a mask."""
     large_holes: bool = False
     """Whether a mask may mark more than half of its image."""
     overwrite: bool = False
@@ -157,11 +157,11 @@ def _check_masks(jobs: list[Job], request: Request) -> list[Job]:
         InputError: a mask has not the size of its image, or does not mark clearly, or marks
             suspiciously much.
     """
-    sound, grey = [], []
+    sound, gray = [], []
     for job in tqdm(jobs, desc="check masks", unit="mask"):
         assert job.mask is not None
         try:
-            hole, grey_share = read_mask(job.mask, request.hole)
+            hole, gray_share = read_mask(job.mask, request.hole)
             shape = read_size(job.image)
         except UnreadableImageError as error:
             say(f"error: {error}")
@@ -171,10 +171,10 @@ def _check_masks(jobs: list[Job], request: Request) -> list[Job]:
             raise InputError(f"{job.mask}: is {sizes[0]} px, its image {job.image} {sizes[1]} px")
         _question_size(job.mask, hole, request)
         sound.append(job)
-        if grey_share > MOST_GREY:
-            grey.append(f"{job.mask} ({grey_share:.0%} of its pixels)")
-    if grey:
-        say(f"warning: masks with grey, which counts as white from {WHITE_FROM}: {listed(grey)}")
+        if gray_share > MOST_GRAY:
+            gray.append(f"{job.mask} ({gray_share:.0%} of its pixels)")
+    if gray:
+        say(f"warning: masks with gray, which counts as white from {WHITE_FROM}: {listed(gray)}")
     return sound
 
 

@@ -25,7 +25,7 @@ class Submission:
     completed: Path
     masks: Path
     hole: Literal["white", "black"] = "white"
-    """The colour that marks the hole in a mask."""
+    """The color that marks the hole in a mask."""
 
     def folders(self) -> dict[str, Path]:
         """Return the folders by what lies in them."""
@@ -67,7 +67,7 @@ class Sample:
     """`[h, w, 3]`; of another size where somebody resized."""
     hole: Hole
     """`[h, w]`, likewise."""
-    grey_share: float
+    gray_share: float
     """Share of the mask's pixels that are neither black nor white."""
     file_format: str
     """Pillow's name of what the completed image was saved as."""
@@ -147,7 +147,7 @@ def read_sample(triple: Triple, marks: Literal["white", "black"]) -> Sample:
         InputError: the mask does not say clearly what it marks.
     """
     target = decode(triple.image)
-    hole, grey_share = read_mask(triple.mask, marks)
+    hole, gray_share = read_mask(triple.mask, marks)
     with open_image(triple.completed, str(triple.completed)) as image:
         file_format = str(image.format)
     return Sample(
@@ -155,7 +155,7 @@ def read_sample(triple: Triple, marks: Literal["white", "black"]) -> Sample:
         target=target,
         completed=decode(triple.completed),
         hole=hole,
-        grey_share=grey_share,
+        gray_share=gray_share,
         file_format=file_format,
         image_sha256=pixel_sha256(target),
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.__main__ import main
-from benchmark.submissions.catalogue import DEFECTS, Finding
+from benchmark.submissions.catalogue import CATALOGUE, Finding
 from benchmark.submissions.doctor import examine
 from benchmark.submissions.submission import Submission
 from data.procedural_faces import render_portrait
@@ -262,6 +262,18 @@ def test_lossy_files_are_found_by_their_kind(tmp_path: Path) -> None:
         assert ids(examine(submission)) == [("lossy", COUNT)]
 
 
+def test_marks_of_jpeg_are_not_looked_for_in_small_images(tmp_path: Path) -> None:
+    # Too few blocks tell nothing for sure; that known pixels have changed stays certain.
+    for side, expected in ((SIDE, "lossy"), (SIDE - 1, "known_changed")):
+        submission = hand_in(
+            tmp_path / str(side),
+            [image[:side, :side] for image in photographs()],
+            lambda number, side=side: box(number)[:side, :side],  # type: ignore[misc]
+            spoil=SPOILED["lossy, quality 60"],
+        )
+        assert ids(examine(submission)) == [(expected, COUNT)]
+
+
 def test_truth_that_is_compressed_itself_is_no_defect(tmp_path: Path) -> None:
     images = [_jpeg(image, 80) for image in photographs()]
     assert examine(hand_in(tmp_path, images)) == []
@@ -433,10 +445,10 @@ def test_answer_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     (finding,) = content["findings"]
     assert finding["id"] == "shifted" and finding["severity"] == "error"
     assert finding["count"] == COUNT and finding["files"] == ["0", "1", "2"]
-    assert finding["advice"] == DEFECTS["shifted"].advice
+    assert finding["advice"] == CATALOGUE["shifted"].advice
 
 
 def test_every_defect_is_in_the_guide() -> None:
     guide = (Path(__file__).parents[2] / "docs/scoring.md").read_text(encoding="utf-8")
-    for name, defect in DEFECTS.items():
-        assert f"| `{name}` | {defect.severity} |" in guide
+    for name, entry in CATALOGUE.items():
+        assert f"| `{name}` | {entry.severity} |" in guide
