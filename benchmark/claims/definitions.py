@@ -108,7 +108,7 @@ class Claim(Frozen):
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods that a suite must have for a joint judgement, each once."""
+        """The methods that a suite must have for a joint verdict, each once."""
         named = [name for _, pair in self.pairs for name in (pair.variant, pair.than)]
         named += [name for pair in self.cheaper for name in (pair.variant, pair.than)]
         named += [reliance.variant for reliance in self.sees_seam]

@@ -1,4 +1,4 @@
-"""Holes of a user's images: read from masks, or squares as large as in training."""
+"""Mask files, or a share of the image → holes."""
 
 from pathlib import Path
 from typing import Literal
@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmark.inference.photographs import read_alpha, size_text
 from data.draws import integers_below, random_bits
 from data.errors import InputError
 from data.images import decode, open_image, upright
 from data.store import pixel_sha256
 
+Pixels = NDArray[np.uint8]
+"""`[H, W, 3]`."""
 Hole = NDArray[np.bool_]
 """`[H, W]`, True in the hole."""
 
@@ -39,7 +42,9 @@ def read_mask(path: Path, marks: Literal["white", "black"]) -> tuple[Hole, float
     white = values >= WHITE_FROM
     gray = (values > NEARLY) & (values < 255 - NEARLY)
     hole, gray_share = white if marks == "white" else ~white, float(gray.mean())
-    clear = _transparent(path)
+    with open_image(path, str(path)) as image:
+        alpha = read_alpha(image)
+    clear = np.zeros(1, np.bool_) if alpha is None else alpha < WHITE_FROM
     # Marks of the color on a transparent ground are clear; all else has two readings.
     if clear.any() and ((hole & clear).any() or not hole.any() or gray_share > MOST_GRAY):
         raise InputError(
@@ -60,15 +65,12 @@ def _gray_values(path: Path) -> NDArray[np.uint8]:
     return np.where(wide > 0, 255, 0).astype(np.uint8) if ones else values
 
 
-def _transparent(path: Path) -> Hole:
-    with open_image(path, str(path)) as image:
-        if not image.has_transparency_data:
-            return np.zeros((1, 1), np.bool_)
-        alpha = np.asarray(upright(image).convert("RGBA").getchannel("A"))
-        return np.asarray(alpha < WHITE_FROM)
+def no_known_pixels(hole: Hole) -> str | None:
+    """Return the reason why a mask cannot be meant, where it marks everything; else None."""
+    return "marks the whole image as hole, so that nothing is known" if hole.all() else None
 
 
-def square_hole(pixels: NDArray[np.uint8], share: tuple[int, int], seed: int | None = None) -> Hole:
+def square_hole(pixels: Pixels, share: tuple[int, int], seed: int | None = None) -> Hole:
     """Return a square hole of an image, in its middle or at a place drawn by value.
 
     Args:
@@ -83,7 +85,7 @@ def square_hole(pixels: NDArray[np.uint8], share: tuple[int, int], seed: int | N
     parts, of = share
     side = max((min(height, width) * parts + of // 2) // of, 1)
     if side == max(height, width):
-        raise InputError(f"of {width}x{height} px, a hole would leave nothing")
+        raise InputError(f"of {size_text((height, width))}, a hole would leave nothing")
     play = width - side, height - side
     if seed is None:
         x0, y0 = (n // 2 for n in play)

@@ -1,4 +1,4 @@
-"""Photographs with what belongs to their pixels: transparency, grayness, color profile."""
+"""Image files ↔ photographs: pixels with their transparency, grayness and color profile."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,10 +45,14 @@ def read_photograph(path: Path) -> Photograph:
         # Of another color space, such as CMYK, the profile does not fit what it is decoded to.
         kept = is_gray or image.mode in ("RGB", "RGBA", "P")
         profile = image.info.get("icc_profile") if kept else None
-        alpha = None
-        if image.has_transparency_data:
-            alpha = np.asarray(upright(image).convert("RGBA").getchannel("A"))
-    return Photograph(pixels, alpha, is_gray, profile)
+        return Photograph(pixels, read_alpha(image), is_gray, profile)
+
+
+def read_alpha(image: Image.Image) -> NDArray[np.uint8] | None:
+    """Return the opacity of an opened image, `[H, W]` and upright, if it has transparency."""
+    if not image.has_transparency_data:
+        return None
+    return np.asarray(upright(image).convert("RGBA").getchannel("A"))
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -62,6 +66,11 @@ def read_size(path: Path) -> tuple[int, int]:
         if image.format != "TIFF" and orientation(image) in LYING:
             return image.width, image.height
         return image.height, image.width
+
+
+def size_text(shape: tuple[int, ...]) -> str:
+    """Return a height and a width as people write them, the width first."""
+    return f"{shape[1]}x{shape[0]} px"
 
 
 def write_photograph(

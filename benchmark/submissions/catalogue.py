@@ -59,7 +59,7 @@ CATALOGUE = {
     "polarity": Entry(
         "error",
         "masks that mark as hole what was known",
-        "mark the hole in the other colour: --hole black, or --hole white",
+        "mark the hole in the other color: --hole black, or --hole white",
     ),
     "mask_shifted": Entry(
         "error",
@@ -99,7 +99,7 @@ CATALOGUE = {
     ),
     "unfilled": Entry(
         "error",
-        "holes that have one and the same colour in all images, as if nothing was filled",
+        "holes that have one and the same color in all images, as if nothing was filled",
         "see whether the masked input was saved in place of the result",
     ),
     "truth_in_hole": Entry(

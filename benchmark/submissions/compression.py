@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
 
-from benchmark.inference.holes import Hole
-
-Pixels = NDArray[np.uint8]
+from benchmark.inference.holes import Hole, Pixels
 
 ZERO_LEVEL = 0.75
 """A coefficient that JPEG made zero comes back below this level, as pixels are rounded by 0.5 at

@@ -6,15 +6,12 @@ else they are has one of few causes, each with a detector of its own here.
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmark.inference.holes import Hole
+from benchmark.inference.holes import Hole, Pixels
 from benchmark.submissions.catalogue import Detection
 from benchmark.submissions.compression import LIKELY_STRENGTH, jpeg_strength
 from benchmark.submissions.submission import Sample
 from models.baselines import telea
-
-Pixels = NDArray[np.uint8]
 
 LOSSY_FORMATS = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "JPEG2000", "GIF"})
 """WebP, AVIF and JPEG 2000 can be lossless, GIF has 256 colors; known pixels tell."""

@@ -67,7 +67,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> Thumbnail:
 def look_alike(first: Thumbnail, second: Thumbnail) -> bool:
     """Tell whether two thumbnails are of one picture."""
     a, b = first.astype(np.float64), second.astype(np.float64)
-    # Else two areas of one colour would be alike by that colour.
+    # Else two areas of one color would be alike by that color.
     contrast_a, contrast_b = ((image - image.mean((0, 1))).ravel() for image in (a, b))
     if min(contrast_a.std(), contrast_b.std()) < LEAST_CONTRAST:
         return False
