@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -136,10 +137,9 @@ def _place(x: Span, y: Span, side: int, known: NDArray[np.int64]) -> Corner:
 
 def _integral(values: NDArray[Any]) -> NDArray[np.int64]:
     """Return the sums over all boxes that begin at the origin, `[H + 1, W + 1]`."""
-    sums = np.zeros((values.shape[0] + 1, values.shape[1] + 1), np.int64)
-    np.cumsum(values, axis=0, dtype=np.int64, out=sums[1:, 1:])
-    np.cumsum(sums[1:, 1:], axis=1, out=sums[1:, 1:])
-    return sums
+    # float64 holds these sums exactly.
+    sums = cv2.integral(values.astype(np.float32), sdepth=cv2.CV_64F)
+    return np.asarray(sums).astype(np.int64)
 
 
 def _sums(integral: NDArray[np.int64], x0: Any, y0: Any, side: int) -> NDArray[np.int64]:

@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 from torch import Tensor
+from torch.nn.functional import adaptive_max_pool2d
 
 from benchmark.inference.coverage import (
     Corner,
@@ -148,13 +148,5 @@ def resize_pixels(pixels: Pixels, shape: tuple[int, ...], filter_: Image.Resampl
 
 def touched(hole: Hole, shape: tuple[int, int]) -> Hole:
     """Stretch a hole to a height and a width; no part of it, however thin, is lost."""
-    rows, columns = (_overlaps(old, new) for old, new in zip(hole.shape, shape, strict=True))
-    # Counts of pixels, of which only zero matters.
-    return np.asarray(rows @ hole.astype(np.float32) @ columns.T > 0)
-
-
-def _overlaps(old: int, new: int) -> NDArray[np.float32]:
-    """Return `[new, old]`, 1 where a position of the one overlaps one of the other."""
-    before, after = np.arange(old) * new, np.arange(new)[:, None] * old
-    overlap = (before < after + old) & (after < before + new)
-    return np.asarray(overlap, np.float32)
+    pooled = adaptive_max_pool2d(torch.from_numpy(hole)[None].float(), shape)
+    return np.asarray(pooled[0] > 0)

@@ -24,6 +24,7 @@ NEARLY = 16
 """Values this close to black or white are what compression makes of them."""
 MOST_GRAY = 0.01
 """A mask with a greater share of other values is probably no mask."""
+NOTHING_KNOWN = "marks the whole image as hole, so that nothing is known"
 
 
 def read_mask(path: Path, marks: Literal["white", "black"]) -> tuple[Hole, float]:
@@ -63,11 +64,6 @@ def _gray_values(path: Path) -> NDArray[np.uint8]:
         wide = np.asarray(upright(image)) if image.mode.startswith("I") else values
     ones = set(np.unique(wide).tolist()) in ({0, 1}, {0, 255})
     return np.where(wide > 0, 255, 0).astype(np.uint8) if ones else values
-
-
-def no_known_pixels(hole: Hole) -> str | None:
-    """Return the reason why a mask cannot be meant, where it marks everything; else None."""
-    return "marks the whole image as hole, so that nothing is known" if hole.all() else None
 
 
 def square_hole(pixels: Pixels, share: tuple[int, int], seed: int | None = None) -> Hole:

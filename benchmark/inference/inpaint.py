@@ -11,10 +11,10 @@ from benchmark.core.config import Suite
 from benchmark.inference.filling import Filler
 from benchmark.inference.holes import (
     MOST_GRAY,
+    NOTHING_KNOWN,
     WHITE_FROM,
     Hole,
     Pixels,
-    no_known_pixels,
     read_mask,
     square_hole,
 )
@@ -175,8 +175,8 @@ def _check_masks(jobs: list[Job], request: Request) -> list[Job]:
         if hole.shape != shape:
             ours, other = size_text(hole.shape), size_text(shape)
             raise InputError(f"{job.mask}: is {ours}, its image {job.image} {other}")
-        if reason := no_known_pixels(hole):
-            raise InputError(f"{job.mask}: {reason}")
+        if hole.all():
+            raise InputError(f"{job.mask}: {NOTHING_KNOWN}")
         if hole.mean() > LARGE_HOLE and not request.large_holes:
             other = "black" if request.hole == "white" else "white"
             raise InputError(

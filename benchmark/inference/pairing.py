@@ -49,12 +49,7 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
 
 
 def partners(images: Mapping[str, Path], folder: Path, what: str) -> dict[str, Path]:
-    """Return the file of a folder that belongs to each image.
-
-    Args:
-        images: by stem, as `images_by_stem` returns them.
-        folder: with a file for each image.
-        what: what is in the folder, for messages.
+    """Return the file of a folder that belongs to each image, both by the stem of the image.
 
     Raises:
         InputError: see `images_by_stem`; or an image has none.

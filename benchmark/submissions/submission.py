@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 from unicodedata import normalize
 
-from benchmark.inference.holes import Hole, Pixels, no_known_pixels, read_mask
+from benchmark.inference.holes import NOTHING_KNOWN, Hole, Pixels, read_mask
 from benchmark.inference.pairing import matching, names_by_stem, no_partner
 from benchmark.inference.photographs import size_text
 from data.errors import InputError
@@ -168,7 +168,6 @@ def wrong_size(sample: Sample) -> str | None:
 
 def wrong_hole(sample: Sample) -> str | None:
     """Say why nothing can be scored in the hole, or return None."""
-    reason = no_known_pixels(sample.hole)
-    if reason is None and not sample.hole.any():
-        reason = "marks nothing as hole"
-    return f"the mask {reason}" if reason else None
+    if sample.hole.all():
+        return f"the mask {NOTHING_KNOWN}"
+    return None if sample.hole.any() else "the mask marks nothing as hole"
