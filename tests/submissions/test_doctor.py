@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.__main__ import main
-from benchmark.submissions.catalogue import CATALOGUE, Finding
-from benchmark.submissions.doctor import examine
+from benchmark.submissions.catalogue import CATALOGUE, Detection, Finding
+from benchmark.submissions.doctor import combine, examine
 from benchmark.submissions.submission import Submission
 from data.procedural_faces import render_portrait
 
@@ -293,6 +293,24 @@ def test_truth_that_is_also_compressed_is_both(tmp_path: Path) -> None:
     assert (lossy.id, lossy.count) == ("lossy", COUNT)
     # Compression hides it in some.
     assert leak.id == "truth_in_hole" and leak.count >= COUNT / 2
+
+
+def test_weak_signs_count_once_most_images_show_them() -> None:
+    def counts(detections: list[Detection], num_images: int) -> dict[str, int]:
+        groups = combine(detections, num_images)
+        return {name: len(found) for name, found in groups.items() if found}
+
+    weak = [Detection("shifted", str(n), sure=False, otherwise="known_changed") for n in range(4)]
+    assert counts(weak, 7) == {"shifted": 4}
+    assert counts(weak, 8) == {"known_changed": 4}
+    blank = [Detection("unfilled", str(n), detail="black", sure=False) for n in range(4)]
+    assert counts(blank, 5) == {"unfilled": 4}
+    assert counts(blank, 6) == {} and counts(blank[:3], 3) == {}
+    white = [Detection("unfilled", "4", detail="white", sure=False)]
+    assert counts(blank + white, 5) == {"unfilled": 4}
+    inverted = [Detection("polarity", str(n), sure=False) for n in range(4)]
+    assert counts(inverted + weak, 7) == {"polarity": 4}
+    assert counts(inverted + weak, 8) == {"known_changed": 4}
 
 
 # Files
