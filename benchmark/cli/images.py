@@ -85,26 +85,23 @@ def score(
     What is written: scores.csv (a row for each image), images.csv (their names) and metrics.json.
     What `doctor` finds is printed as warnings. See docs/scoring.md.
     """
-    from benchmark.submissions.score import Request, check_name, score_submission
-    from benchmark.submissions.score_results import (
-        check_out,
-        metrics_content,
-        scores_table,
+    from benchmark.submissions.score import (
+        Request,
+        means_text,
+        score_submission,
+        summarize,
         write_scores,
     )
 
     submission = _submission(images, completed, masks, hole)
-    check_name(name, baselines)
+    scores = score_submission(Request(submission, name, baselines, train, out, overwrite))
+    summary = summarize(scores)
     if out is not None:
-        check_out(out, submission, overwrite)
-    scores = score_submission(Request(submission, name, baselines, train))
-    content = metrics_content(scores)
-    if out is not None:
-        write_scores(out, scores, content)
+        write_scores(out, scores, summary)
     for finding in scores.findings:
         print(finding.as_line("warning"), file=sys.stderr)
     written = "" if out is None else f"-> {out.as_posix()}/"
-    answer(as_json, content, scores_table(content) + written)
+    answer(as_json, summary, means_text(summary) + written)
 
 
 @app.command(rich_help_panel=CHECKS, short_help="find what is wrong there")
@@ -118,15 +115,15 @@ def doctor(
 ) -> int:
     """Find what is wrong with completed images.
 
-    Exit codes: 0 nothing found, or warnings alone; 1 a defect that makes scores wrong; 2 wrong use.
-    docs/scoring.md lists the defects.
+    Exit codes: 0 nothing found, or warnings alone; 1 an error that makes scores wrong; 2 wrong use.
+    docs/scoring.md lists what is looked for.
     """
-    from benchmark.submissions.catalogue import DEFECTS
-    from benchmark.submissions.doctor import examine, has_errors
+    from benchmark.submissions.catalogue import CATALOGUE, has_errors
+    from benchmark.submissions.doctor import examine
 
     findings = examine(_submission(images, completed, masks, hole), train)
     content = {"findings": [finding.as_json() for finding in findings]}
-    nothing = f"nothing found; {len(DEFECTS)} kinds of defects were looked for"
+    nothing = f"nothing found; {len(CATALOGUE)} kinds of mistakes were looked for"
     answer(as_json, content, "\n".join(finding.as_line() for finding in findings) or nothing)
     return FAILED if has_errors(findings) else FINE
 
