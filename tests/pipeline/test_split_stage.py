@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmark.core import files
 from benchmark.core.config import Suite
-from benchmark.pipeline import split
+from benchmark.pipeline import split, workers
 from benchmark.pipeline.attach import attach_folder
 from benchmark.pipeline.split import split_suite
 from data.errors import InputError
@@ -124,22 +124,22 @@ def test_any_number_of_workers_writes_the_bytes_of_one(
     split_suite(suite(), workers=1)
     alone = contents()
     processes = count_processes(monkeypatch)
-    for workers, chunk in ((2, split.CHUNK), (4, 3)):
+    for number, chunk in ((2, split.CHUNK), (4, 3)):
         monkeypatch.setattr(split, "CHUNK", chunk)  # of twenty images
-        split_suite(suite(), workers=workers)
-        assert contents() == alone and processes.pop() == workers
+        split_suite(suite(), workers=number)
+        assert contents() == alone and processes.pop() == number
         tally("numbers of workers compared")
 
 
 def count_processes(patch: pytest.MonkeyPatch) -> list[int]:
     """Return a list to which every set of workers adds its number."""
-    original, numbers = split._processes, list[int]()
+    original, numbers = workers._pool, list[int]()
 
-    def counted(decode: Any, count: int) -> Any:
+    def counted(count: int) -> Any:
         numbers.append(count)
-        return original(decode, count)
+        return original(count)
 
-    patch.setattr(split, "_processes", counted)
+    patch.setattr(workers, "_pool", counted)
     return numbers
 
 
@@ -287,11 +287,11 @@ def test_digest_of_the_store_is_of_pixels_holes_and_labels(root: Path) -> None:
 
 
 @pytest.mark.promise("images")
-@pytest.mark.parametrize("workers", [1, 2])
-def test_broken_file_is_named_with_advice(root: Path, workers: int) -> None:
+@pytest.mark.parametrize("number", [1, 2])
+def test_broken_file_is_named_with_advice(root: Path, number: int) -> None:
     truncate(root / "07.png")
     with pytest.raises(InputError, match=r"07\.png: not a readable image .* `unreadable: skip` in"):
-        split_suite(suite(), workers=workers)
+        split_suite(suite(), workers=number)
     assert not PREPARED.exists()
 
 
@@ -339,7 +339,7 @@ def test_sizes_that_cannot_be_filled_are_found_before_the_work(
     def decoded(*_: object) -> None:
         raise AssertionError("an image was decoded")
 
-    monkeypatch.setattr(split, "_decode", decoded)
+    monkeypatch.setattr(split, "_pack_chunk", decoded)
     law = {"seed": 0, **dict(zip(SPLITS, sizes, strict=True))}
     with pytest.raises(InputError, match=f"^suite {message}"):
         split_suite(suite(splits=law))
