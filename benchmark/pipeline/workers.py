@@ -114,7 +114,7 @@ def _start_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process once the one that started it has gone, which tells nobody if it is killed."""
+    """End this process once the one that started it has gone, even if it was killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
