@@ -16,9 +16,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
 
 from models.batch import Batch, Output
-from models.edges import sobel
+from models.filters import similarity_map, sobel
 from models.networks import Localisation, Score
-from models.similarity import similarity_map
 
 Prediction = Score | Localisation
 Pixels = Annotated[int, Field(ge=0)]
