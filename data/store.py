@@ -1,4 +1,4 @@
-"""The packed form of a suite's images: arrays, boxes and a manifest."""
+"""The folder of a suite's packed images -> verified arrays, boxes and records."""
 
 import csv
 import hashlib

@@ -1,4 +1,8 @@
-"""Contracts of the networks, and how they are found: a module each, a class named for the role."""
+"""The name of a network -> its class; and the contract of each role.
+
+A network is a module of `models/generators` or `models/discriminators` with a class named for the
+role.
+"""
 
 import importlib
 import pkgutil
@@ -37,7 +41,7 @@ class Score(NamedTuple):
     logits: Tensor
 
 
-class Localisation(NamedTuple):
+class Localization(NamedTuple):
     """What a localizer predicts: is there a fake region, and where."""
 
     confidence: Tensor
@@ -53,10 +57,10 @@ class DiscriminatorNetwork(nn.Module, ABC):
     options.
     """
 
-    predicts: ClassVar[type[Score] | type[Localisation]]
+    predicts: ClassVar[type[Score] | type[Localization]]
 
     @abstractmethod
-    def forward(self, images: Tensor) -> Score | Localisation:
+    def forward(self, images: Tensor) -> Score | Localization:
         """Judge images `[N, 3, S, S]` in [-1, 1]."""
 
 

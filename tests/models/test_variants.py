@@ -79,11 +79,11 @@ def test_variant_builds_for_64_px(name: str) -> None:
             assert len(discriminator(numbers()(2, 3, side, side))[0]) == 2
 
 
-def _smooth_scene(size: int) -> Batch:
-    """Return four images of one colour each with the holes of `random_batch`."""
+def _smooth_batch(size: int) -> Batch:
+    """Return four images of one color each with the holes of `random_batch`."""
     batch = random_batch(4, size, size // 2)
-    colours = numbers(1)(4, 3, 1, 1) * 0.8
-    image = colours.expand(4, 3, size, size).contiguous()
+    colors = numbers(1)(4, 3, 1, 1) * 0.8
+    image = colors.expand(4, 3, size, size).contiguous()
     return Batch(image, batch.mask, batch.corner, size // 2)
 
 
@@ -106,7 +106,7 @@ def _assert_learns_one_batch(name: str) -> None:
     # 32 px, or 64 where instance norm would have a single value to work with.
     size = 64 if variant.generator.network == "strided_context_encoder" else 32
     suite = tiny_suite(image_size=size, mask={"kind": "random_square", "size": size // 2})
-    gan, batch = build_gan(suite, variant, 0, fabric), _smooth_scene(size)
+    gan, batch = build_gan(suite, variant, 0, fabric), _smooth_batch(size)
     gan.train(True)
     seen: set[str] = set()
     history = []
@@ -165,9 +165,9 @@ def test_weights_are_those_of_locpaint(name: str, expected: dict[str, float]) ->
     variant = full_variant(name)
     losses = variant.generator.losses
     assert {term: losses[term].weight_at(1.0) for term in losses} == expected
-    optimisers = [variant.generator.optimiser]
-    optimisers += [spec.optimiser for spec in variant.discriminators.values()]
-    for adam in optimisers:
+    optimizers = [variant.generator.optimiser]
+    optimizers += [spec.optimiser for spec in variant.discriminators.values()]
+    for adam in optimizers:
         assert (adam.lr, adam.betas) == (2e-4, (0.5, 0.999))
     localizer = variant.discriminators.get("localizer")
     if localizer is not None:

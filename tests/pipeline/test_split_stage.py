@@ -30,7 +30,7 @@ from tests.support.faults import full_disk
 from tests.support.promises import tally
 
 PREPARED = Path("data/prepared/small")
-ARTEFACTS = [
+ARTIFACTS = [
     *["digest.txt", "manifest.csv", "split.json", "test.npy", "test_boxes.npy"],
     *["train.npy", "val.npy", "val_boxes.npy"],
 ]
@@ -81,10 +81,10 @@ def truncate(path: Path, share: float = 0.5) -> None:
 # What is written
 
 
-def test_artefacts_agree_with_each_other_and_with_the_images(root: Path) -> None:
+def test_artifacts_agree_with_each_other_and_with_the_images(root: Path) -> None:
     made = suite()
     summary = split_suite(made)
-    assert list(contents()) == ARTEFACTS
+    assert list(contents()) == ARTIFACTS
     assert summary == json.loads((PREPARED / "split.json").read_text())
     assert summary["counts"] == {"train": 12, "val": 4, "test": 4}
     assert (summary["duplicates"], summary["left_out"], summary["unreadable"]) == (0, 0, [])
@@ -152,7 +152,7 @@ def test_names_decide_neither_arrays_nor_holes(root: Path) -> None:
         path.rename(root / f"folder {number % 3}" / f"renamed\n{97 * number % 101}.png")
     split_suite(suite())
     after = contents()
-    for name in ARTEFACTS:
+    for name in ARTIFACTS:
         assert (after[name] == before[name]) == (name != "manifest.csv"), name
     assert Store(PREPARED).digest() == digest
     assert {record.id.split("/")[0] for record in Store(PREPARED).records("train")} == {
@@ -188,14 +188,14 @@ SHARED = {"seed": 42, "train": 0.6, "val": 0.2, "test": 0.2}
 
 
 @pytest.mark.promise("names")
-@pytest.mark.parametrize("law", [COUNTED, SHARED], ids=["counts", "fractions"])
+@pytest.mark.parametrize("spec", [COUNTED, SHARED], ids=["counts", "fractions"])
 def test_an_image_that_is_added_moves_others_only_over_the_cuts(
-    root: Path, law: dict[str, Any]
+    root: Path, spec: dict[str, Any]
 ) -> None:
-    before = members(split_suite(suite(splits=law))["counts"])
+    before = members(split_suite(suite(splits=spec))["counts"])
     for number in range(100, 106):
         Image.fromarray(picture(number)).save(root / "new.png")
-        after = members(split_suite(suite(splits=law))["counts"])
+        after = members(split_suite(suite(splits=spec))["counts"])
         added = {pixel_sha256(suite().resize.apply(picture(number), 16))}
         # In content order the new image pushes at most one other over each cut: out of a split
         # into the next one, or, of the last one, out of the counts.
@@ -204,7 +204,7 @@ def test_an_image_that_is_added_moves_others_only_over_the_cuts(
             assert len(left) <= 1 and left <= (after[there] if there else left)
             assert len(after[here] - before[here] - added) <= 1
         gone = set().union(*before.values()) - set().union(*after.values())
-        assert len(gone) == (law is COUNTED and added <= set().union(*after.values()))
+        assert len(gone) == (spec is COUNTED and added <= set().union(*after.values()))
         tally("added images followed")
 
 
@@ -340,18 +340,18 @@ def test_sizes_that_cannot_be_filled_are_found_before_the_work(
         raise AssertionError("an image was decoded")
 
     monkeypatch.setattr(split, "_pack_chunk", decoded)
-    law = {"seed": 0, **dict(zip(SPLITS, sizes, strict=True))}
+    spec = {"seed": 0, **dict(zip(SPLITS, sizes, strict=True))}
     with pytest.raises(InputError, match=f"^suite {message}"):
-        split_suite(suite(splits=law))
+        split_suite(suite(splits=spec))
     assert not PREPARED.parent.exists()
     tally("invalid configurations refused")
 
 
 def test_images_that_are_skipped_may_be_missing_from_the_counts(root: Path) -> None:
     truncate(root / "07.png")
-    law = {"seed": 0, "train": 12, "val": 4, "test": 4}
+    spec = {"seed": 0, "train": 12, "val": 4, "test": 4}
     with pytest.raises(InputError, match=r"^suite small: splits ask for 20 .*, the source has 19$"):
-        split_suite(suite(splits=law, unreadable="skip"))
+        split_suite(suite(splits=spec, unreadable="skip"))
     assert not PREPARED.exists()
 
 
@@ -360,9 +360,9 @@ def test_official_splits_count_where_sizes_are_looked_at(root: Path) -> None:
     put_images(own / "train", [f"{i}.png" for i in range(10)])
     put_images(own / "test", ["0.png"])
     source = {"name": "image_folder", "official_splits": True}
-    for law in ({"train": 8, "val": 3, "test": 0}, {"train": 10, "val": 1, "test": 0}):
+    for spec in ({"train": 8, "val": 3, "test": 0}, {"train": 10, "val": 1, "test": 0}):
         with pytest.raises(InputError, match=r"ask for 11 images .*, the source has 10"):
-            split_suite(suite(source=source, splits={"seed": 0, **law}), own)
+            split_suite(suite(source=source, splits={"seed": 0, **spec}), own)
 
 
 def test_source_without_images_is_refused(root: Path) -> None:
@@ -379,11 +379,11 @@ def test_missing_folder_is_refused(root: Path) -> None:
 
 def test_pinned_digest_must_match(root: Path) -> None:
     digest = split_suite(suite())["digest"]
-    law = {"seed": 42, "train": 0.6, "val": 0.2, "test": 0.2, "digest": digest}
-    assert split_suite(suite(splits=law))["digest"] == digest
+    spec = {"seed": 42, "train": 0.6, "val": 0.2, "test": 0.2, "digest": digest}
+    assert split_suite(suite(splits=spec))["digest"] == digest
     (root / "00.png").write_bytes((root / "01.png").read_bytes())
     with pytest.raises(InputError, match=rf"the split's digest is (?!{digest})\w+, .* {digest}"):
-        split_suite(suite(splits=law))
+        split_suite(suite(splits=spec))
 
 
 def test_repeated_id_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,7 +399,7 @@ def test_repeated_id_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_leak_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "copy.png").write_bytes((root / "03.png").read_bytes())
 
-    def in_turn(candidates: Sequence[object], law: object) -> list[str]:
+    def in_turn(candidates: Sequence[object], spec: object) -> list[str]:
         places = ["train"] * len(candidates)
         places[3], places[4] = "val", "test"  # 03.png; its copy, sorted last, stays in train
         return places
@@ -443,7 +443,7 @@ def test_what_a_killed_run_left_is_swept(root: Path) -> None:
     partial.mkdir(parents=True)
     (partial / "packed.npy").write_bytes(b"half")
     split_suite(suite())
-    assert list(contents()) == ARTEFACTS and not partial.exists()
+    assert list(contents()) == ARTIFACTS and not partial.exists()
 
 
 @pytest.mark.promise("writing")
