@@ -80,8 +80,8 @@ def generator_class(name: str) -> type[GeneratorNetwork]:
     Raises:
         ValueError: there is no such generator.
     """
-    if name not in generator_names():
-        raise ValueError(f"no generator {name!r}; there are {', '.join(generator_names())}")
+    if name not in (names := generator_names()):
+        raise ValueError(f"no generator {name!r}; there are {', '.join(names)}")
     found: type[GeneratorNetwork] = importlib.import_module(f"models.generators.{name}").Generator
     return found
 
@@ -92,8 +92,8 @@ def discriminator_class(name: str) -> type[DiscriminatorNetwork]:
     Raises:
         ValueError: there is no such discriminator.
     """
-    if name not in discriminator_names():
-        raise ValueError(f"no discriminator {name!r}; there are {', '.join(discriminator_names())}")
+    if name not in (names := discriminator_names()):
+        raise ValueError(f"no discriminator {name!r}; there are {', '.join(names)}")
     module = importlib.import_module(f"models.discriminators.{name}")
     found: type[DiscriminatorNetwork] = module.Discriminator
     return found

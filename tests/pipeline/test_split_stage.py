@@ -1,4 +1,4 @@
-"""The split stage from a folder of images to packed arrays, and the store that reads them."""
+"""The split stage from a folder of images to packed arrays."""
 
 import hashlib
 import json
@@ -6,7 +6,6 @@ import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +24,7 @@ from data.errors import InputError
 from data.masks import mask_bank
 from data.sources import ImageSource, Item
 from data.splits import SPLITS, find_leaks
-from data.store import MANIFEST_COLUMNS, Store, pixel_sha256, write_manifest
+from data.store import Store, pixel_sha256
 from tests.support.faults import full_disk
 from tests.support.promises import tally
 
@@ -271,18 +270,6 @@ def test_official_test_image_is_left_out_of_training(root: Path) -> None:
     assert {record.label for record in Store(PREPARED).records("test")} == {"test"}
 
 
-def test_digest_of_the_store_is_of_pixels_holes_and_labels(root: Path) -> None:
-    split_suite(suite())
-    before = Store(PREPARED).digest()
-    boxes = np.load(PREPARED / "test_boxes.npy")
-    boxes[0, 0] += 1
-    np.save(PREPARED / "test_boxes.npy", boxes)
-    moved = Store(PREPARED).digest()
-    records = [r for name in ("train", "val", "test") for r in Store(PREPARED).records(name)]
-    write_manifest(PREPARED / "manifest.csv", [replace(records[0], label="cat"), *records[1:]])
-    assert len({before, moved, Store(PREPARED).digest()}) == 3
-
-
 # What is refused
 
 
@@ -462,71 +449,6 @@ def test_full_disk_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(InputError, match=r"small: cannot be written \(No space left on device\)"):
         split_suite(suite())
     assert not PREPARED.exists()
-
-
-# Store
-
-
-@pytest.mark.parametrize("share", [0, 0.001, 0.02, 0.5, 0.99])
-def test_truncated_arrays_are_refused(root: Path, share: float) -> None:
-    split_suite(suite())
-    truncate(PREPARED / "train.npy", share)
-    truncate(PREPARED / "val_boxes.npy", share)
-    with pytest.raises(InputError, match=r"train\.npy: damaged .*; run the split stage again"):
-        Store(PREPARED).images("train")
-    with pytest.raises(InputError, match=r"val_boxes\.npy: damaged .*; run the split stage again"):
-        Store(PREPARED).boxes("val")
-
-
-@pytest.mark.parametrize("name", ["train.npy", "test_boxes.npy"])
-def test_arrays_of_other_lengths_or_types_are_refused(root: Path, name: str) -> None:
-    split_suite(suite())
-    whole = np.load(PREPARED / name)
-    for wrong in (whole[:-1], whole.astype(np.float64), whole[0], np.array([{}])):
-        np.save(PREPARED / name, wrong)
-        with pytest.raises(InputError, match=rf"{name}: .*; run the split stage again"):
-            store = Store(PREPARED)
-            store.images("train") if name == "train.npy" else store.boxes("test")
-
-
-HEADER = ",".join(MANIFEST_COLUMNS)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "split,index,id,sha256\ntrain,0,a,b\n",
-        f"{HEADER}\ntrain,0,a,b\n",
-        f"{HEADER}\ntrain,0,a,b,c,d\n",
-        f"{HEADER}\ntrain,zero,a,b,c\n",
-        f"{HEADER}\ntrain,1,a,b,c\ntrain,0,a,b,c\n",
-        f"{HEADER}\ntrain,0,a,b,c\ntrain,2,a,b,c\n",
-        f'{HEADER}\ntrain,0,a,b,"c\n',
-        f"{HEADER}\ntrain,0,a\rb,c,d\n",
-        "\udcff",
-    ],
-    ids=["empty", "columns", "short", "long", "word", "swapped", "gap", "quote", "return", "bytes"],
-)
-def test_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "manifest.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(InputError, match=r"manifest\.csv: damaged .*; run the split stage again"):
-        Store(tmp_path).records("train")
-
-
-def test_manifest_of_other_images_is_refused(root: Path) -> None:
-    split_suite(suite())
-    records = Store(PREPARED).records("train")
-    write_manifest(PREPARED / "manifest.csv", records[:-1])
-    with pytest.raises(InputError, match=r"train\.npy: has uint8 \(12, 16, 16, 3\), .* 11 images"):
-        Store(PREPARED).images("train")
-
-
-def test_missing_files_name_the_command_that_makes_them(tmp_path: Path) -> None:
-    store = Store(tmp_path / "small")
-    for read in (store.images, store.boxes, store.records):
-        with pytest.raises(InputError, match="missing; `python -m benchmark split --suite small`"):
-            read("test")
 
 
 # Atomic files
