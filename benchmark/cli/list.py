@@ -1,7 +1,6 @@
 """`python -m benchmark list`: the suites and variants that there are."""
 
 import argparse
-from functools import partial
 
 from benchmark.cli.arguments import add_json, print_json
 from benchmark.core import paths
@@ -23,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     code, titles = FINE, dict[str, dict[str, str]]()
     for kind, folder, load in (
         ("suites", paths.SUITES, load_suite),
-        ("variants", paths.VARIANTS, partial(load_variant, check=False)),
+        ("variants", paths.VARIANTS, load_variant),
     ):
         titles[kind] = {}
         if not options.json:

@@ -79,7 +79,7 @@ def test_variant_builds_for_64_px(name: str) -> None:
             assert len(discriminator(numbers()(2, 3, side, side))[0]) == 2
 
 
-def _smooth_batch(size: int) -> Batch:
+def _smooth_scene(size: int) -> Batch:
     """Return four images of one color each with the holes of `random_batch`."""
     batch = random_batch(4, size, size // 2)
     colors = numbers(1)(4, 3, 1, 1) * 0.8
@@ -106,7 +106,7 @@ def _assert_learns_one_batch(name: str) -> None:
     # 32 px, or 64 where instance norm would have a single value to work with.
     size = 64 if variant.generator.network == "strided_context_encoder" else 32
     suite = tiny_suite(image_size=size, mask={"kind": "random_square", "size": size // 2})
-    gan, batch = build_gan(suite, variant, 0, fabric), _smooth_batch(size)
+    gan, batch = build_gan(suite, variant, 0, fabric), _smooth_scene(size)
     gan.train(True)
     seen: set[str] = set()
     history = []
