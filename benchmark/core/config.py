@@ -227,8 +227,13 @@ def load_suite(name: str, root: Path = Path()) -> Suite:
     return load(Suite, _config_path(root / paths.SUITES, name, "suite"), name=name)
 
 
-def load_variant(name: str, root: Path = Path()) -> "Variant":
+def load_variant(name: str, root: Path = Path(), check: bool = True) -> "Variant":
     """Return the variant of that name.
+
+    Args:
+        name: the name.
+        root: the checkout.
+        check: compare it with the code of the networks and loss terms, which loads PyTorch.
 
     Raises:
         InputError: there is no such variant, or its file has a wrong key.
@@ -236,7 +241,16 @@ def load_variant(name: str, root: Path = Path()) -> "Variant":
     # Here, so that the split stage neither loads nor depends on the networks.
     from models.variant import Variant
 
-    return load(Variant, _config_path(root / paths.VARIANTS, name, "variant"), name=name)
+    path = _config_path(root / paths.VARIANTS, name, "variant")
+    variant = load(Variant, path, name=name)
+    if check:
+        from models.check import check_variant
+
+        try:
+            check_variant(variant)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from None
+    return variant
 
 
 def names_in(folder: Path) -> list[str]:

@@ -15,7 +15,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from benchmark.__main__ import main
@@ -27,6 +26,7 @@ from benchmark.core.yaml_files import load
 from benchmark.training.describe import describe_variant
 from benchmark.training.gan import build_gan, training_step
 from data.errors import InputError
+from models.check import check_variant
 from models.variant import Variant
 from tests.support.promises import tally
 from tests.support.tiny import ROOT, cpu_fabric, random_batch, tiny_suite
@@ -461,8 +461,9 @@ def _build_and_train(content: dict[str, Any], image_px: int, hole_px: int) -> No
     """Load, build, train by a step and describe a variant, unless it is refused."""
     try:
         variant = Variant.model_validate(content)
+        check_variant(variant)
         suite = tiny_suite(image_size=image_px, mask={"kind": "random_square", "size": hole_px})
-    except ValidationError:
+    except ValueError:  # pydantic's `ValidationError` is one too
         tally(REFUSED)
         return
     fabric = cpu_fabric()

@@ -522,7 +522,7 @@ def test_masks_off_by_one_in_the_network_alone_are_refused(
 def test_another_window_of_ssim_is_refused(
     scored: Path, broken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.similarity.WINDOW", 9)
+    monkeypatch.setattr("models.filters.WINDOW", 9)
     monkeypatch.setattr("benchmark.metrics.structural.WINDOW", 9)
     _score(RATE)
     found = _found(_gate_folders(scored, broken))
