@@ -20,8 +20,9 @@ from benchmark.stats.comparison import (
     paired_differences,
     score_matrix,
 )
-from benchmark.versions.diff import differences_of
-from benchmark.versions.snapshot import BASELINES, LARGEST, Snapshot, Subject, changed_files
+from benchmark.versions.diff import machine_differences
+from benchmark.versions.snapshot import LARGEST, Snapshot, Subject, changed_files
+from benchmark.versions.tolerances import BASELINES
 from data.errors import InputError
 
 State = Literal["identical", "compared", "means only", "not comparable", "new", "vanished"]
@@ -159,7 +160,7 @@ def _origin_changes(
     if not all(isinstance(machine, Mapping) for machine in machines):
         return tuple(digests), ()
     here, there = ({**machine} for machine in machines if isinstance(machine, Mapping))
-    return tuple(digests), tuple(differences_of(here, there, names=("now", "before")))
+    return tuple(digests), tuple(machine_differences(here, there, names=("now", "before")))
 
 
 def _metric_changes(
