@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.epilog = (
         "Trains every variant with every seed, and with the first seed once more for each setting, "
-        "in a temporary copy of the checkout. What benchmark/versions/bands.json has already is not "
+        "in a temporary copy of the checkout. What benchmark/versions/tolerances.yaml has is not "
         "measured again, so an interrupted measurement continues with the same command."
     )
     for name in ("suite", "variant"):
@@ -36,9 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure the bands and print them."""
     from benchmark.core.config import load_params, load_suite, load_variant
-    from benchmark.versions.rebuild import RebuildFailedError, checkout_copy
-    from benchmark.versions.tolerance_measurement import CopyBuilder, Measuring, settings_here
-    from benchmark.versions.tolerances import BANDS, bands_table
+    from benchmark.versions.rebuild import RebuildFailedError
+    from benchmark.versions.tolerance_measurement import measure, settings_here
+    from benchmark.versions.tolerances import TOLERANCES, tolerances_text
 
     params = load_params()
     suites, variants = options.suite or params.suites, options.variant or params.variants
@@ -47,15 +47,10 @@ def run(options: argparse.Namespace) -> int:
     for name in variants:
         load_variant(name)
     settings = settings_here(options.setting or [])
+    seeds = options.seeds or sorted({run.seed for run in params.all_runs})
     try:
-        with checkout_copy() as folder:
-            measuring = Measuring(
-                CopyBuilder(folder),
-                options.seeds or sorted({run.seed for run in params.all_runs}),
-                settings,
-            )
-            bands = measuring.measure(suites, variants)
+        found = measure(suites, variants, seeds, settings)
     except RebuildFailedError as error:
         return complain(error, FAILED)
-    print(bands_table(bands) + f"-> {BANDS}")
+    print(tolerances_text(found) + f"-> {TOLERANCES}")
     return FINE

@@ -11,10 +11,10 @@ SUMMARY = "refuse results that got worse since a base version"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.epilog = (
-        "Refused are a metric that is worse, image by image, by more than its band; one that is "
-        "missing or NaN; a run that vanished; scores that do not follow from their score table; any "
-        "change of a baseline. A band is what another seed would change, as benchmark/versions/bands.json "
-        "of the base has it, and on another machine also what that changes. Exit code 1 if "
+        "Refused are a metric that is worse, image by image, by more than its tolerance; one that is "
+        "missing or NaN; a run that vanished; scores that do not follow from their score table; "
+        "any change of a baseline. A tolerance is what another seed would change, as "
+        "the base has measured it, and on another machine also what that changes. Exit code 1 if "
         "anything is refused."
     )
     parser.add_argument(

@@ -10,8 +10,8 @@ SUMMARY = "say how many images and seeds it takes to see a difference"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.epilog = (
-        "Taken from the score tables of this checkout: how differences vary between images and, with "
-        "two training seeds or more, between seeds (else as benchmark/versions/bands.json has it)."
+        "Taken from the score tables of this checkout: how differences vary between images and, "
+        "with two training seeds or more, between seeds (else as benchmark/versions/tolerances.yaml has it)."
     )
     add_suite(parser)
     parser.add_argument("--variant", required=True, help="a file of models/variants/")

@@ -15,12 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Everything is built in a temporary copy of the checkout (TMPDIR says where; the weights "
         "of one run at a time lie in it), in the time that `dvc repro` takes for it. Exit codes: 0 "
         "as promised: identical, or on another machine the same data and metrics within their "
-        "bands; 1 different; 2 nothing to compare with."
+        "tolerances; 1 different; 2 nothing to compare with."
     )
     parser.add_argument("--suite", help="this suite alone (default: all of params.yaml)")
     parser.add_argument("--variant", help="this variant alone, without baselines and report")
     parser.add_argument("--seed", type=seed, help="this seed alone, likewise")
-    add_device(parser, "takes what the pinned results were made on, if it is there")
+    add_device(parser, "takes what the expected results were made on, if it is there")
     parser.add_argument(
         "--reference",
         action="store_true",
@@ -34,15 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Build again, compare, and say how it differs."""
-    from benchmark.versions.expected import pinned_checkout, pinned_reference
+    from benchmark.versions.expected import expected_results
     from benchmark.versions.rebuild import RebuildFailedError
     from benchmark.versions.verify import verify
 
-    find = pinned_reference if options.reference else pinned_checkout
-    pinned = find(options.suite, options.variant, options.seed)
+    expected = expected_results(options.suite, options.variant, options.seed, options.reference)
     keep = Path(options.keep) if options.keep else None
     try:
-        found = verify(pinned, options.device, keep)
+        found = verify(expected, options.device, keep)
     except RebuildFailedError as error:
         return complain(error, FAILED)
     if options.json:

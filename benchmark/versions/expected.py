@@ -17,7 +17,8 @@ from benchmark.evaluation.results import Provenance
 from benchmark.metrics import missing_metrics
 from benchmark.training.gan import training_digest
 from benchmark.versions.rebuild import Selection, file_md5, file_md5s, folder_md5
-from benchmark.versions.snapshot import BASELINES, Snapshot, Subject
+from benchmark.versions.snapshot import Snapshot, Subject
+from benchmark.versions.tolerances import BASELINES
 from data.errors import InputError
 
 LOCK = Path("dvc.lock")

@@ -22,8 +22,8 @@ INPUTS = ("reports/reference", "reports/templates", "reports/versions")
 """What the stages read of folders that they, or the user, fill."""
 FILES = ("dvc.yaml", "params.yaml", "requirements.lock")
 LEFT_OUT = ("data/prepared", "data/raw", "models/checkpoints", "models/scratch")
-LAST_STAGE = "diagnose"
-"""The last one that reads a run's weights."""
+RUN_STAGES = ("train", "evaluate", "diagnose")
+"""What makes the results of a run; the last one is the last to read its weights."""
 PATIENCE_S = 20
 """How long a stage that is interrupted may take to clean up."""
 WITHOUT_ONEDNN = (
@@ -170,7 +170,7 @@ def stages_of(selection: Selection) -> list[tuple[str, ...]]:
             stages.append(("baselines", "--suite", suite))
         for run in selection.runs:
             if run.suite == suite:
-                stages += [(s, *run_options(run)) for s in ("train", "evaluate", LAST_STAGE)]
+                stages += [(stage, *run_options(run)) for stage in RUN_STAGES]
     return [*stages, ("report",)] if selection.report else stages
 
 
@@ -196,7 +196,7 @@ def rebuild(folder: Path, selection: Selection, setting: Setting, keep_weights: 
         print(f"[{number}/{len(stages)}] {' '.join(where)}", file=sys.stderr, flush=True)
         on_device = ["--device", setting.device] if run else []
         run_module(folder, setting, "benchmark", stage, *options, *on_device)
-        if run and stage == LAST_STAGE:
+        if run and stage == RUN_STAGES[-1]:
             checkpoints = folder / run.checkpoints
             weights[run] = file_md5s(checkpoints)
             if not keep_weights:

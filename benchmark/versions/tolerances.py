@@ -138,8 +138,8 @@ def read_tolerances(folder: Path = Path()) -> Tolerances:
     return load(Tolerances, path) if path.is_file() else Tolerances()
 
 
-def write_tolerances(found: Tolerances) -> None:
-    """Write the tolerances atomically, with one line for each metric."""
+def tolerances_text(found: Tolerances) -> str:
+    """Return the tolerances as YAML, with one line for each metric."""
     content = {
         name: {
             "machines": list(suite.machines),
@@ -151,7 +151,12 @@ def write_tolerances(found: Tolerances) -> None:
     yaml, stream = YAML(), io.StringIO()
     yaml.width = 1000  # so that no line is folded
     yaml.dump({"suites": content}, stream)
-    write_text(TOLERANCES, HEADER + stream.getvalue())
+    return HEADER + stream.getvalue()
+
+
+def write_tolerances(found: Tolerances) -> None:
+    """Write the tolerances atomically."""
+    write_text(TOLERANCES, tolerances_text(found))
 
 
 def _line(entry: BaseModel) -> CommentedMap:

@@ -33,8 +33,8 @@ from benchmark.versions.rebuild import (
     folder_md5,
     rebuild,
 )
-from benchmark.versions.snapshot import BASELINES, Snapshot, Subject
-from benchmark.versions.tolerances import Tolerances, read_tolerances
+from benchmark.versions.snapshot import Snapshot, Subject
+from benchmark.versions.tolerances import BASELINES, Tolerances, read_tolerances
 from benchmark.versions.verification import Part, Verification
 
 REPORT_FOLDERS = ("figures", "tables")
