@@ -78,6 +78,7 @@ class Checkout:
         ends = ("md", "html", "css", "js")
         pages = [paths.REPORTS / "templates" / f"report.{end}" for end in ends]
         for path in (*pages, paths.CLAIMS, PUBLISHED):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text((ROOT / path).read_text(encoding="utf-8"), encoding="utf-8")
         self._write_prepared()
         self._write_baselines()

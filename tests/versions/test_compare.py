@@ -1,4 +1,4 @@
-"""Comparisons of two versions: cases worked by hand, SciPy, and score tables with known differences."""
+"""Comparisons of two versions: cases worked by hand, SciPy, and known differences."""
 
 import json
 import re
@@ -27,7 +27,7 @@ from data.errors import InputError
 from tests.support.promises import tally
 from tests.support.report_tree import BAD, EVEN, GOOD
 from tests.support.simulation import two_versions
-from tests.support.tiny import ROOT
+from tests.support.tiny import ROOT, params_text
 from tests.support.two_trees import L2, Trees
 from tests.support.version_control import commit, git
 
@@ -71,11 +71,11 @@ def test_two_commits_with_the_same_results_are_identical(
 ) -> None:
     monkeypatch.chdir(trees.new_folder)
     first = commit(trees.new_folder)
-    (trees.new_folder / "benchmark/core/hashing.py").write_text("weight = 2\n")
+    (trees.new_folder / "benchmark/code.py").write_text("weight = 2\n")
     commit(trees.new_folder)
     assert main(["compare", first, "HEAD", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
-    assert content["identical"] is True and content["code"] == ["benchmark/core/hashing.py"]
+    assert content["identical"] is True and content["code"] == ["benchmark/code.py"]
     assert {run["state"] for run in content["runs"].values()} == {"identical"}
     assert [v["commit"] for v in content["versions"]] == [
         first,
@@ -186,7 +186,7 @@ def test_suite_that_vanished(trees: Trees) -> None:
     (trees.new_folder / paths.SUITES / "tiny.yaml").rename(
         trees.new_folder / paths.SUITES / "b.yaml"
     )
-    (trees.new_folder / "params.yaml").write_text("suites: [b]\nvariants: [l2]\nseeds: [0]\n")
+    (trees.new_folder / "params.yaml").write_text(params_text(["b"], ["l2"], [0]))
     assert set(_states(trees.compare()).values()) == {"vanished", "new"}
 
 

@@ -20,7 +20,7 @@ from benchmark.pipeline.train import train_run
 from benchmark.training.batches import masks_from_boxes
 from benchmark.versions.gate import Failure, GateResult, check_gate, gate_json, gate_text
 from benchmark.versions.snapshot import open_version
-from benchmark.versions.tolerances import BANDS
+from benchmark.versions.tolerances import TOLERANCES, origin_digest
 from data.errors import InputError
 from models.variant import Variant
 from tests.support.promises import tally
@@ -251,36 +251,34 @@ def test_new_run_with_scores_that_are_missing_is_refused(trees: Trees) -> None:
 
 
 def _measure(folder: Path, *mse: float, config: str | None = None) -> None:
-    """Write bands of which l2 has been measured with some seeds."""
-    origin = json.loads((folder / L2.provenance).read_text())["training"]
-    measured = {
-        "suite": "tiny",
-        "subject": "l2",
-        "machine": "m",
-        "config_sha256": config or origin["config_sha256"],
-        "data_sha256": origin["data_sha256"],
-        "seed": 0,
-        "seeds": {seed: {"mse_h": value} for seed, value in enumerate(mse)},
+    """Write tolerances for which l2 has been measured with some seeds."""
+    training = json.loads((folder / L2.provenance).read_text())["training"]
+    digest = origin_digest(training if config is None else {**training, "config_sha256": config})
+    entry = {
+        "measured": {"l2": {"digest": digest, "seeds": list(range(len(mse)))}},
+        "metrics": {
+            "mse_h": {"tolerance": {"l2": 0.003}, "seed_sd": {"l2": float(np.std(mse, ddof=1))}}
+        },
     }
-    bands = {"tiny": {"trained": {"mse_h": {"device": 0.001, "band": 0.003}}}}
-    (folder / BANDS).write_text(json.dumps({"measured": [measured], "bands": bands}))
+    (folder / TOLERANCES).parent.mkdir(parents=True, exist_ok=True)
+    (folder / TOLERANCES).write_text(json.dumps({"suites": {"tiny": entry}}))
 
 
 def _worse_by(trees: Trees, shift: float) -> None:
     trees.change_ledger(lambda f: f.assign(mse_h=GOOD + shift * NOISE))
 
 
-def test_band_is_what_another_seed_would_change(trees: Trees) -> None:
+def test_tolerance_is_what_another_seed_would_change(trees: Trees) -> None:
     _measure(trees.old_folder, 0.020, 0.021, 0.022)  # standard deviation .001
     reach = 1.959964 * np.sqrt(2) * 0.001
     _worse_by(trees, reach * 0.99)
     assert _gate(trees).failures == ()
     _worse_by(trees, reach * 1.01)
     (failure,) = _gate(trees).failures
-    assert failure.kind == "regression" and f"beyond the band of {reach:.3g}" in failure.what
+    assert failure.kind == "regression" and f"beyond the tolerance of {reach:.3g}" in failure.what
 
 
-def test_bands_of_the_new_version_do_not_count(trees: Trees) -> None:
+def test_tolerances_of_the_new_version_do_not_count(trees: Trees) -> None:
     _measure(trees.old_folder, 0.020, 0.021, 0.022)
     _measure(trees.new_folder, 0.020, 0.220, 0.420)
     _worse_by(trees, 0.004)
@@ -288,16 +286,16 @@ def test_bands_of_the_new_version_do_not_count(trees: Trees) -> None:
     tally("regressions refused")
 
 
-def test_bands_of_other_settings_do_not_count_and_it_is_said(trees: Trees) -> None:
+def test_tolerances_of_other_settings_do_not_count_and_it_is_said(trees: Trees) -> None:
     _measure(trees.old_folder, 0.020, 0.120, 0.220, config="0" * 64)
     _worse_by(trees, 0.001)
     result = _gate(trees)
     assert _found(result) == {("regression", "tiny/l2/mse_h")}
-    assert result.without_spread == ("tiny/l2/mse_h",)
+    assert result.without_seed_sd == ("tiny/l2/mse_h",)
     assert "what another seed changes is not known of tiny/l2/mse_h" in gate_text(result)
 
 
-def test_another_machine_widens_the_band_and_it_is_said(trees: Trees) -> None:
+def test_another_machine_widens_the_tolerance_and_it_is_said(trees: Trees) -> None:
     _measure(trees.old_folder, 0.020, 0.0201, 0.0202)
     _worse_by(trees, 0.002)
     assert _found(_gate(trees)) == {("regression", "tiny/l2/mse_h")}
@@ -497,7 +495,7 @@ def test_masks_off_by_one_are_refused(
     broken: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in ("batches", "scoring"):
+    for module in ("training.batches", "evaluation.test_set"):
         monkeypatch.setattr(f"benchmark.{module}.masks_from_boxes", draw)
     _score(RATE)
     expected = {("not comparable", "tiny/baselines"), ("not comparable", "tiny/l2/seed0")}

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from benchmark.core import paths
-from benchmark.versions.snapshot import BASELINES, Subject, changed_files, open_version
+from benchmark.versions.snapshot import Subject, changed_files, open_version
+from benchmark.versions.tolerances import BASELINES
 from data.errors import InputError
 from tests.support.promises import tally
 from tests.support.report_tree import EVEN, GOOD, Checkout
-from tests.support.tiny import ROOT
+from tests.support.tiny import ROOT, params_text
 from tests.support.version_control import commit, git
 
 RUN = Subject("tiny", "l2")
@@ -22,7 +23,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a repository with one commit of results, `v1`, which is the present folder."""
     root = tmp_path / "checkout"
     Checkout(root, {"l2": GOOD})
-    (root / "benchmark/core/hashing.py").write_text("weight = 1\n")
+    (root / "benchmark/code.py").write_text("weight = 1\n")
     commit(root)
     git(root, "tag", "v1")
     monkeypatch.chdir(root)
@@ -62,7 +63,7 @@ def test_nothing_is_left_of_a_revision_that_was_read(repository: Path) -> None:
 def test_subjects_are_those_of_the_parameters_and_nothing_that_lies_about(
     repository: Path,
 ) -> None:
-    (repository / "params.yaml").write_text("suites: [tiny]\nvariants: [gan]\nseeds: [1, 0]\n")
+    (repository / "params.yaml").write_text(params_text(["tiny"], ["gan"], [1, 0]))
     with open_version(".") as version:
         expected = {Subject("tiny", "gan", 0), Subject("tiny", "gan", 1)}
         assert {*version.subjects} == expected | {Subject("tiny", BASELINES)}
@@ -137,16 +138,16 @@ def test_checkout_within_another_repository(
 ) -> None:
     root = tmp_path / "around/inner folder"
     Checkout(root, {"l2": GOOD})
-    (root / "benchmark/core/hashing.py").write_text("weight = 1\n")
+    (root / "benchmark/code.py").write_text("weight = 1\n")
     (root.parent / "benchmark").mkdir()
-    (root.parent / "benchmark/core/hashing.py").write_text("not ours\n")
+    (root.parent / "benchmark/code.py").write_text("not ours\n")
     commit(root.parent)
     monkeypatch.chdir(root)
-    (root / "benchmark/core/hashing.py").write_text("weight = 2\n")
-    (root.parent / "benchmark/core/hashing.py").write_text("not ours either\n")
+    (root / "benchmark/code.py").write_text("weight = 2\n")
+    (root.parent / "benchmark/code.py").write_text("not ours either\n")
     assert _mse("HEAD") == pytest.approx(GOOD.mean(), rel=1e-6)
     with open_version("HEAD") as old, open_version(".") as new:
-        assert changed_files(old, new) == ["benchmark/core/hashing.py"]
+        assert changed_files(old, new) == ["benchmark/code.py"]
 
 
 def test_checkout_that_the_repository_around_it_does_not_track(
@@ -207,9 +208,9 @@ def test_programs_that_a_repository_names_are_not_run(repository: Path, tmp_path
     commit(repository)
     git(repository, "config", "diff.external", f"touch {ran}; true")
     git(repository, "config", "diff.x.textconv", f"touch {ran}; cat")
-    (repository / "benchmark/core/hashing.py").write_text("weight = 3\n")
+    (repository / "benchmark/code.py").write_text("weight = 3\n")
     with open_version("v1") as old, open_version(".") as new:
-        assert changed_files(old, new) == ["benchmark/core/hashing.py"]
+        assert changed_files(old, new) == ["benchmark/code.py"]
     assert not ran.exists()
 
 
@@ -244,7 +245,7 @@ def test_mean_that_is_no_number_is_none(repository: Path) -> None:
 
 @pytest.mark.promise("file_names")
 def test_files_that_changed(repository: Path) -> None:
-    (repository / "benchmark/core/hashing.py").rename(repository / "benchmark/moved.py")
+    (repository / "benchmark/code.py").rename(repository / "benchmark/moved.py")
     (repository / "benchmark/two\nlines.py").write_text("")
     (repository / os.fsdecode(b"benchmark/\xff.py")).write_text("")
     (repository / "notes.txt").write_text("not code")
