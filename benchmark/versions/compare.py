@@ -274,8 +274,8 @@ def _adjusted(changes: Sequence[MetricChange]) -> list[MetricChange]:
 def _setting_changes(old: Snapshot, new: Snapshot, subjects: Iterable[Subject]) -> list[str]:
     """Return a line for each key that differs of the settings of what both versions have."""
     ordered = sorted(subjects)
-    files = [] if old.reference or new.reference else [paths.PARAMS]
-    files += [paths.SUITES / f"{name}.yaml" for name in dict.fromkeys(s.suite for s in ordered)]
+    # Not params.yaml: it selects runs, and these are listed as new or vanished.
+    files = [paths.SUITES / f"{name}.yaml" for name in dict.fromkeys(s.suite for s in ordered)]
     names = sorted({s.name for s in ordered} - {BASELINES})
     files += [paths.VARIANTS / f"{name}.yaml" for name in names]
     lines = []

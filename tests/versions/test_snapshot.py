@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.core import paths
+from benchmark.versions.compare import compare_versions
+from benchmark.versions.gate import check_gate, gate_text
 from benchmark.versions.snapshot import Subject, changed_files, open_version
 from benchmark.versions.tolerances import BASELINES
 from data.errors import InputError
@@ -70,6 +72,71 @@ def test_subjects_are_those_of_the_parameters_and_nothing_that_lies_about(
         assert version.seeds == (0, 1)
         assert version.metrics(Subject("tiny", "gan", 1)) is None
         assert version.score_table(Subject("tiny", "gan", 1)) is None
+
+
+OLD_PARAMS = "suites: [tiny]\nvariants: [l2, gan]\nseeds: [0]\n"
+
+
+@pytest.fixture
+def old_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a repository whose first commit is laid out as version 0.1.0, and the next as now."""
+    root = tmp_path / "checkout"
+    Checkout(root, {"l2": GOOD, "gan": EVEN})
+    now = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(OLD_PARAMS)
+    (root / paths.CLAIMS).rename(root / "benchmark/claims.yaml")
+    (root / "benchmark/bands.json").write_text('{"machines": {}, "measured": []}')
+    commit(root)
+    (root / "benchmark/claims.yaml").rename(root / paths.CLAIMS)
+    (root / "benchmark/bands.json").unlink()
+    (root / "params.yaml").write_text(now)
+    commit(root)
+    monkeypatch.chdir(root)
+    return root
+
+
+def test_version_of_the_former_layout_is_read(old_shape: Path) -> None:
+    with open_version("HEAD~1") as old, open_version("HEAD") as new:
+        assert old.subjects == new.subjects
+        found = compare_versions(old, new)
+        assert found.identical and found.settings == ()
+        assert {change.method for change in found.metrics} >= {"l2", "gan", "telea"}
+        assert check_gate(old, new).failures == ()
+
+
+def test_base_of_the_former_layout_has_no_tolerances_and_it_is_told(old_shape: Path) -> None:
+    other = Checkout(old_shape.parent / "other", {"l2": GOOD + 0.001, "gan": EVEN})
+    with open_version("HEAD~1") as old, open_version(str(other.root)) as new:
+        result = check_gate(old, new)
+    # What another seed changes is not known, so that every image counts.
+    assert ("regression", "tiny/l2/mse_h") in {(f.kind, f.where) for f in result.failures}
+    assert "tiny/l2/mse_h" in result.without_seed_sd
+    assert "`python -m benchmark tolerances` measures it" in gate_text(result)
+
+
+@pytest.mark.promise("configuration")
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (OLD_PARAMS.replace("seeds: [0]", "seeds: [-1]"), "params.yaml: seeds.0: "),
+        (OLD_PARAMS.replace("[l2, gan]", "['a-b']"), "params.yaml: variants.0: "),
+        (OLD_PARAMS.replace("[l2, gan]", "[]"), "params.yaml: variants: "),
+        (OLD_PARAMS.replace("seeds", "seed"), "params.yaml: seeds: this key is missing"),
+        ("suites: [tiny]\nruns: {}\n", "params.yaml: runs: "),
+    ],
+)
+def test_selection_that_is_damaged_is_one_line(old_shape: Path, changed: str, words: str) -> None:
+    (old_shape / "params.yaml").write_text(changed)
+    commit(old_shape)
+    with pytest.raises(InputError, match=f"^HEAD:{words}"), open_version("HEAD") as version:
+        _ = version.subjects
+
+
+def test_selection_that_names_something_twice_is_read_once(old_shape: Path) -> None:
+    twice = OLD_PARAMS.replace("[tiny]", "[tiny, tiny]").replace("[l2, gan]", "[l2, gan, l2]")
+    (old_shape / "params.yaml").write_text(twice)
+    with open_version("HEAD") as new, open_version(".") as old:
+        assert old.subjects == new.subjects
 
 
 def test_reference_runs_are_a_version() -> None:
