@@ -110,8 +110,10 @@ def _read(base: Snapshot, new: Snapshot, subject: Subject) -> Metrics | Failure:
     """Return the metrics of a subject, or what is wrong with its files by themselves."""
     metrics, score_table = new.place(subject.metrics), new.place(subject.scores)
     model = BaselineMetrics if subject.name == BASELINES else RunMetrics
+    # As of suites whose score tables are in DVC's cache alone.
+    has_means_alone = base.metrics(subject) and base.score_table(subject) is None
     try:
-        if not score_table.is_file() and metrics.is_file() and _has_means_alone(base, subject):
+        if has_means_alone and metrics.is_file() and not score_table.is_file():
             return validate(model, read_json(metrics, MADE_BY), metrics)
         for path in (metrics, score_table):
             if not path.is_file():
@@ -127,12 +129,6 @@ def _read(base: Snapshot, new: Snapshot, subject: Subject) -> Metrics | Failure:
         return Failure("damaged", str(subject), new.named(f"{score_table}: has rows of {owners}"))
     new.score_tables[subject] = frame
     return found
-
-
-def _has_means_alone(base: Snapshot, subject: Subject) -> bool:
-    """Return whether the base has no score table of a subject, as where DVC keeps these."""
-    metrics, score_table = base.content(subject)
-    return metrics is not None and score_table is None
 
 
 def _gaps(base: Snapshot, found: Metrics, subject: Subject, canaries: Metrics) -> list[Failure]:

@@ -208,12 +208,6 @@ class Snapshot:
             self.score_tables[subject] = read_score_table(path) if path.is_file() else None
         return self.score_tables[subject]
 
-    def content(self, subject: Subject) -> tuple[bytes | None, bytes | None]:
-        """Return the bytes of a subject's metrics and score table; None for what is not there."""
-        files = (self.place(subject.metrics), self.place(subject.scores))
-        metrics, scores = (file.read_bytes() if file.is_file() else None for file in files)
-        return metrics, scores
-
     def provenance(self, subject: Subject) -> Mapping[str, Any]:
         """Return where a run comes from; nothing where that is not known."""
         path = self.place(subject.run.provenance)

@@ -2,12 +2,10 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any, Protocol
 
 import torch
 
@@ -21,8 +19,8 @@ from benchmark.versions.snapshot import read_aggregated
 from benchmark.versions.tolerances import (
     BASELINES,
     FACTOR,
+    Kind,
     Measured,
-    MetricTolerances,
     SuiteTolerances,
     Tolerances,
     origin_digest,
@@ -55,46 +53,6 @@ Means = Mapping[str, Mapping[str, float | None]]
 """By method and metric."""
 
 
-class Builder(Protocol):
-    """Something that builds results."""
-
-    def prepare(self, suite: str) -> str:
-        """Split a suite and return the digest of its images."""
-
-    def means(self, suite: str, subject: str, seed: int, setting: Setting) -> Means:
-        """Build a run, or a suite's baselines, and return the metrics."""
-
-
-@dataclass(frozen=True)
-class CopyBuilder:
-    """Builds in a copy of the checkout."""
-
-    folder: Path
-
-    def prepare(self, suite: str) -> str:
-        """Split a suite and return the digest of its images."""
-        run_module(self.folder, USUAL, "benchmark", "split", "--suite", suite)
-        return Store(self.folder / paths.prepared(suite)).digest()
-
-    def means(self, suite: str, subject: str, seed: int, setting: Setting) -> Means:
-        """Build a run, or a suite's baselines, and return the metrics."""
-        if subject == BASELINES:
-            run_module(self.folder, setting, "benchmark", "baselines", "--suite", suite)
-            return read_aggregated(self.folder / paths.baseline_metrics(suite)).means
-        run = paths.Run(suite, subject, seed)
-        for stage in ("train", "evaluate"):
-            options = (*run_options(run), "--device", setting.device)
-            run_module(self.folder, setting, "benchmark", stage, *options)
-        shutil.rmtree(self.folder / run.checkpoints)
-        return read_aggregated(self.folder / run.metrics).means
-
-
-@contextmanager
-def _builder() -> Iterator[Builder]:
-    with checkout_copy() as folder:
-        yield CopyBuilder(folder)
-
-
 def settings_here(names: Sequence[str] = ()) -> list[Setting]:
     """Return the settings that change something on this machine.
 
@@ -123,7 +81,6 @@ def measure(
     variants: Sequence[str],
     seeds: Sequence[int],
     settings: Sequence[Setting],
-    builder: Builder | None = None,
 ) -> Tolerances:
     """Measure what is not in `tolerances.yaml` yet, and write it there after every step.
 
@@ -132,25 +89,40 @@ def measure(
         variants: the variants; baselines are measured too.
         seeds: for the standard deviation; the first one is that of the runs with other settings.
         settings: what stands for other machines; see `settings_here`.
-        builder: builds the results; else the stages do, in a copy of the checkout.
 
     Raises:
         InputError: a stage refused its input, or the file is damaged.
         RebuildFailedError: a stage failed; what was measured before is kept.
     """
-    with nullcontext(builder) if builder else _builder() as made:
+    with checkout_copy() as folder:
         for suite in suites:
             print(f"{suite}: split", file=sys.stderr, flush=True)
-            digests = _digests(suite, variants, made.prepare(suite))
-            outdated = [
-                name
-                for name, measured in read_tolerances().suite(suite).measured.items()
-                if measured.digest != digests.get(name)
-            ]
-            _write_suite(suite, _without(read_tolerances().suite(suite), outdated))
+            digests = _digests(suite, variants, prepare(folder, suite))
+            before = read_tolerances().suite(suite)
+            outdated = [n for n, m in before.measured.items() if m.digest != digests.get(n)]
+            _write(suite, before.without(outdated))
             for subject in (*variants, BASELINES):
-                _Measurement(made, suite, subject, digests[subject]).complete(seeds, settings)
+                _Measurement(folder, suite, subject, digests[subject]).complete(seeds, settings)
     return read_tolerances()
+
+
+def prepare(folder: Path, suite: str) -> str:
+    """Split a suite in a copy of the checkout and return the digest of its images."""
+    run_module(folder, USUAL, "benchmark", "split", "--suite", suite)
+    return Store(folder / paths.prepared(suite)).digest()
+
+
+def build_means(folder: Path, suite: str, subject: str, seed: int, setting: Setting) -> Means:
+    """Build a run, or a suite's baselines, in a copy of the checkout and return the metrics."""
+    if subject == BASELINES:
+        run_module(folder, setting, "benchmark", "baselines", "--suite", suite)
+        return read_aggregated(folder / paths.baseline_metrics(suite)).means
+    run = paths.Run(suite, subject, seed)
+    for stage in ("train", "evaluate"):
+        options = (*run_options(run), "--device", setting.device)
+        run_module(folder, setting, "benchmark", stage, *options)
+    shutil.rmtree(folder / run.checkpoints)
+    return read_aggregated(folder / run.metrics).means
 
 
 def _digests(suite: str, variants: Sequence[str], data_sha256: str) -> dict[str, str]:
@@ -170,20 +142,20 @@ def _digests(suite: str, variants: Sequence[str], data_sha256: str) -> dict[str,
 class _Measurement:
     """The measurement of a variant, or of the baselines, on a suite."""
 
-    builder: Builder
+    folder: Path
     suite: str
     subject: str
     digest: str
 
     def complete(self, seeds: Sequence[int], settings: Sequence[Setting]) -> None:
         """Measure the seeds and settings that are missing."""
-        first = 0 if self.subject == BASELINES else seeds[0]
         known = read_tolerances().suite(self.suite).measured.get(self.subject)
         known = known or Measured(digest=self.digest)
+        every = {*seeds, *known.seeds} if self.subject != BASELINES else {0}
+        first = seeds[0] if self.subject != BASELINES else 0
         usual: Means = {}
-        every = () if self.subject == BASELINES else dict.fromkeys([*seeds, *known.seeds])
         if len(every) > 1 and not {*seeds} <= {*known.seeds}:
-            means = {seed: self._build(seed, USUAL) for seed in every}
+            means = {seed: self._build(seed, USUAL) for seed in sorted(every)}
             usual = means[first]
             known = known.model_copy(update={"seeds": tuple(sorted(every))})
             self._keep(known, "seed_sd", seed_sds([m[self.subject] for m in means.values()]))
@@ -199,54 +171,32 @@ class _Measurement:
         where = f"{self.suite}/{self.subject}"
         where += "" if self.subject == BASELINES else f"/seed{seed}"
         print(f"{where}: {setting.name}", file=sys.stderr, flush=True)
-        return self.builder.means(self.suite, self.subject, seed, setting)
+        return build_means(self.folder, self.suite, self.subject, seed, setting)
 
-    def _keep(self, measured: Measured, kind: str, values: Mapping[str, float]) -> None:
+    def _keep(self, measured: Measured, kind: Kind, values: Mapping[str, float]) -> None:
         """Write new values of all metrics; of tolerances, the largest of all settings counts."""
         before = read_tolerances().suite(self.suite)
         metrics = dict(before.metrics)
         for name, value in values.items():
-            entry = metrics.get(name, MetricTolerances())
-            old = entry.tolerance.get(self.subject, 0.0) if kind == "tolerance" else 0.0
-            changed = getattr(entry, kind) | {self.subject: max(old, value)}
-            metrics[name] = entry.model_copy(update={kind: changed})
+            known = before.values(name, kind)
+            least = known.get(self.subject, 0.0) if kind == "tolerance" else 0.0
+            changed = {kind: known | {self.subject: max(least, value)}}
+            metrics[name] = {**before.metrics.get(name, {}), **changed}
         machines = tuple(dict.fromkeys([*before.machines, _machine()]))
         subjects = before.measured | {self.subject: measured}
-        _write_suite(
-            self.suite, SuiteTolerances(machines=machines, measured=subjects, metrics=metrics)
-        )
+        _write(self.suite, SuiteTolerances(machines=machines, measured=subjects, metrics=metrics))
 
 
-def _without(suite: SuiteTolerances, subjects: Sequence[str]) -> SuiteTolerances:
-    """Return what was measured on a suite without some variants, or the baselines."""
-
-    def kept(values: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in values.items() if name not in subjects}
-
-    metrics = {
-        name: MetricTolerances(tolerance=kept(found.tolerance), seed_sd=kept(found.seed_sd))
-        for name, found in suite.metrics.items()
-    }
-    measured = kept(suite.measured)
-    return SuiteTolerances(
-        machines=suite.machines if measured else (),
-        measured=measured,
-        metrics={name: found for name, found in metrics.items() if found != MetricTolerances()},
-    )
-
-
-def _write_suite(name: str, content: SuiteTolerances) -> None:
+def _write(suite: str, content: SuiteTolerances) -> None:
     # Read anew, so that suites can be measured side by side.
-    suites = read_tolerances().suites | {name: content}
-    write_tolerances(Tolerances(suites={n: s for n, s in suites.items() if s.measured}))
+    write_tolerances(Tolerances(suites=read_tolerances().suites | {suite: content}))
 
 
 def _machine() -> str:
     facts = fingerprint(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     names = [facts[key] for key in ("cpu", "gpu") if key in facts]
-    return ", ".join(
-        [*names, f"{facts['threads']} threads", f"torch {facts['libraries']['torch']}"]
-    )
+    torch_version = facts["libraries"]["torch"]
+    return ", ".join([*names, f"{facts['threads']} threads", f"torch {torch_version}"])
 
 
 def seed_sds(means: Sequence[Mapping[str, float | None]]) -> dict[str, float]:

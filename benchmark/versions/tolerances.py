@@ -6,9 +6,9 @@ that they were measured with, of which the file has a digest.
 
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
@@ -22,6 +22,7 @@ from benchmark.core.yaml_files import load
 TOLERANCES = Path("benchmark/versions/tolerances.yaml")
 COMMAND = "python -m benchmark tolerances"
 BASELINES = "baselines"
+Kind = Literal["tolerance", "seed_sd"]
 FACTOR = 3
 """Of the largest difference that was seen, as few other machines can be tried."""
 HEADER = f"""\
@@ -46,19 +47,30 @@ class Measured(_Frozen):
     seeds: tuple[int, ...] = ()
 
 
-class MetricTolerances(_Frozen):
-    """What was found for a metric, by variant or for `baselines`."""
-
-    tolerance: dict[Name, float] = {}
-    seed_sd: dict[Name, float] = {}
-
-
 class SuiteTolerances(_Frozen):
     """What was measured on a suite."""
 
     machines: tuple[str, ...] = ()
     measured: dict[Name, Measured] = {}
-    metrics: dict[Name, MetricTolerances] = {}
+    metrics: dict[Name, dict[Kind, dict[Name, float]]] = {}
+    """By metric and kind, and then by variant or for `baselines`."""
+
+    def values(self, metric: str, kind: Kind) -> dict[str, float]:
+        """Return what was found for a metric, by variant or for `baselines`."""
+        return self.metrics.get(metric, {}).get(kind, {})
+
+    def without(self, subjects: Collection[str]) -> "SuiteTolerances":
+        """Return what is left without some variants, or without the baselines."""
+        measured = {name: m for name, m in self.measured.items() if name not in subjects}
+        metrics = {
+            metric: {
+                kind: {name: value for name, value in values.items() if name in measured}
+                for kind, values in kinds.items()
+            }
+            for metric, kinds in self.metrics.items()
+        }
+        machines = self.machines if measured else ()
+        return SuiteTolerances(machines=machines, measured=measured, metrics=metrics)
 
 
 class Tolerances(_Frozen):
@@ -72,7 +84,7 @@ class Tolerances(_Frozen):
 
     def tolerance(self, suite: str, subject: str, metric: str) -> float | None:
         """Return the largest tolerance of a metric over variants; for baselines, their own."""
-        found = self.suite(suite).metrics.get(metric, MetricTolerances()).tolerance
+        found = self.suite(suite).values(metric, "tolerance")
         kind = [v for name, v in found.items() if (name == BASELINES) == (subject == BASELINES)]
         return max(kind, default=None)
 
@@ -120,7 +132,7 @@ class Tolerances(_Frozen):
         digests = {origin_digest(origin) for origin in origins}
         if measured is None or digests != {measured.digest}:
             return None
-        return self.suite(suite).metrics.get(metric, MetricTolerances()).seed_sd.get(variant)
+        return self.suite(suite).values(metric, "seed_sd").get(variant)
 
 
 def origin_digest(origin: Mapping[str, Any]) -> str:
@@ -143,10 +155,11 @@ def tolerances_text(found: Tolerances) -> str:
     content = {
         name: {
             "machines": list(suite.machines),
-            "measured": {n: _line(suite.measured[n]) for n in sorted(suite.measured)},
-            "metrics": {n: _line(suite.metrics[n]) for n in sorted(suite.metrics)},
+            "measured": {n: _line(m.model_dump()) for n, m in sorted(suite.measured.items())},
+            "metrics": {n: _line(k) for n, k in sorted(suite.metrics.items()) if any(k.values())},
         }
         for name, suite in sorted(found.suites.items())
+        if suite.measured
     }
     yaml, stream = YAML(), io.StringIO()
     yaml.width = 1000  # so that no line is folded
@@ -159,12 +172,13 @@ def write_tolerances(found: Tolerances) -> None:
     write_text(TOLERANCES, tolerances_text(found))
 
 
-def _line(entry: BaseModel) -> CommentedMap:
+def _line(entry: Mapping[Any, Any]) -> CommentedMap:
     """Return an entry as a mapping that is written in one line, without what is empty."""
     line = CommentedMap()
-    for key, value in entry.model_dump(mode="json").items():
-        if value:
-            line[key] = dict(sorted(value.items())) if isinstance(value, dict) else value
+    for key in ("digest", "settings", "seeds", "tolerance", "seed_sd"):
+        if value := entry.get(key):
+            is_mapping = isinstance(value, Mapping)
+            line[key] = dict(sorted(value.items())) if is_mapping else value
     line.fa.set_flow_style()
     return line
 

@@ -24,7 +24,6 @@ from benchmark.reporting.leaderboard import (
 )
 from benchmark.versions.tolerances import (
     Measured,
-    MetricTolerances,
     SuiteTolerances,
     Tolerances,
     origin_digest,
@@ -121,7 +120,7 @@ def test_measured_spread_counts_for_these_settings_and_images_alone(
         digest = origin_digest({**training, **changed})
         entry = SuiteTolerances(
             measured={"good": Measured(digest=digest, seeds=(0, 1, 2))},
-            metrics={"mse_h": MetricTolerances(seed_sd={"good": 0.001})},
+            metrics={"mse_h": {"seed_sd": {"good": 0.001}}},
         )
         return Tolerances(suites={suite: entry})
 

@@ -59,10 +59,10 @@ class Calculator:
         self.asked: list[str] = []
         self._fail_at, self._data_sha256 = fail_at, data_sha256
 
-    def prepare(self, suite: str) -> str:
+    def prepare(self, folder: Path, suite: str) -> str:
         return self._data_sha256
 
-    def means(self, suite: str, subject: str, seed: int, setting: Setting) -> Means:
+    def means(self, folder: Path, suite: str, subject: str, seed: int, setting: Setting) -> Means:
         self.asked.append(f"{suite}/{subject}/{seed} {setting.name}")
         if len(self.asked) == self._fail_at:
             raise KeyboardInterrupt
@@ -81,7 +81,10 @@ def measure(
     seeds: Sequence[int] = (0, 1, 2),
     settings: Sequence[Setting] = (ONE, WITHOUT),
 ) -> Tolerances:
-    return tolerance_measurement.measure(suites, variants, seeds, settings, builder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tolerance_measurement, "prepare", builder.prepare)
+        patch.setattr(tolerance_measurement, "build_means", builder.means)
+        return tolerance_measurement.measure(suites, variants, seeds, settings)
 
 
 def origin(variant: str = "l2", suite: str = "tiny") -> dict[str, str]:
@@ -93,7 +96,7 @@ def test_tolerances_follow_from_the_measurements() -> None:
     found = measure(Calculator())
     # The largest shift is -.003, doubled for `staged`; a tolerance is three times that.
     assert found.tolerance("tiny", "staged", "mse_h") == 0.018
-    assert found.suite("tiny").metrics["mse_h"].tolerance == {
+    assert found.suite("tiny").values("mse_h", "tolerance") == {
         "l2": 0.009, "staged": 0.018, "baselines": 0.0009,
     }  # fmt: skip
     # One tolerance for all variants, and one for the baselines, which do not train.
@@ -187,7 +190,7 @@ def test_what_was_measured_with_other_settings_is_dropped() -> None:
     assert "tiny/l2/0 usual" in again.asked
     # `staged` was measured for two epochs, and must not decide the tolerance of three.
     assert found.tolerance("tiny", "l2", "mse_h") == 0.009
-    assert found.suite("tiny").metrics["mse_h"].seed_sd == {}
+    assert found.suite("tiny").values("mse_h", "seed_sd") == {}
     assert set(found.suite("tiny").measured) == {"l2", BASELINES}
     other = Calculator(data_sha256="e" * 64)
     measure(other, variants=("l2",), seeds=(0,))
@@ -279,4 +282,4 @@ def test_measured_for_real(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     difference = found.tolerance("tiny", "l2", "mse_h")
     # Other kernels change the last bits, and another seed changes far more.
     assert difference is not None
-    assert 0 < difference / 3 < found.suite("tiny").metrics["mse_h"].seed_sd["l2"]
+    assert 0 < difference / 3 < found.suite("tiny").values("mse_h", "seed_sd")["l2"]
