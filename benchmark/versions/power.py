@@ -103,9 +103,17 @@ def make_plan(
         if difference == 0:
             raise InputError(f"--difference: must be given, as the {metric} of {reference} is 0")
     images = found.shape[1]
-    rows = [_row(components, images, s, difference, power, bool(origin)) for s in SEEDS]
+    rows = tuple(
+        Row(
+            seeds,
+            detectable_difference(components, images, seeds, power),
+            images_needed(components, seeds, difference, power),
+            covers_seeds=seeds >= MIN_SEEDS and bool(origin),
+        )
+        for seeds in SEEDS
+    )
     return Plan(
-        suite, metric, method, reference, images, difference, power, components, origin, tuple(rows)
+        suite, metric, method, reference, images, difference, power, components, origin, rows
     )
 
 
@@ -146,22 +154,6 @@ def _components(
     if len(known) < len(sds):
         return Components(0.0, of_images, 0.0), ""
     return Components(sum(sd**2 for sd in known), of_images, 0.0), TOLERANCES.as_posix()
-
-
-def _row(
-    parts: Components,
-    images: int,
-    seeds: int,
-    difference: float,
-    power: float,
-    knows_seeds: bool,
-) -> Row:
-    return Row(
-        seeds,
-        detectable_difference(parts, images, seeds, power),
-        images_needed(parts, seeds, difference, power),
-        seeds >= MIN_SEEDS and knows_seeds,
-    )
 
 
 def plan_text(plan: Plan) -> str:

@@ -25,7 +25,7 @@ PARTS = Components(seed=0.02, image=1.0, residual=0.5)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 3])
-def test_verdicts_on_ledgers_are_as_frequent_as_planned(tmp_path: Path, seeds: int) -> None:
+def test_verdicts_on_score_tables_are_as_frequent_as_planned(tmp_path: Path, seeds: int) -> None:
     from benchmark.versions.compare import compare_versions
 
     rng = np.random.default_rng(seeds)
@@ -59,7 +59,7 @@ def _plan(
         return make_plan(results, suite, method, reference, metric, difference)
 
 
-def test_variances_are_those_of_the_ledger(trees: Trees) -> None:
+def test_variances_are_those_of_the_score_table(trees: Trees) -> None:
     plan = _plan(trees.new_folder, "tiny", "gan", "telea", "mse_h")
     # EVEN is TELEA with -1, 1, -1, 1 thousandths.
     assert plan.components.image == pytest.approx(np.var(EVEN - TELEA, ddof=1), rel=1e-4)
@@ -69,7 +69,7 @@ def test_variances_are_those_of_the_ledger(trees: Trees) -> None:
     assert [row.covers_seeds for row in plan.rows] == [False] * 4
 
 
-def test_seeds_of_the_ledgers_tell_their_variance(trees: Trees) -> None:
+def test_seeds_of_the_score_tables_tell_their_variance(trees: Trees) -> None:
     rng = np.random.default_rng(0)
     for seed in range(4):
         trees.new.write_run("l2", seed, GOOD + 0.001 * seed + rng.normal(0, 1e-4, 4))
@@ -137,12 +137,12 @@ def test_infinite_psnrs_are_capped(trees: Trees) -> None:
 
 
 def test_one_image_is_too_few(trees: Trees) -> None:
-    trees.change_ledger(lambda frame: frame.iloc[:1])
+    trees.change_scores(lambda frame: frame.iloc[:1])
     with pytest.raises(InputError, match="fewer than two scored images"):
         _plan(trees.new_folder, "tiny", "l2", "telea", "mse_h")
 
 
-def test_without_a_ledger(trees: Trees) -> None:
+def test_without_a_score_table(trees: Trees) -> None:
     (trees.new_folder / paths.Run("tiny", "l2", 0).scores).unlink()
     with pytest.raises(InputError, match="tiny/l2: has no score table"):
         _plan(trees.new_folder, "tiny", "l2", "telea", "mse_h")

@@ -539,7 +539,7 @@ def origin(facts: dict[str, Any] | None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("here", "pinned", "deterministic", "expected"),
+    ("here", "there", "deterministic", "expected"),
     [
         (FACTS, FACTS, True, ("E0", [])),
         (FACTS, FACTS, False, ("E0", [])),
@@ -562,14 +562,14 @@ def origin(facts: dict[str, Any] | None) -> dict[str, Any]:
     ],
 )
 def test_classes(
-    here: dict[str, Any], pinned: dict[str, Any] | None, deterministic: bool, expected: object
+    here: dict[str, Any], there: dict[str, Any] | None, deterministic: bool, expected: object
 ) -> None:
-    assert exactness(origin(here), origin(pinned), deterministic) == expected
+    assert exactness(origin(here), origin(there), deterministic) == expected
 
 
 def test_training_and_scoring_on_two_machines() -> None:
-    pinned = {"training": {"environment": FACTS}, "evaluation": FACTS | {"cpu": "b"}}
-    assert exactness(origin(FACTS), pinned, True) == ("E2", ["cpu: a here, b expected"])
+    there = {"training": {"environment": FACTS}, "evaluation": FACTS | {"cpu": "b"}}
+    assert exactness(origin(FACTS), there, True) == ("E2", ["cpu: a here, b expected"])
 
 
 def run_json(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, Any]:
