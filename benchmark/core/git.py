@@ -16,16 +16,15 @@ CODE = ("benchmark", "models", "data", "requirements.lock")
 """A change of these makes the code another than that of the commit."""
 
 
-def run(
-    *arguments: str, folder: Path | None = None
-) -> subprocess.CompletedProcess[bytes] | None:
+def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[bytes] | None:
     """Run git in a folder, by default the present one.
 
     Returns:
         None where git is not installed, or an argument cannot be one.
     """
-    # Without optional locks a commit that is made meanwhile does not fail.
-    command = ["git", "--no-optional-locks", *arguments]
+    # Without optional locks, a commit that is made meanwhile does not fail. A file monitor would be
+    # a program that the settings of a repository name.
+    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments]
     try:
         return subprocess.run(command, cwd=folder, capture_output=True, check=False)
     except (OSError, ValueError):
@@ -63,13 +62,11 @@ def code_version() -> dict[str, Any]:
 
 def described() -> tuple[str, bool] | None:
     """Return the short commit of the checkout and whether any tracked file differs from it."""
-    if not _is_repository():
+    commit = text("rev-parse", "--short", "HEAD", folder=ROOT) if _is_repository() else None
+    if commit is None:
         return None
-    found = text("describe", "--always", "--exclude=*", "--dirty", folder=ROOT)
-    if found is None:
-        return None
-    commit, _, changes = found.partition("-")
-    return commit, bool(changes)
+    # Not `describe --dirty`, which writes the index.
+    return commit, text("status", "--porcelain", "--untracked-files=no", folder=ROOT) != ""
 
 
 def find_commit(name: str) -> tuple[str | None, str]:
@@ -87,6 +84,25 @@ def find_commit(name: str) -> tuple[str | None, str]:
     if text("rev-parse", "--is-shallow-repository") == "true":
         return None, "; this clone is shallow: `git fetch --unshallow` gets older commits"
     return None, ""
+
+
+def changed_files(old: str, new: str | None, within: Sequence[str]) -> list[str] | None:
+    """Return which files of the present folder differ between two commits; None where git fails.
+
+    Args:
+        old: a commit.
+        new: another one; else the files as they are now, untracked ones too.
+        within: files and folders to look at.
+    """
+    # No program that a repository's settings name is run.
+    options = ("--name-only", "-z", "--relative", "--no-renames", "--no-ext-diff", "--no-textconv")
+    tracked = names("diff", *options, old, *([new] if new else []), "--", *within)
+    untracked: list[str] | None = []
+    if new is None:
+        untracked = names("ls-files", "-z", "--others", "--exclude-standard", "--", *within)
+    if tracked is None or untracked is None:
+        return None
+    return sorted({*tracked, *untracked})
 
 
 def extract(name: str, commit: str, wanted: Sequence[str], folder: Path) -> None:

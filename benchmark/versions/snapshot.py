@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,7 @@ from benchmark.core.files import read_json
 from benchmark.core.yaml_files import load, validate
 from benchmark.evaluation.reference_runs import FACTS, SUITE, Facts
 from benchmark.evaluation.score_table import read_score_table
-from benchmark.versions.tolerances import (
-    BASELINES,
-    TOLERANCES,
-    Tolerances,
-    read_tolerances,
-)
+from benchmark.versions.tolerances import BASELINES, TOLERANCES, Tolerances, read_tolerances
 from data.errors import InputError, printable
 
 ARCHIVED = (
@@ -300,17 +295,9 @@ def _has_results(folder: Path) -> bool:
 
 def changed_files(old: Snapshot, new: Snapshot) -> list[str] | None:
     """Return which files of code differ; None where one side is neither a commit nor this tree."""
-    if old.commit is None:
+    is_here = new.commit is None and new.folder.resolve() == Path().resolve()
+    if old.commit is None or (new.commit is None and not is_here):
         return None
-    here = new.commit is None and new.folder.resolve() == Path().resolve()
-    if new.commit is None and not here:
-        return None
-    options = ("--name-only", "-z", "--relative", "--no-renames", "--no-ext-diff", "--no-textconv")
-    against = [new.commit] if new.commit else []
-    tracked = git.names("diff", *options, old.commit, *against, "--", *CODE)
-    others = partial(git.names, "ls-files", "-z", "--others", "--exclude-standard", "--", *CODE)
-    untracked = others() if here else []
-    if tracked is None or untracked is None:
-        return None
+    found = git.changed_files(old.commit, new.commit, CODE)
     # Settings are compared key by key.
-    return sorted(f for f in {*tracked, *untracked} if not f.startswith(SETTINGS))
+    return None if found is None else [f for f in found if not f.startswith(SETTINGS)]
