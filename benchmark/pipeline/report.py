@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.claims.definitions import load_claims
-from benchmark.claims.reported import load_published
-from benchmark.claims.testing import Ground, weigh_claims
+from benchmark.claims.reported import load_reported
+from benchmark.claims.testing import SuiteResults, evaluate_claims
 from benchmark.core import paths
 from benchmark.core.config import Params
 from benchmark.core.files import write_json, write_text
@@ -34,12 +34,12 @@ def write_report(params: Params) -> None:
         InputError: a file of one of the runs is missing or damaged; nothing is written then.
     """
     claims, references = load_claims(), read_references()
-    load_published()  # a fault in it is found before anything is written
+    load_reported()  # a fault in it is found before anything is written
     everything = [read_results(params, name) for name in params.suites]
     pictures = [read_pictures(results) for results in everything]
-    grounds = [Ground(results) for results in everything]
-    grounds += [Ground(found.results, found.machine) for found in references]
-    tested = weigh_claims(claims, grounds)
+    grounds = [SuiteResults(results) for results in everything]
+    grounds += [SuiteResults(found.results, found.machine) for found in references]
+    tested = evaluate_claims(claims, grounds)
     chapters = []
     for results, shown in zip(everything, pictures, strict=True):
         chapters.append(Chapter(results, Words(results), shown.labels))

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.claims.evidence import Evidence
-from benchmark.claims.testing import Finding, Tested
+from benchmark.claims.comparisons import ClaimComparison
+from benchmark.claims.testing import ClaimFinding, ClaimResult
 from benchmark.core.text import csv_cell, grid_markdown, sentence_markdown
 from benchmark.stats.comparison import DECIBEL_MARGIN, SIMILARITY_MARGIN
 from benchmark.stats.intervals import MIN_SEEDS
@@ -18,7 +18,7 @@ NUMBERS = ("difference", "low", "high", "images", "seeds", "covers_seeds")
 COVERAGE_MARK = "*"
 
 
-def claims_section(tested: Mapping[str, Tested]) -> str:
+def claims_section(tested: Mapping[str, ClaimResult]) -> str:
     """Return the table of all claims that could be tested, and a list of the others."""
     rows = [row for name, claim in tested.items() for row in _rows(name, claim)]
     blocks = [grid_markdown(HEADS, rows, text_columns=4).strip()] if rows else []
@@ -43,22 +43,22 @@ def claims_section(tested: Mapping[str, Tested]) -> str:
     return "\n\n".join(blocks)
 
 
-def _rows(name: str, tested: Tested) -> list[list[str]]:
+def _rows(name: str, tested: ClaimResult) -> list[list[str]]:
     """Return a row for each comparison; what repeats the row above stays blank."""
     rows: list[list[str]] = []
     for finding in tested.findings:
-        for i, part in enumerate(finding.evidence):
+        for i, part in enumerate(finding.comparisons):
             head = "" if rows else f"{name}. {tested.claim.claim} ({_source(tested)})"
             place = [finding.place, finding.verdict] if i == 0 else ["", ""]
             # What refutes a claim of several parts is to be seen.
-            said = f" ({part.verdict})" if len(finding.evidence) > 1 else ""
+            said = f" ({part.verdict})" if len(finding.comparisons) > 1 else ""
             seeds = f"{part.seeds}{'' if part.covers_seeds else COVERAGE_MARK}"
             counts = [str(part.images), seeds] if part.images else ["", ""]
             rows.append([head, *place, evidence_text(part) + said, *counts])
     return rows
 
 
-def _source(tested: Tested) -> str:
+def _source(tested: ClaimResult) -> str:
     """Return who makes the claim and, where places disagree, how often each verdict was reached."""
     if tested.overall != "mixed":
         return tested.claim.who
@@ -67,18 +67,18 @@ def _source(tested: Tested) -> str:
     return f"{tested.claim.who}; mixed: {listed}"
 
 
-def evidence_text(part: Evidence) -> str:
+def evidence_text(part: ClaimComparison) -> str:
     """Return a comparison as `metric: a - b difference [low, high]`."""
     numbers = [f"{round(n, part.decimals) + 0.0:+.{part.decimals}f}" for n in _ends(part)]
     interval = f" [{numbers[1]}, {numbers[2]}]" if part.images else ""
     return f"{part.what} {numbers[0]}{interval}"
 
 
-def _ends(part: Evidence) -> tuple[float, float, float]:
+def _ends(part: ClaimComparison) -> tuple[float, float, float]:
     return part.difference, part.low, part.high
 
 
-def _untested(name: str, tested: Tested) -> str:
+def _untested(name: str, tested: ClaimResult) -> str:
     """Return a line on where and why a claim was not tested, places of one reason together."""
     by_reason: dict[str, list[str]] = {}
     for place, reason in tested.untested:
@@ -90,7 +90,7 @@ def _untested(name: str, tested: Tested) -> str:
     return f"- {sentence_markdown(f'{name}.{head} {reasons}')}" if reasons else ""
 
 
-def claims_csv(tested: Mapping[str, Tested]) -> str:
+def claims_csv(tested: Mapping[str, ClaimResult]) -> str:
     """Return one line for each comparison, and for each place where a claim was not testable."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -98,7 +98,7 @@ def claims_csv(tested: Mapping[str, Tested]) -> str:
     for name, claim in tested.items():
         who = claim.claim.who
         for finding in claim.findings:
-            for part in finding.evidence:
+            for part in finding.comparisons:
                 facts = _facts(part)
                 words = [name, who, finding.place, finding.verdict, part.what, part.verdict]
                 numbers = [facts[key] for key in NUMBERS]
@@ -111,7 +111,7 @@ def claims_csv(tested: Mapping[str, Tested]) -> str:
     return stream.getvalue()
 
 
-def claims_json(tested: Mapping[str, Tested]) -> dict[str, Any]:
+def claims_json(tested: Mapping[str, ClaimResult]) -> dict[str, Any]:
     """Return everything that is known of every claim, numbers rounded."""
     return {
         name: {
@@ -125,10 +125,10 @@ def claims_json(tested: Mapping[str, Tested]) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: ClaimFinding) -> dict[str, Any]:
     evidence = [
         {"comparison": part.what, "verdict": part.verdict, **_facts(part)}
-        for part in finding.evidence
+        for part in finding.comparisons
     ]
     return {
         "suite": finding.place,
@@ -138,7 +138,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _facts(part: Evidence) -> dict[str, float | int | bool]:
+def _facts(part: ClaimComparison) -> dict[str, float | int | bool]:
     numbers = zip(("difference", "low", "high"), _ends(part), strict=True)
     return {
         **{key: float(f"{value:.7g}") + 0.0 for key, value in numbers},

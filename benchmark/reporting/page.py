@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from benchmark.claims.testing import Tested
+from benchmark.claims.testing import ClaimResult
 from benchmark.core import paths
 from benchmark.core.config import Params, load_variant
 from benchmark.core.text import escape_markdown, grid_markdown, number, sentence_markdown
@@ -47,7 +47,7 @@ class Chapter:
 def report_page(
     params: Params,
     chapters: Sequence[Chapter],
-    tested: Mapping[str, Tested],
+    tested: Mapping[str, ClaimResult],
 ) -> str:
     """Fill the template of the report.
 

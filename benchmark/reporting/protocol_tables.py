@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.claims.protocols import LIGHTNING_BATCH, LOCPAINT_BATCH, PROTOCOLS, Figures, Protocol
-from benchmark.claims.reported import PrintedTable, load_published
+from benchmark.claims.reported import ReportedTable, load_reported
 from benchmark.core.text import csv_cell, grid_markdown, number, sentence_markdown
 from benchmark.evaluation.results import Results
 from benchmark.metrics import PROTOCOL
@@ -41,7 +41,7 @@ def protocol_section(results: Results) -> str:
     """Return our scores in each source's units, and the sources' own figures for our variants.
 
     Raises:
-        InputError: see `load_published`.
+        InputError: see `load_reported`.
     """
     found = protocol_rows(results)
     blocks = [
@@ -71,14 +71,14 @@ def protocol_rows(results: Results) -> ProtocolRows:
     """Return our scores as each source counts them, and the sources' own figures for our variants.
 
     Raises:
-        InputError: see `load_published`.
+        InputError: see `load_reported`.
     """
     translated = translate(results)
     rows = [
         [method, *(cell for name in PROTOCOLS for cell in _cells(name, figures[name]).values())]
         for method, figures in translated.items()
     ]
-    return ProtocolRows(rows, _gaps(results, translated), _printed(load_published(), translated))
+    return ProtocolRows(rows, _gaps(results, translated), _printed(load_reported(), translated))
 
 
 def protocol_csv(results: Results) -> str:
@@ -132,7 +132,7 @@ def _gaps(results: Results, translated: Mapping[str, Mapping[str, Figures]]) -> 
 
 
 def _printed(
-    tables: Sequence[PrintedTable], translated: Mapping[str, Mapping[str, Figures]]
+    tables: Sequence[ReportedTable], translated: Mapping[str, Mapping[str, Figures]]
 ) -> list[list[str]]:
     """Return a row for each of our variants in each of the tables."""
     rows = []

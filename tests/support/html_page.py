@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from benchmark.claims import testing as weighing
 from benchmark.claims.definitions import load_claims
+from benchmark.claims.testing import ClaimResult, SuiteResults, evaluate_claims
 from benchmark.core.config import Params, load_params
 from benchmark.evaluation.probes import PROBES
 from benchmark.evaluation.reference_runs import Facts, Reference
@@ -42,7 +42,7 @@ class Material(NamedTuple):
     params: Params
     chapters: list[Chapter]
     pictures: dict[str, Pictures]
-    tested: dict[str, weighing.Tested]
+    tested: dict[str, ClaimResult]
     summaries: dict[str, Any]
 
     def page(self) -> str:
@@ -138,8 +138,8 @@ def material() -> Material:
         Chapter(results, Words(results), pictures.labels),
         Chapter(results, Words(results), reference=reference),
     ]
-    tested = weighing.weigh_claims(
-        claims, [weighing.Ground(results), weighing.Ground(results, reference.machine)]
+    tested = evaluate_claims(
+        claims, [SuiteResults(results), SuiteResults(results, reference.machine)]
     )
     return Material(params, chapters, {"tiny": pictures}, tested, {"tiny": summary(results)})
 

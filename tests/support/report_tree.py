@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from numpy.typing import ArrayLike
 
-from benchmark.claims.reported import PUBLISHED
+from benchmark.claims.reported import REPORTED
 from benchmark.core import paths
 from benchmark.core.config import load_suite, load_variant
 from benchmark.evaluation.score_table import (
@@ -77,7 +77,7 @@ class Checkout:
         (root / paths.SUITES / f"{suite}.yaml").write_text(SUITE)
         ends = ("md", "html", "css", "js")
         pages = [paths.REPORTS / "templates" / f"report.{end}" for end in ends]
-        for path in (*pages, paths.CLAIMS, PUBLISHED):
+        for path in (*pages, paths.CLAIMS, REPORTED):
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text((ROOT / path).read_text(encoding="utf-8"), encoding="utf-8")
         self._write_prepared()

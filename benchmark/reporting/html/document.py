@@ -8,7 +8,7 @@ from functools import partial
 from string import Template
 from typing import Any
 
-from benchmark.claims.testing import Tested
+from benchmark.claims.testing import ClaimResult
 from benchmark.core import paths
 from benchmark.core.config import Params, load_variant
 from benchmark.metrics import METRICS, PROTOCOL
@@ -32,7 +32,7 @@ def html_report(
     params: Params,
     chapters: Sequence[Chapter],
     pictures: Mapping[str, Pictures],
-    tested: Mapping[str, Tested],
+    tested: Mapping[str, ClaimResult],
     summaries: Mapping[str, Any],
 ) -> str:
     """Fill the template of the page.
@@ -166,7 +166,7 @@ def _origin(name: str) -> Markup:
     return join(term, element("dd", f"{variant.title}. {variant.origin}."))
 
 
-def _downloads(summaries: Mapping[str, Any], tested: Mapping[str, Tested]) -> Markup:
+def _downloads(summaries: Mapping[str, Any], tested: Mapping[str, ClaimResult]) -> Markup:
     files = {"summary.json": summaries, "claims.json": claims_json(tested)}
     links = [download(name, "application/json", _json(content)) for name, content in files.items()]
     links.append(download("claims.csv", "text/csv", claims_csv(tested)))

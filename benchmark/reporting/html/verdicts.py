@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from benchmark.claims.evidence import Evidence
-from benchmark.claims.testing import Tested
+from benchmark.claims.comparisons import ClaimComparison
+from benchmark.claims.testing import ClaimResult
 from benchmark.reporting.claim_tables import COVERAGE_MARK, evidence_text
 from benchmark.reporting.html.markup import Markup, element, join, sentence, table_box
 from benchmark.stats.comparison import DECIBEL_MARGIN, SIMILARITY_MARGIN
@@ -15,7 +15,7 @@ SIGNS = {"supported": "✓", "refuted": "✗", "inconclusive": "?", "mixed": "�
 HEADS = ("where", "verdict", "difference [95 % interval]", "images", "seeds")
 
 
-def claims_table(tested: Mapping[str, Tested]) -> Markup:
+def claims_table(tested: Mapping[str, ClaimResult]) -> Markup:
     """Return all claims with what each place says of them, to be filtered by verdict."""
     counts = Counter(verdict for claim in tested.values() for verdict, _ in _rows(claim))
     options = [
@@ -38,7 +38,7 @@ def _head(name: str, place: int) -> Markup:
     return element("th", name, scope="col", class_="right" if place > 2 else "left")
 
 
-def _body(name: str, tested: Tested) -> Markup:
+def _body(name: str, tested: ClaimResult) -> Markup:
     who = element("span", f"{tested.claim.who}", class_="who")
     title = join(element("span", f"{name}. ", class_="muted"), tested.claim.claim, " ", who)
     if tested.overall == "mixed":
@@ -50,14 +50,14 @@ def _body(name: str, tested: Tested) -> Markup:
     return element("tbody", element("tr", head, class_="claim"), *rows)
 
 
-def _rows(tested: Tested) -> list[tuple[str, list[Markup]]]:
+def _rows(tested: ClaimResult) -> list[tuple[str, list[Markup]]]:
     """Return the cells of every place, with its verdict."""
     rows = []
     for finding in tested.findings:
-        several = len(finding.evidence) > 1
-        parts = [element("div", _difference(part, several)) for part in finding.evidence]
-        images = sorted({str(part.images) for part in finding.evidence if part.images})
-        seeds = sorted({_seeds(part) for part in finding.evidence if part.seeds})
+        several = len(finding.comparisons) > 1
+        parts = [element("div", _difference(part, several)) for part in finding.comparisons]
+        images = sorted({str(part.images) for part in finding.comparisons if part.images})
+        seeds = sorted({_seeds(part) for part in finding.comparisons if part.seeds})
         cells = [
             element("td", finding.place),
             verdict_cell(finding.verdict),
@@ -84,11 +84,11 @@ def verdict_cell(verdict: str) -> Markup:
     return element("td", f"{SIGNS[verdict]} {verdict}", class_=f"verdict {kind}")
 
 
-def _difference(part: Evidence, several: bool) -> str:
+def _difference(part: ClaimComparison, several: bool) -> str:
     return evidence_text(part) + (f" ({part.verdict})" if several else "")
 
 
-def _seeds(part: Evidence) -> str:
+def _seeds(part: ClaimComparison) -> str:
     return f"{part.seeds}{'' if part.covers_seeds else COVERAGE_MARK}"
 
 
