@@ -130,13 +130,12 @@ def verify(
     Exit codes: 0 as promised: identical, or on another machine the same data and metrics within
     their tolerances; 1 different; 2 nothing to compare with.
     """
-    from benchmark.versions.expected import pinned_checkout, pinned_reference
+    from benchmark.versions.expected import expected_results
     from benchmark.versions.rebuild import RebuildFailedError
     from benchmark.versions.verify import verify as build_and_compare
 
-    find = pinned_reference if reference else pinned_checkout
     try:
-        found = build_and_compare(find(suite, variant, seed), device, keep)
+        found = build_and_compare(expected_results(suite, variant, seed, reference), device, keep)
     except RebuildFailedError as error:
         return complain(error, FAILED)
     answer(as_json, found.as_json(), found.as_text())
@@ -184,9 +183,9 @@ def tolerances(
     measurement continues with the same command.
     """
     from benchmark.core.config import load_params, load_suite, load_variant
-    from benchmark.versions.rebuild import RebuildFailedError, checkout_copy
-    from benchmark.versions.tolerance_measurement import CopyBuilder, Measuring, settings_here
-    from benchmark.versions.tolerances import BANDS, bands_table
+    from benchmark.versions.rebuild import RebuildFailedError
+    from benchmark.versions.tolerance_measurement import measure, settings_here
+    from benchmark.versions.tolerances import TOLERANCES, tolerances_text
 
     params = load_params()
     suites, variants = suite or params.suites, variant or params.variants
@@ -197,9 +196,8 @@ def tolerances(
     chosen = seed_list(seeds) if seeds is not None else sorted({r.seed for r in params.all_runs})
     settings = settings_here(setting or [])
     try:
-        with checkout_copy() as folder:
-            bands = Measuring(CopyBuilder(folder), chosen, settings).measure(suites, variants)
+        found = measure(suites, variants, chosen, settings)
     except RebuildFailedError as error:
         return complain(error, FAILED)
-    print(bands_table(bands) + f"-> {BANDS}")
+    print(tolerances_text(found) + f"-> {TOLERANCES}")
     return FINE

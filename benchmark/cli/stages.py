@@ -66,7 +66,8 @@ def train(
 ) -> int:
     """Train one variant, or the rest of a run that was stopped."""
     from benchmark.core.config import load_suite, load_variant
-    from benchmark.evaluation.versions import code_version, record_training
+    from benchmark.core.git import code_version
+    from benchmark.evaluation.versions import record_training
     from benchmark.pipeline.train import train_run
     from benchmark.training.interruption import TrainingInterruptedError
     from benchmark.training.progress import TrainingDivergedError
@@ -100,7 +101,8 @@ def baselines(suite: Suite) -> None:
 def evaluate(suite: Suite, variant: Variant, seed: Seed = 0, device: Device = "auto") -> None:
     """Score a trained run on the test split, and ask its discriminators about probes."""
     from benchmark.core.config import load_suite, load_variant
-    from benchmark.evaluation.versions import code_version, record_evaluation
+    from benchmark.core.git import code_version
+    from benchmark.evaluation.versions import record_evaluation
     from benchmark.pipeline.diagnose import diagnose_run
     from benchmark.pipeline.evaluate import evaluate_run
 

@@ -1,4 +1,4 @@
-"""A comparison of two versions as text, as Markdown for a pull request, and as plain values."""
+"""A comparison of two versions -> text, Markdown for a pull request, and plain values."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -96,6 +96,7 @@ def test_version(
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     monkeypatch.setattr("benchmark.cli.version.ROOT", tmp_path)
+    monkeypatch.setattr("benchmark.core.git.ROOT", tmp_path)
     # In a repository that is not the checkout's own there is no commit to name.
     git = ["git", "-C", str(tmp_path), "-c", "user.name=t", "-c", "user.email=t@localhost"]
     assert main(["--version"]) == 0
