@@ -41,6 +41,7 @@ def compare(
     new: Annotated[str, name_argument("the other one; . is this checkout")] = ".",
     all_metrics: Annotated[bool, flag("--all", "all metrics, not those of tables alone")] = False,
     markdown: Annotated[bool, flag("--markdown", "for a pull request")] = False,
+    line: Annotated[bool, flag("--line", "one line: is a rebuild what was committed?")] = False,
     as_json: Json = False,
 ) -> None:
     """Say what changed between two versions of the results.
@@ -49,18 +50,22 @@ def compare(
     reports/reference/. Only what is in git is read, so neither DVC nor its cache is needed. The
     exit code is 0 whatever changed: `gate` is what refuses.
     """
-    if as_json and markdown:
-        raise InputError("--json, --markdown: choose one")
+    if as_json + markdown + line > 1:
+        raise InputError("--json, --markdown, --line: choose one")
     from benchmark.versions.compare import compare_versions
     from benchmark.versions.comparison_text import (
         comparison_json,
+        comparison_line,
         comparison_markdown,
         comparison_text,
     )
     from benchmark.versions.snapshot import open_version
+    from benchmark.versions.tolerances import read_tolerances
 
     with open_version(old) as before, open_version(new) as after:
         found = compare_versions(before, after)
+        if line:
+            return print(comparison_line(found, read_tolerances()))
     text = (comparison_markdown if markdown else comparison_text)(found, all_metrics)
     answer(as_json, comparison_json(found), text)
 

@@ -18,11 +18,13 @@ from benchmark.versions.compare import MetricChange, VersionComparison, compare_
 from benchmark.versions.comparison_text import (
     LONGEST_LINE,
     comparison_json,
+    comparison_line,
     comparison_markdown,
     comparison_text,
     verdict_of,
 )
 from benchmark.versions.snapshot import Subject, open_version
+from benchmark.versions.tolerances import Tolerances
 from data.errors import InputError
 from tests.support.promises import tally
 from tests.support.report_tree import BAD, EVEN, GOOD
@@ -63,6 +65,40 @@ def test_same_results_are_identical(trees: Trees) -> None:
     content = comparison_json(found)
     assert content["identical"] is True
     assert "identical, all 3 results" in comparison_text(found)
+
+
+def _tolerance(mse_h: float) -> Tolerances:
+    metrics = {"mse_h": {"tolerance": {"l2": mse_h}}}
+    return Tolerances.model_validate({"suites": {"tiny": {"metrics": metrics}}})
+
+
+def test_line_of_a_rebuild_that_is_the_same(trees: Trees) -> None:
+    line = comparison_line(trees.compare(), Tolerances())
+    assert (
+        line
+        == "made on the machine of the committed results (Some CPU (1-2-3, flags 0123abcd)): identical"
+    )
+
+
+@pytest.mark.parametrize(
+    ("largest", "said"),
+    [(0.011, "35 of 35 metrics within tolerance"), (0.009, "34 of 35 .*; not tiny/l2/mse_h;")],
+)
+def test_line_of_a_rebuild_elsewhere(trees: Trees, largest: float, said: str) -> None:
+    trees.change_scores(lambda frame: frame.assign(mse_h=frame["mse_h"] + 0.01))
+    path = trees.new_folder / L2.provenance
+    path.write_text(path.read_text().replace("Some CPU", "Other CPU"))
+    line = comparison_line(trees.compare(), _tolerance(largest))
+    assert "another machine (Other CPU" in line
+    assert re.search(said, line), line
+    assert line.endswith("`git restore README.md dvc.lock reports` returns to the committed ones")
+    assert "\n" not in line
+
+
+def test_line_names_runs_that_came_and_went(trees: Trees) -> None:
+    (trees.new_folder / "params.yaml").write_text(params_text(["tiny"], ["l2", "far"], [0]))
+    line = comparison_line(trees.compare(), Tolerances())
+    assert "new: tiny/far/seed0" in line and "vanished: tiny/gan/seed0" in line
 
 
 @pytest.mark.promise("same_bytes")
