@@ -30,8 +30,8 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.core.config import load_suite, load_variant
     from benchmark.evaluation.versions import code_version, record_training
     from benchmark.pipeline.train import train_run
-    from benchmark.training.interruption import TrainingInterruptedError
     from benchmark.training.progress import TrainingDivergedError
+    from benchmark.training.resume import TrainingInterruptedError
 
     suite, variant = load_suite(options.suite), load_variant(options.variant)
     tensorboard = Path(options.tensorboard) if options.tensorboard else None

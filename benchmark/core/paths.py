@@ -97,13 +97,13 @@ class Run:
 
     @property
     def diagnosis(self) -> Path:
-        """What the run's discriminators say of probes, in numbers."""
-        return REPORTS / "diagnostics" / f"{self}.json"
+        """What the run's discriminators predict of probes, in numbers; see `probes`."""
+        return REPORTS / "diagnostics" / str(self) / "predictions.json"
 
     @property
     def probes(self) -> Path:
-        """Picture of the probes of some test images, and of what is said of them."""
-        return REPORTS / "diagnostics" / f"{self}.png"
+        """Picture of some probes and predictions; a variant without discriminators has none."""
+        return REPORTS / "diagnostics" / str(self) / "probes.png"
 
     @property
     def completed(self) -> Path:

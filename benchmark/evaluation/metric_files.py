@@ -76,8 +76,8 @@ def read_metrics(
         raise InputError(f"{score_table_path}: {error}") from None
     if not _agree([found.methods, found.by_label], expected):
         raise InputError(
-            f"{path}: does not follow from {score_table_path}, so one of them is damaged or foreign; "
-            f"`{made_by}` makes both"
+            f"{path}: does not follow from {score_table_path}, so one of them is damaged or "
+            f"foreign; `{made_by}` makes both"
         )
     return found, frame
 

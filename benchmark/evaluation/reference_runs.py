@@ -1,7 +1,8 @@
 """Reference runs as they lie in the repository: results of other machines or budgets.
 
 A folder `reports/reference/<suite>/` holds what the report needs of them, and no weights: metrics,
-score tables, curves, provenance, diagnoses, the configurations as used, and facts in `reference.json`.
+score tables, curves, provenance, predictions of discriminators, the configurations as used, and
+facts in `reference.json`.
 """
 
 import re

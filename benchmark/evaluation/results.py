@@ -174,8 +174,10 @@ def collect_results(
             raise InputError(f"{files[0]}: epoch {found.epoch} is not in {place(run.curves)}")
         origins[run.variant, run.seed] = _origin(run, place, evaluate)
         # The report does without: a variant may have no discriminator that could be asked.
-        if (path := place(run.diagnosis)).is_file():
-            diagnoses[run.variant, run.seed] = read_diagnosis(path, run)
+        for path in (place(run.diagnosis), place(run.diagnosis.parent).with_suffix(".json")):
+            if path.is_file():  # the second is where reference runs of earlier versions have it
+                diagnoses[run.variant, run.seed] = read_diagnosis(path, run)
+                break
     frame = pd.concat([*score_tables, frame], ignore_index=True)
     _check_images(frame, suite.name)
     _check_canaries(frame, baselines, suite)

@@ -40,6 +40,12 @@ class TestSet:
     rows: list[int]
     """Rows of `images` that are scored: an exact duplicate would count twice."""
 
+    @property
+    def hole_size(self) -> int:
+        """Side of all holes in pixels."""
+        x0, _, x1, _ = self.boxes[0, 0].tolist()
+        return int(x1 - x0)
+
     def masks(self, rows: list[int], mask_number: int) -> Tensor:
         """Return the masks of some images, `[n, 1, H, W]` bool."""
         boxes = torch.from_numpy(self.boxes[rows, mask_number])

@@ -37,15 +37,15 @@ def real_input(spec: DiscriminatorSpec, batch: Batch) -> Tensor:
 
 def fake_input(spec: DiscriminatorSpec, batch: Batch, output: Output) -> Tensor:
     """Return what a discriminator is shown of what a generator made, in its own update."""
-    return _shown(spec.input, batch, output)
+    return _made_input(spec.input, batch, output)
 
 
-def judged_input(spec: DiscriminatorSpec, batch: Batch, output: Output) -> Tensor:
+def generator_update_input(spec: DiscriminatorSpec, batch: Batch, output: Output) -> Tensor:
     """Return what a discriminator is shown in the generator's update."""
-    return _shown(spec.generator_input or spec.input, batch, output)
+    return _made_input(spec.generator_input or spec.input, batch, output)
 
 
-def _shown(what: Input, batch: Batch, output: Output) -> Tensor:
+def _made_input(what: Input, batch: Batch, output: Output) -> Tensor:
     if what == "hole":
         return crop_squares(output.raw, batch.corner, batch.hole_size)
     return output.completed if what == "completed" else output.raw

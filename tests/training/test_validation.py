@@ -32,7 +32,7 @@ class Constant(nn.Module):
         return self.value.expand_as(masked)
 
 
-def _players(value: float = 0.0) -> GAN:
+def _gan(value: float = 0.0) -> GAN:
     network = Constant(value)
     optimiser = torch.optim.SGD(network.parameters(), lr=1.0)
     return GAN(tiny_variant("l2"), TrainableNetwork(network, optimiser), {})
@@ -40,7 +40,7 @@ def _players(value: float = 0.0) -> GAN:
 
 def _validate(gan: GAN | None = None, suite: Suite | None = None) -> Validation:
     store = Store(paths.prepared("tiny"))
-    return validate(suite or tiny_suite(), store, gan or _players(), torch.device("cpu"))
+    return validate(suite or tiny_suite(), store, gan or _gan(), torch.device("cpu"))
 
 
 def _holes() -> list[NDArray[np.uint8]]:
@@ -98,7 +98,7 @@ def test_first_images_are_shown_completed(wanted: int, shown: int) -> None:
 
 
 def test_networks_are_left_in_evaluation_mode_and_unchanged() -> None:
-    gan = _players()
+    gan = _gan()
     gan.train(True)
     _validate(gan)
     assert not gan.generator.network.training
@@ -108,7 +108,7 @@ def test_networks_are_left_in_evaluation_mode_and_unchanged() -> None:
 
 def test_output_that_is_no_number_is_an_error() -> None:
     with pytest.raises(ValueError, match="NaN"):
-        _validate(_players(float("nan")))
+        _validate(_gan(float("nan")))
 
 
 def test_gallery_shows_the_same_images_masked_and_true() -> None:
