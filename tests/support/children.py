@@ -138,6 +138,8 @@ def serve() -> None:
     """Fork a child for every job that is named on stdin, and say how each has ended."""
     import torch
 
+    from tests.support import tiny  # noqa: F401 - so that not every child imports all of it
+
     torch.set_num_threads(1)
     for line in sys.stdin:
         question = json.loads(line)
