@@ -17,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Score a run, and note the version of the code that did."""
     from benchmark.core.config import load_suite, load_variant
-    from benchmark.evaluation.versions import code_version, record_evaluation
+    from benchmark.core.git import code_version
+    from benchmark.evaluation.provenance import record_evaluation
     from benchmark.pipeline.evaluate import evaluate_run
 
     suite, variant = load_suite(options.suite), load_variant(options.variant)

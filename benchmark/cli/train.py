@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train a run, and note the version of the code that did."""
     from benchmark.core.config import load_suite, load_variant
-    from benchmark.evaluation.versions import code_version, record_training
+    from benchmark.core.git import code_version
+    from benchmark.evaluation.provenance import record_training
     from benchmark.pipeline.train import train_run
     from benchmark.training.progress import TrainingDivergedError
     from benchmark.training.resume import TrainingInterruptedError

@@ -1,4 +1,4 @@
-"""What git knows of a revision: its commit, and its files without a checkout of it."""
+"""What git knows: the commit of a revision, its files, and whether this checkout differs from it."""
 
 import io
 import os
@@ -7,8 +7,30 @@ import subprocess
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from benchmark.core.hashing import ROOT
 from data.errors import InputError, printable
+
+CODE = ("benchmark", "models", "data", "requirements.lock")
+"""What a change of makes the code another than that of the commit."""
+
+
+def code_version() -> dict[str, Any]:
+    """Return the `commit` of this checkout and whether its code is `dirty`; None: unknown."""
+    top, commit = _in_checkout("rev-parse", "--show-toplevel"), _in_checkout("rev-parse", "HEAD")
+    # The checkout may lie, without a repository of its own, within another project's.
+    if top is None or commit is None or not ROOT.samefile(top):
+        return {"commit": None, "dirty": None}
+    changes = _in_checkout("status", "--porcelain", "--untracked-files=all", "--", *CODE)
+    return {"commit": commit, "dirty": changes != ""}
+
+
+def _in_checkout(*arguments: str) -> str | None:
+    """Return what git prints of this checkout; None where it fails."""
+    # Without locks, so that no commit that is made meanwhile is in the way.
+    done = _git("--no-optional-locks", "-C", str(ROOT), *arguments)
+    return None if done is None or done.returncode else os.fsdecode(done.stdout).strip()
 
 
 def find_commit(name: str) -> tuple[str | None, str]:

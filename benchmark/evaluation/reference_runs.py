@@ -11,23 +11,20 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from benchmark.core import paths
 from benchmark.core.config import NAME_PATTERN, Name, Seed, Suite
+from benchmark.core.files import require
 from benchmark.core.text import escape_markdown
-from benchmark.core.yaml_files import load
-from benchmark.evaluation.results import Results, collect_results, require
+from benchmark.core.yaml_files import Frozen, load
+from benchmark.evaluation.results import Results, collect_results
 from data.errors import InputError
 
 FACTS, SUITE, FIGURE = "reference.json", "suite.yaml", "comparison.png"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Machine(_Frozen):
+class Machine(Frozen):
     """What a reader must know of a machine; a run's provenance has all."""
 
     cpu: str
@@ -47,7 +44,7 @@ Count = Annotated[int, Field(ge=0)]
 RunName = Annotated[str, Field(pattern=r"^[a-z0-9_]+/[a-z0-9_]+/seed[0-9]+$")]
 
 
-class Counts(_Frozen):
+class Counts(Frozen):
     """Images of each split."""
 
     train: Count
@@ -55,7 +52,7 @@ class Counts(_Frozen):
     test: Count
 
 
-class Facts(_Frozen):
+class Facts(Frozen):
     """The content of `reference.json`."""
 
     suite: Name

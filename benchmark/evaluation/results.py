@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel
 
 from benchmark.core import paths
 from benchmark.core.config import Params, Suite, load_suite, load_variant
-from benchmark.core.files import read_json
-from benchmark.core.yaml_files import validate
+from benchmark.core.files import require
 from benchmark.evaluation.diagnosis import read_diagnosis
-from benchmark.evaluation.metric_files import BaselineMetrics, Found, RunMetrics, read_metrics
-from benchmark.evaluation.provenance import Origin, evaluation_digest
+from benchmark.evaluation.metrics_file import BaselineMetrics, RunMetrics, read_metrics
+from benchmark.evaluation.provenance import Origin, read_origin
 from benchmark.evaluation.score_table import Aggregate, Summary, aggregate
 from benchmark.stats.comparison import METRIC, ORACLE, TELEA
 from benchmark.training.describe import generator_flops
@@ -38,7 +36,7 @@ class Results:
     seeds: tuple[int, ...]
     """Of all variants together; see `seeds_of`."""
     frame: pd.DataFrame
-    """ScoreTable of all methods."""
+    """Score table of all methods."""
     missing: Mapping[str, str]
     """Why a metric has no values."""
     refused: Mapping[str, str]
@@ -91,28 +89,6 @@ class Results:
         return int(self.frame["image"].nunique())
 
 
-class _Environment(BaseModel):
-    libraries: dict[str, str] = {}
-
-
-class _Training(BaseModel):
-    environment: _Environment = _Environment()
-
-
-class Provenance(BaseModel):
-    """What a file of provenance must have for the report, among other facts."""
-
-    training: _Training
-    evaluation: _Environment
-
-
-class _Versions(BaseModel):
-    """The same of a file of versions."""
-
-    training: dict[str, Any] = {}
-    evaluation: dict[str, Any] = {}
-
-
 Place = Callable[[Path], Path]
 """From where the checkout keeps an artefact to where it is read."""
 
@@ -150,7 +126,7 @@ def collect_results(
     """
     evaluate_baselines = made_by or f"python -m benchmark baselines --suite {suite.name}"
     files = place(paths.baseline_metrics(suite.name)), place(paths.baseline_scores(suite.name))
-    scored, frame = _scores(BaselineMetrics, *files, evaluate_baselines, suite)
+    scored, frame = read_metrics(BaselineMetrics, *files, evaluate_baselines, suite.image_size**2)
     missing, refused = dict(scored.missing), scored.refused
     present = tuple(dict.fromkeys(frame["method"]))
     baselines = tuple(str(name) for name in present if name != ORACLE)
@@ -164,7 +140,7 @@ def collect_results(
             made_by or f"python -m benchmark {stage} {options}" for stage in ("evaluate", "train")
         )
         files = place(run.metrics), place(run.scores)
-        found, score_table = _scores(RunMetrics, *files, evaluate, suite)
+        found, score_table = read_metrics(RunMetrics, *files, evaluate, suite.image_size**2)
         score_tables.append(score_table)
         _check_owner(score_table, run)
         missing.update(found.missing)
@@ -172,7 +148,9 @@ def collect_results(
         curves[run.variant, run.seed] = _curves(place(run.curves), train)
         if found.epoch > len(curves[run.variant, run.seed]):
             raise InputError(f"{files[0]}: epoch {found.epoch} is not in {place(run.curves)}")
-        origins[run.variant, run.seed] = _origin(run, place, evaluate)
+        origins[run.variant, run.seed] = read_origin(
+            place(run.provenance), place(run.version), place(run.scores), evaluate
+        )
         # The report does without: a variant may have no discriminator that could be asked.
         for path in (place(run.diagnosis), place(run.diagnosis.parent).with_suffix(".json")):
             if path.is_file():  # the second is where reference runs of earlier versions have it
@@ -197,17 +175,6 @@ def collect_results(
     )
 
 
-def _origin(run: paths.Run, place: Place, made_by: str) -> Origin:
-    """Read where a run comes from; versions are there only of what this command line has made."""
-    path, versions_path = place(run.provenance), place(run.version)
-    provenance, versions = read_json(path, made_by), {}
-    validate(Provenance, provenance, path)
-    if versions_path.is_file():
-        versions = read_json(versions_path, made_by)
-        validate(_Versions, versions, versions_path)
-    return Origin(provenance, versions, evaluation_digest(path, place(run.scores)))
-
-
 def mean_of(entry: Summary | None) -> float | None:
     """Return the mean of an entry of an aggregate; None where there is none."""
     mean = entry["mean"] if entry else None
@@ -226,20 +193,6 @@ def with_skill(scores: Aggregate) -> Aggregate:
             entry["missing"] = f"needs the {METRIC} of the baseline {TELEA}"
         metrics[SKILL] = entry
     return scores
-
-
-def require(path: Path, made_by: str) -> None:
-    """Raise `InputError` if a file is missing, naming the command that makes it."""
-    if not path.is_file():
-        raise InputError(f"{path}: missing; `{made_by}` makes it")
-
-
-def _scores(
-    model: type[Found], path: Path, score_table_path: Path, made_by: str, suite: Suite
-) -> tuple[Found, pd.DataFrame]:
-    """Read a file of metrics and its score_table."""
-    require(score_table_path, made_by)
-    return read_metrics(model, path, made_by, score_table_path, suite.image_size**2)
 
 
 def _check_owner(frame: pd.DataFrame, run: paths.Run) -> None:

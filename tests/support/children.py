@@ -185,9 +185,7 @@ def _train(job: Job) -> int:
         "benchmark.core.config.load_suite", lambda name: tiny_suite(job.training, **job.suite)
     )
     patch.setattr("benchmark.core.config.load_variant", tiny_variant)
-    patch.setattr(
-        "benchmark.evaluation.versions.code_version", lambda: {"commit": None, "dirty": None}
-    )
+    patch.setattr("benchmark.core.git.code_version", lambda: {"commit": None, "dirty": None})
     patch.setattr(train, "SAVE_EVERY_S", job.save_every_s)
     note = _count_events(job)
     for name in ("training_step", "validate"):
