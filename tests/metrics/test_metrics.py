@@ -19,7 +19,7 @@ from benchmark.metrics.contour import seam
 from benchmark.metrics.edges import edge_h, sharpness_h
 from benchmark.metrics.error import l1_percent_h, mae, mse, psnr_db
 from benchmark.metrics.regions import dilate, region_pixels, seam_band
-from benchmark.metrics.structural import ssim_h, ssim_map, ssim_uniform_w, ssim_w
+from benchmark.metrics.ssim import ssim_h, ssim_map, ssim_uniform_w, ssim_w
 
 pytestmark = pytest.mark.promise("metrics")
 PIXEL_METRICS = [m for m in METRICS.values() if m.backbone is None and m.pixels == "completed"]

@@ -188,7 +188,7 @@ def _independent(case: Case) -> None:
             **_edges(ours, truth, hole),
             "seam": _seam(ours.astype(int), truth.astype(int), hole),
         }
-        assert expected.keys() == set(PIXEL_METRICS)
+        assert expected.keys() <= set(PIXEL_METRICS)
         for name, value in expected.items():
             # 1e-11: float64 sums of some thousand terms, in another order.
             assert scores[name][row].item() == pytest.approx(
