@@ -82,7 +82,7 @@ class Run:
 
     @property
     def scores(self) -> Path:
-        """Score score table: one row per test image and mask."""
+        """Score table: one row per test image and mask."""
         return REPORTS / "scores" / f"{self}.csv"
 
     @property

@@ -127,9 +127,9 @@ def diagnosis(
         For each probe the mean `confidence` and `iou` of a localizer, the mean `score` of another,
         and the `auc` of telling it from `real`; and `seam_reliance`.
     """
-    localises = discriminator_class(spec.network).predicts is Localisation
+    localizes = discriminator_class(spec.network).predicts is Localisation
     entry: dict[str, Any] = {
-        "predicts": "localisation" if localises else "score",
+        "predicts": "localisation" if localizes else "score",
         "input": spec.input,
         "trained": predictions is not None,
     }

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from benchmark.evaluation.probes import PROBES, make_probes, unit_noise
 from benchmark.evaluation.test_set import TestSet
-from benchmark.metrics import quantise
+from benchmark.metrics import quantize
 from benchmark.training.batches import make_batch
 from benchmark.training.network_inputs import Inpainter, complete
 from models.losses import box_iou
@@ -134,8 +134,8 @@ class ProbedRun:
         unmasked = self.inpainter.network(batch.image, torch.zeros_like(batch.mask), batch.corner)
         hashes = [self.test.records[row].sha256 for row in rows]
         noise = torch.from_numpy(unit_noise(hashes, images.shape[1])).to(self.device)
-        reconstructed = quantise(unmasked.float())
-        return make_probes(done.target, boxes, done.quantised, reconstructed, noise)
+        reconstructed = quantize(unmasked.float())
+        return make_probes(done.target, boxes, done.quantized, reconstructed, noise)
 
     def predictions(self, probes: Mapping[str, Tensor], boxes: Tensor) -> ByProbe:
         """Ask every discriminator about every probe."""

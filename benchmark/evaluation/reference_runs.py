@@ -60,13 +60,13 @@ class Facts(Frozen):
     """What the user says of the budget."""
     runs: dict[Name, Annotated[list[Seed], Field(min_length=1)]] = Field(min_length=1)
     """Seeds by variant."""
-    left_out: dict[RunName, str] = {}
+    left_out: dict[RunName, str] = Field(default_factory=dict)
     """Runs that were not kept, with the reason."""
     machines: list[Machine] = Field(min_length=1)
     """On which the runs were trained or scored."""
     split_counts: Counts
     split_digest: str = Field(pattern="^[0-9a-f]{64}$")
-    flops: dict[Name, Count] = {}
+    flops: dict[Name, Count] = Field(default_factory=dict)
     """Operations of a variant's generator for one image."""
     figure: bool = False
     """Whether there is a picture of completed images."""

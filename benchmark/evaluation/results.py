@@ -90,7 +90,7 @@ class Results:
 
 
 Place = Callable[[Path], Path]
-"""From where the checkout keeps an artefact to where it is read."""
+"""From where the checkout keeps an artifact to where it is read."""
 
 
 def read_results(params: Params, suite_name: str) -> Results:

@@ -81,7 +81,7 @@ def score_method(
     """Score a method on all test images and holes.
 
     Args:
-        method: name for the score_table.
+        method: name for the score table.
         seed: seed for the score table; 0 for methods that have none.
         test: the test images.
         fill: the method; what it puts on known pixels is measured apart and otherwise discarded.

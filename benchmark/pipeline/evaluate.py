@@ -66,7 +66,7 @@ def _score(
     def fill(rows: list[int], mask_number: int) -> Tensor:
         images = torch.from_numpy(test.images[rows]).to(device)
         boxes = torch.from_numpy(test.boxes[rows, mask_number]).to(device)
-        return complete(trained.inpainter, images, boxes, suite.mask.size).quantised.cpu()
+        return complete(trained.inpainter, images, boxes, suite.mask.size).quantized.cpu()
 
     score_table, completed = score_method(run.variant, run.seed, test, fill, suite.evaluation)
     write_score_table(run.scores, score_table)

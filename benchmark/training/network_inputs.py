@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from benchmark.metrics import composite, quantise
+from benchmark.metrics import composite, quantize
 from benchmark.training.batches import make_batch
 from models.batch import Batch, Output
 from models.squares import crop_squares
@@ -54,7 +54,7 @@ def _made_input(what: Input, batch: Batch, output: Output) -> Tensor:
 class Completed(NamedTuple):
     """Pixels after a generator."""
 
-    quantised: Tensor
+    quantized: Tensor
     """`[N, 3, H, W]` uint8, the raw output."""
     completed: Tensor
     """`[N, 3, H, W]` uint8, composited."""
@@ -77,7 +77,7 @@ def complete(
         hole_size: side of all boxes.
     """
     batch = make_batch(images, boxes, hole_size)
-    quantised = quantise(inpainter(batch).float())
+    quantized = quantize(inpainter(batch).float())
     target = images.permute(0, 3, 1, 2)
     mask = batch.mask.bool()
-    return Completed(quantised, composite(quantised, target, mask), target, mask)
+    return Completed(quantized, composite(quantized, target, mask), target, mask)

@@ -148,7 +148,7 @@ class _Box(nn.Module):
 
 
 class _Edges(_Box):
-    """Marks dark pixels with a neighbour that is brighter by more than half the range."""
+    """Marks dark pixels with a neighbor that is brighter by more than half the range."""
 
     def marks(self, images: Tensor) -> Tensor:
         grey = images.mean(1)
@@ -171,7 +171,7 @@ class _Smoothness(_Box):
 
 
 class _Brightness(nn.Module):
-    """Scores the mean colour of all that it sees."""
+    """Scores the mean color of all that it sees."""
 
     def forward(self, images: Tensor) -> Score:
         return Score(images.mean((1, 2, 3)))

@@ -163,7 +163,7 @@ def test_broken_weights_show_in_the_losses_of_the_next_step(
     assert "the loss generator/hole_mse is nan at step 3; no state was saved before" in _diverge()
 
 
-def test_broken_state_of_the_optimiser_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_state_of_the_optimizer_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def change(gan: GAN, _: dict[str, Tensor]) -> None:
         entry = next(iter(gan.generator.optimizer.state.values()))
         entry["exp_avg_sq"].flatten()[0] = INFINITY

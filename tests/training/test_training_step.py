@@ -336,7 +336,7 @@ def test_nothing_in_a_step_waits_for_the_device(name: str) -> None:
         256, (8, IMAGE_PX, IMAGE_PX, 3), dtype=torch.uint8, generator=torch.Generator()
     )
     boxes = torch.from_numpy(training_boxes(0, 0, 8, suite.mask, IMAGE_PX))
-    for step in (0, 28, 29):  # before and after the optimisers have a state; odd and even
+    for step in (0, 28, 29):  # before and after the optimizers have a state; odd and even
         with _watch_for_waiting():
             _step(gan, step, make_batch(images, boxes, suite.mask.size))
 
