@@ -1,4 +1,4 @@
-"""What git knows: the commit of a revision, its files, and whether this checkout differs from it."""
+"""What git knows: the commit of a revision, its files, and whether this checkout differs."""
 
 import io
 import os

@@ -61,6 +61,11 @@ class Run:
         return f"{self.suite}/{self.variant}/seed{self.seed}"
 
     @property
+    def options(self) -> str:
+        """Name the run on a command line."""
+        return f"--suite {self.suite} --variant {self.variant} --seed {self.seed}"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of weights and their manifest."""
         return Path("models/checkpoints") / str(self)

@@ -34,6 +34,7 @@ MOST_MISTAKES = 10
 _REPR = Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
 
+
 class Frozen(BaseModel):
     """A document whose keys are all known, and whose values stay as they are and are finite."""
 

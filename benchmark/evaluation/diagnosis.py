@@ -258,8 +258,7 @@ def read_diagnosis(path: Path, run: paths.Run) -> Diagnosis:
     Raises:
         InputError: the file is damaged, or that of another run.
     """
-    options = f"--suite {run.suite} --variant {run.variant} --seed {run.seed}"
-    content: Diagnosis = read_json(path, f"python -m benchmark evaluate {options}")
+    content: Diagnosis = read_json(path, f"python -m benchmark evaluate {run.options}")
     found = validate(_DiagnosisFile, content, path)
     if paths.Run(found.suite, found.variant, found.seed) != run:
         raise InputError(f"{path}: is that of {found.suite}/{found.variant}/seed{found.seed}")

@@ -1,4 +1,4 @@
-"""The scores of a suite's runs: exactly those asked for and the baselines, and nothing else."""
+"""From the files of a suite's runs and baselines to all that is said of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import pandas as pd
 from benchmark.core import paths
 from benchmark.core.config import Params, Suite, load_suite, load_variant
 from benchmark.core.files import require
-from benchmark.evaluation.diagnosis import read_diagnosis
+from benchmark.evaluation.diagnosis import Diagnosis, read_diagnosis
 from benchmark.evaluation.metrics_file import BaselineMetrics, RunMetrics, read_metrics
 from benchmark.evaluation.provenance import Origin, read_origin
 from benchmark.evaluation.score_table import Aggregate, Summary, aggregate
@@ -133,30 +133,10 @@ def collect_results(
     variants = tuple(dict.fromkeys(run.variant for run in runs))
     if clash := set(variants) & set(present):
         raise InputError(f"suite {suite.name}: {min(clash)} is both a variant and a baseline")
-    curves, epochs, diagnoses, origins, score_tables = {}, {}, {}, {}, []
-    for run in runs:
-        options = f"--suite {run.suite} --variant {run.variant} --seed {run.seed}"
-        evaluate, train = (
-            made_by or f"python -m benchmark {stage} {options}" for stage in ("evaluate", "train")
-        )
-        files = place(run.metrics), place(run.scores)
-        found, score_table = read_metrics(RunMetrics, *files, evaluate, suite.image_size**2)
-        score_tables.append(score_table)
-        _check_owner(score_table, run)
-        missing.update(found.missing)
-        epochs[run.variant, run.seed] = found.epoch
-        curves[run.variant, run.seed] = _curves(place(run.curves), train)
-        if found.epoch > len(curves[run.variant, run.seed]):
-            raise InputError(f"{files[0]}: epoch {found.epoch} is not in {place(run.curves)}")
-        origins[run.variant, run.seed] = read_origin(
-            place(run.provenance), place(run.version), place(run.scores), evaluate
-        )
-        # The report does without: a variant may have no discriminator that could be asked.
-        for path in (place(run.diagnosis), place(run.diagnosis.parent).with_suffix(".json")):
-            if path.is_file():  # the second is where reference runs of earlier versions have it
-                diagnoses[run.variant, run.seed] = read_diagnosis(path, run)
-                break
-    frame = pd.concat([*score_tables, frame], ignore_index=True)
+    found = {(run.variant, run.seed): _read_run(suite, run, place, made_by) for run in runs}
+    for each in found.values():
+        missing.update(each.metrics.missing)
+    frame = pd.concat([*(each.score_table for each in found.values()), frame], ignore_index=True)
     _check_images(frame, suite.name)
     _check_canaries(frame, baselines, suite)
     return Results(
@@ -167,12 +147,39 @@ def collect_results(
         frame=frame,
         missing=missing,
         refused=refused,
-        curves=curves,
-        epochs=epochs,
-        diagnoses=diagnoses,
+        curves={key: each.curves for key, each in found.items()},
+        epochs={key: each.metrics.epoch for key, each in found.items()},
+        diagnoses={key: each.diagnosis for key, each in found.items() if each.diagnosis},
         flops=flops,
-        origins=origins,
+        origins={key: each.origin for key, each in found.items()},
     )
+
+
+@dataclass(frozen=True)
+class _RunResults:
+    """What the stages have written of a run."""
+
+    metrics: RunMetrics
+    score_table: pd.DataFrame
+    curves: pd.DataFrame
+    origin: Origin
+    diagnosis: Diagnosis | None
+
+
+def _read_run(suite: Suite, run: paths.Run, place: Place, made_by: str | None) -> _RunResults:
+    evaluate = made_by or f"python -m benchmark evaluate {run.options}"
+    train = made_by or f"python -m benchmark train {run.options}"
+    path, scores = place(run.metrics), place(run.scores)
+    metrics, score_table = read_metrics(RunMetrics, path, scores, evaluate, suite.image_size**2)
+    _check_owner(score_table, run)
+    curves = _curves(place(run.curves), train)
+    if metrics.epoch > len(curves):
+        raise InputError(f"{path}: epoch {metrics.epoch} is not in {place(run.curves)}")
+    origin = read_origin(place(run.provenance), place(run.version), scores, evaluate)
+    # Reference runs of earlier versions have the second. The report does without either.
+    diagnoses = place(run.diagnosis), place(run.diagnosis.parent).with_suffix(".json")
+    diagnosis = next((read_diagnosis(file, run) for file in diagnoses if file.is_file()), None)
+    return _RunResults(metrics, score_table, curves, origin, diagnosis)
 
 
 def mean_of(entry: Summary | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Scoring of any method, trained or not, on the test split, by protocol ib1."""
+"""From a method and the test split to a row of scores per image and hole, by protocol ib1."""
 
 import hashlib
 from collections.abc import Callable

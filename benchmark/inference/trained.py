@@ -119,7 +119,9 @@ def _load(
 ) -> Trained:
     run = paths.Run(suite.name, variant.name, seed)
     criterion = criterion or suite.evaluation.checkpoint
-    tensors, manifest = load_checkpoint(folder, criterion, _training_of(run))
+    tensors, manifest = load_checkpoint(
+        folder, criterion, f"python -m benchmark train {run.options}"
+    )
     if manifest.get("config_sha256") != training_digest(suite, variant):
         raise _outdated(folder, "config", run)
 
@@ -140,14 +142,8 @@ def _load(
     return Trained(Inpainter(generator, variant.generator), discriminators, manifest, criterion)
 
 
-def _training_of(run: paths.Run) -> str:
-    return (
-        f"python -m benchmark train --suite {run.suite} --variant {run.variant} --seed {run.seed}"
-    )
-
-
 def _outdated(folder: Path, what: str, run: paths.Run) -> InputError:
     return InputError(
         f"{folder}: was trained with another {what} than the present one of {run}; "
-        f"run `{_training_of(run)}` again"
+        f"run `python -m benchmark train {run.options}` again"
     )

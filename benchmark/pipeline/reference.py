@@ -119,9 +119,8 @@ def _incomplete(suite: Suite, run: paths.Run, data_sha256: str) -> str | None:
 
 
 def _provenance(run: paths.Run) -> Mapping[str, Any]:
-    options = f"--suite {run.suite} --variant {run.variant} --seed {run.seed}"
     content: Mapping[str, Any] = read_json(
-        run.provenance, f"python -m benchmark evaluate {options}"
+        run.provenance, f"python -m benchmark evaluate {run.options}"
     )
     validate(Provenance, content, run.provenance)
     return content

@@ -1,4 +1,4 @@
-"""What each network of a variant is shown of a batch."""
+"""From a batch to what each network of a variant sees of it, and to completed images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Validation of a run's present weights, and the images whose completion is kept."""
+"""From the present weights of a run to validation scores and completed images."""
 
 from typing import NamedTuple
 
