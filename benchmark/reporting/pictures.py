@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.core import paths
-from benchmark.evaluation.results import Results, require
+from benchmark.core.files import require
+from benchmark.evaluation.results import Results
 from benchmark.reporting import figures
 from data.errors import InputError, printable
 from data.store import Store

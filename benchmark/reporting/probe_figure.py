@@ -15,7 +15,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.evaluation.predictions import Judgements
+from benchmark.evaluation.predictions import Predictions
 from benchmark.reporting.figures import (
     FONT_PX,
     GAP_PX,
@@ -29,8 +29,8 @@ from benchmark.reporting.figures import (
 )
 from benchmark.reporting.plots import PALETTE
 
-Answers = Mapping[str, Mapping[str, Judgements]]
-"""Judgements by discriminator and probe."""
+Answers = Mapping[str, Mapping[str, Predictions]]
+"""Predictions by discriminator and probe."""
 
 Dash = Literal["-", "--", ":", "-."]
 DASHES: tuple[Dash, ...] = ("-", "--", ":", "-.")
@@ -116,7 +116,7 @@ def _draw_answer(
     axes: Axes,
     corner: tuple[int, int],
     side: int,
-    judged: Judgements,
+    judged: Predictions,
     row: int,
     line: int,
     style: Style | None,
@@ -161,7 +161,7 @@ def _outline(
     )
 
 
-def _localises(by_probe: Mapping[str, Judgements]) -> bool:
+def _localises(by_probe: Mapping[str, Predictions]) -> bool:
     return all(judged.box is not None for judged in by_probe.values())
 
 
