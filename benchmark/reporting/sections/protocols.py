@@ -1,28 +1,28 @@
 """Our scores in the units of each source, beside what the sources print."""
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from benchmark.claims.protocols import LIGHTNING_BATCH, LOCPAINT_BATCH, PROTOCOLS, Figures, Protocol
 from benchmark.claims.reported import PrintedTable, load_published
-from benchmark.core.text import csv_cell, grid_markdown, number, sentence_markdown
+from benchmark.core.text import number
 from benchmark.evaluation.results import Results
 from benchmark.metrics import PROTOCOL
 from benchmark.metrics.registry import ARROWS
-from benchmark.reporting.tables import Kind
-from benchmark.stats.comparison import ORACLE
+from benchmark.reporting.blocks import Block, Details, Section, Text, simple_table, with_code
+from benchmark.reporting.leaderboard import kind_of
+from benchmark.reporting.suite_report import SuiteReport
+from benchmark.reporting.tables import csv_text
 
 EXPLANATION = (
     f"The scores above, counted as three sources count theirs; never to be mixed with those of "
     f"protocol {PROTOCOL}. `locpaint`: twelve times the MSE of the hole, PSNR (∞ as 100 dB) and "
     "SSIM (7 x 7 windows of equal weights) of the whole image, means of the means of batches of "
     f"{LOCPAINT_BATCH}. `pathak`: of the hole alone, means over images. `lightning_report`: PSNR "
-    f"of the holes of a batch of {LIGHTNING_BATCH} together, mean over batches."
+    f"of the holes of a batch of {LIGHTNING_BATCH} together, mean over batches. What they leave "
+    "open is in [docs/protocols.md](../docs/protocols.md)."
 )
 WARNING = (
     "What their authors print for variants of these names. Images, splits, budgets and the choice "
@@ -37,61 +37,37 @@ HEADS = (
 PRINTED = ("variant", "printed", "here", "printed by", "of")
 
 
-def protocol_section(results: Results) -> str:
-    """Return our scores in each source's units, and the sources' own figures for our variants.
+def section(suite: SuiteReport) -> Section:
+    """Return our scores as each source counts them, and the sources' own figures, folded.
 
     Raises:
         InputError: see `load_published`.
     """
-    found = protocol_rows(results)
-    blocks = [
-        f"### {TITLE}",
-        grid_markdown(HEADS, found.rows).strip(),
-        *(f"— {sentence_markdown(note)}" for note in found.gaps),
-        f"{EXPLANATION} What they leave open is in [docs/protocols.md](../docs/protocols.md).",
-    ]
-    if found.printed:
-        blocks += [f"**{WARNING}**", grid_markdown(PRINTED, found.printed, text_columns=5).strip()]
-    return "\n\n".join(blocks)
-
-
-@dataclass(frozen=True)
-class ProtocolRows:
-    """A suite's scores in the units of the sources."""
-
-    rows: list[list[str]]
-    """Cells of `HEADS`."""
-    gaps: list[str]
-    """Why figures are missing."""
-    printed: list[list[str]]
-    """Cells of `PRINTED`."""
-
-
-def protocol_rows(results: Results) -> ProtocolRows:
-    """Return our scores as each source counts them, and the sources' own figures for our variants.
-
-    Raises:
-        InputError: see `load_published`.
-    """
+    results = suite.results
     translated = translate(results)
     rows = [
         [method, *(cell for name in PROTOCOLS for cell in _cells(name, figures[name]).values())]
         for method, figures in translated.items()
     ]
-    return ProtocolRows(rows, _gaps(results, translated), _printed(load_published(), translated))
+    blocks: list[Block] = [
+        Text(EXPLANATION, "notes"),
+        simple_table(TITLE, HEADS, rows),
+        *(Text(f"— {with_code(note)}", "notes") for note in _gaps(results, translated)),
+    ]
+    if printed := _printed(load_published(), translated):
+        table = simple_table("What the sources print", PRINTED, printed, text_columns=5)
+        blocks += [Text(f"**{WARNING}**", "notes"), table]
+    return Section("", [Details(TITLE, blocks)])
 
 
 def protocol_csv(results: Results) -> str:
     """Return our scores in each source's units as CSV; empty where one is missing."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
     heads = [f"{name}_{c.name}" for name, e in PROTOCOLS.items() for c in e.columns]
-    writer.writerow(["method", "kind", *heads])
-    for method, figures in translate(results).items():
-        values = [value for name in PROTOCOLS for value in figures[name].values()]
-        plain = ["" if math.isnan(v) else f"{round(v, 6) + 0.0:.6f}" for v in values]
-        writer.writerow([csv_cell(method), _kind(results, method), *plain])
-    return stream.getvalue()
+    rows = [
+        [method, kind_of(results, method), *(v for name in PROTOCOLS for v in found[name].values())]
+        for method, found in translate(results).items()
+    ]
+    return csv_text([["method", "kind", *heads], *rows], decimals=6)
 
 
 def translate(results: Results) -> dict[str, dict[str, Figures]]:
@@ -112,12 +88,6 @@ def _cells(name: str, figures: Mapping[str, float]) -> dict[str, str]:
     """Return the figures of a protocol as printed, those that there are."""
     columns = PROTOCOLS[name].columns
     return {c.name: number(figures[c.name], c.decimals) for c in columns if c.name in figures}
-
-
-def _kind(results: Results, method: str) -> Kind:
-    if method in results.variants:
-        return "variant"
-    return "oracle" if method == ORACLE else "baseline"
 
 
 def _gaps(results: Results, translated: Mapping[str, Mapping[str, Figures]]) -> list[str]:

@@ -1,29 +1,31 @@
-"""The table of where runs come from: code, configuration, data and machine."""
+"""Where the runs of a suite come from: code, configuration, data and machines."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from benchmark.core.hashing import json_digest
-from benchmark.core.text import escape_markdown, grid_markdown
 from benchmark.evaluation.provenance import DIGITS, Origin, exactness, version_of
+from benchmark.reporting.blocks import Block, Details, Items, Section, Text, plain, simple_table
+from benchmark.reporting.suite_report import SuiteReport
 
+TITLE = "Where the runs come from"
 HEADS = (
     *("run", "class", "trained at", "scored at", "code", "configuration", "data", "weights"),
     "machines",
 )
 
 
-def provenance_section(origins: Mapping[tuple[str, int], Origin], deterministic: bool) -> str:
-    """Return the table of origins of a suite's runs as Markdown, and the machines below it."""
-    rows, machines = provenance_rows(origins, deterministic)
-    lines = [f"{n}. {escape_markdown(machine)}" for n, machine in enumerate(machines, start=1)]
-    return grid_markdown(HEADS, rows).strip() + "\n\n" + "\n".join(lines)
+def section(suite: SuiteReport) -> Section:
+    """Return the table of origins of a suite's runs, and the machines below it, folded."""
+    results = suite.results
+    blocks = origins_table(results.origins, results.suite.training.deterministic)
+    return Section("", [Details(TITLE, blocks)])
 
 
-def provenance_rows(
+def origins_table(
     origins: Mapping[tuple[str, int], Origin], deterministic: bool
-) -> tuple[list[list[str]], list[str]]:
-    """Return a row of `HEADS` for each of a suite's runs, and the machines that they number from 1.
+) -> list[Block]:
+    """Return a row for each of a suite's runs, and the machines that the rows number from 1.
 
     Args:
         origins: by variant and seed.
@@ -45,7 +47,11 @@ def provenance_rows(
                 " / ".join(_number(facts, machines) for facts in (trained_on, scored_on)),
             ]
         )
-    return rows, [*machines]
+    return [
+        simple_table(TITLE, HEADS, rows, text_columns=len(HEADS)),
+        Text("[What the classes are](#classes-of-runs). Machines:"),
+        Items([plain(machine) for machine in machines], is_numbered=True),
+    ]
 
 
 def _short(training: Mapping[str, Any], key: str) -> str:

@@ -1,0 +1,85 @@
+"""What the report is about: its suites and reference runs, and the claims, as its sections need them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from benchmark.claims.testing import Tested
+from benchmark.core.config import Params
+from benchmark.evaluation.reference_runs import Reference
+from benchmark.evaluation.results import Results
+from benchmark.reporting.figures.pictures import Pictures
+from benchmark.reporting.figures.style import Style, styles_of
+from benchmark.reporting.leaderboard import Leaderboard, leaderboard
+from benchmark.reporting.verdicts import Verdicts
+
+
+@dataclass(frozen=True)
+class SuiteReport:
+    """The results of a suite, of this checkout or of reference runs."""
+
+    results: Results
+    styles: Mapping[str, Style]
+    """Of the variants of all suites."""
+    pictures: Pictures | None = None
+    """Completed images; reference runs have none."""
+    reference: Reference | None = None
+    """Where the results come from, if not from this checkout."""
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        """The comparisons of its methods, and what they say."""
+        return Verdicts(self.results)
+
+    @cached_property
+    def board(self) -> Leaderboard:
+        """The table of its headline metrics."""
+        return leaderboard(self.results, self.verdicts)
+
+    @property
+    def title(self) -> str:
+        """The suite's title and, of reference runs, their machine."""
+        title = self.results.suite.title
+        return title if self.reference is None else f"{title} on {self.reference.machine}"
+
+    @property
+    def name(self) -> str:
+        """By which links find its section; different for every one of a report."""
+        if self.reference is not None:
+            return f"reference-{self.reference.name}"
+        return self.results.suite.name
+
+    @property
+    def file(self) -> str:
+        """The beginning of the names of its files, below `reports/tables/` and `figures/`."""
+        return f"reference/{self.reference.name}" if self.reference else self.results.suite.name
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the report shows."""
+
+    params: Params
+    local: Sequence[SuiteReport]
+    """Suites of this checkout."""
+    references: Sequence[SuiteReport]
+    tested: Mapping[str, Tested]
+    """The authors' claims."""
+
+
+def suite_reports(
+    results: Sequence[Results],
+    references: Sequence[Reference],
+    pictures: Sequence[Pictures | None],
+) -> tuple[list[SuiteReport], list[SuiteReport]]:
+    """Return the reports of suites and of reference runs, in which a variant looks the same.
+
+    Args:
+        results: of the suites of this checkout.
+        references: reference runs.
+        pictures: for each suite, its completed images.
+    """
+    everything = [*results, *(found.results for found in references)]
+    styles = styles_of(name for one in everything for name in one.variants)
+    local = [SuiteReport(one, styles, shown) for one, shown in zip(results, pictures, strict=True)]
+    return local, [SuiteReport(one.results, styles, reference=one) for one in references]
