@@ -49,7 +49,11 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_here(options.setting or [])
     try:
         with checkout_copy() as folder:
-            measuring = Measuring(CopyBuilder(folder), options.seeds or params.seeds, settings)
+            measuring = Measuring(
+                CopyBuilder(folder),
+                options.seeds or sorted({run.seed for run in params.all_runs}),
+                settings,
+            )
             bands = measuring.measure(suites, variants)
     except RebuildFailedError as error:
         return complain(error, FAILED)

@@ -6,7 +6,8 @@ the value, and what would be valid.
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -46,20 +47,64 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class SelectedRun(_Frozen):
+    """One run of the selection."""
+
+    suite: Name
+    variant: Name
+    seed: Seed
+
+    @property
+    def key(self) -> str:
+        """Its name in `params.yaml`, which is that of its DVC stages too."""
+        return f"{self.suite}-{self.variant}-{self.seed}"
+
+
 class Params(_Frozen):
-    """What `dvc repro` builds: every suite with every variant and every seed."""
+    """What `dvc repro` builds: suites with their baselines, and the runs on each of them."""
 
     suites: tuple[Name, ...] = Field(min_length=1)
-    variants: tuple[Name, ...] = Field(min_length=1)
-    seeds: tuple[Seed, ...] = Field(min_length=1)
+    runs: dict[str, SelectedRun] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _no_duplicates(self) -> "Params":
-        for key in ("suites", "variants", "seeds"):
-            values = getattr(self, key)
-            if len(set(values)) < len(values):
-                raise ValueError(f"{key} names an entry twice: {list(values)}")
+    def _is_consistent(self) -> "Params":
+        if len(set(self.suites)) < len(self.suites):
+            raise ValueError(f"suites names an entry twice: {list(self.suites)}")
+        for key, run in self.runs.items():
+            if key != run.key:
+                raise ValueError(f"runs.{key}: its entry is that of {run.key}")
+            if run.suite not in self.suites:
+                raise ValueError(f"runs.{key}: {run.suite} is not in suites {list(self.suites)}")
+        for suite in self.suites:
+            if not self.runs_of(suite):
+                raise ValueError(f"suites: {suite} has no entry in runs")
         return self
+
+    @classmethod
+    def of_product(
+        cls, suites: Iterable[str], variants: Iterable[str], seeds: Iterable[int]
+    ) -> "Params":
+        """Select every suite with every variant and every seed."""
+        names = [*suites]
+        runs = [
+            SelectedRun(suite=suite, variant=variant, seed=seed)
+            for suite, variant, seed in product(names, [*variants], [*seeds])
+        ]
+        return cls(suites=tuple(names), runs={run.key: run for run in runs})
+
+    def runs_of(self, suite: str) -> tuple[paths.Run, ...]:
+        """Return the runs on a suite, in order."""
+        return tuple(run for run in self.all_runs if run.suite == suite)
+
+    @property
+    def all_runs(self) -> tuple[paths.Run, ...]:
+        """Every run, in order."""
+        return tuple(paths.Run(run.suite, run.variant, run.seed) for run in self.runs.values())
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Every variant of any suite, in order of appearance."""
+        return tuple(dict.fromkeys(run.variant for run in self.runs.values()))
 
 
 class Training(_Frozen):
@@ -158,12 +203,12 @@ def load_params(root: Path = Path()) -> Params:
         InputError: a key is wrong, or a name is not that of a suite or a variant.
     """
     params = load(Params, root / paths.PARAMS)
-    for key, folder in (("suites", paths.SUITES), ("variants", paths.VARIANTS)):
-        for name in getattr(params, key):
+    for kind, folder in (("suite", paths.SUITES), ("variant", paths.VARIANTS)):
+        for name in params.suites if kind == "suite" else params.variants:
             try:
-                _config_path(root / folder, name, key.removesuffix("s"))
+                _config_path(root / folder, name, kind)
             except InputError as error:
-                raise InputError(f"{root / paths.PARAMS}: {key}: {error}") from None
+                raise InputError(f"{root / paths.PARAMS}: {error}") from None
     return params
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 ROOT = Path(__file__).resolve().parents[2]
 _TOPS = ("benchmark", "models", "data")
-_COMMAND_LINE = (
-    ROOT / "benchmark" / "__main__.py",
-    ROOT / "benchmark" / "commands",
-    ROOT / "benchmark" / "exit_codes.py",
-)
+_COMMAND_LINE = (ROOT / "benchmark" / "__main__.py", ROOT / "benchmark" / "cli")
+_RESULTS = ("data/raw", "data/prepared", "models/checkpoints", "reports")
+PIPELINE = ROOT / "dvc.yaml"
 
 
 def snapshot() -> dict[Path, str]:
@@ -29,16 +29,29 @@ def changed_code(before: Mapping[Path, str]) -> list[Path]:
 
 
 def loaded_code() -> list[Path]:
-    """Return the project modules that this process has loaded, and the lock file, sorted.
+    """Return the project modules that this process has loaded, sorted.
 
     The command line is left out: it decides nothing that a result depends on.
     """
-    files = {ROOT / "requirements.lock"}
-    for module in list(sys.modules.values()):
-        path = Path(getattr(module, "__file__", None) or "/")
-        if any(path.is_relative_to(ROOT / top) for top in ("benchmark", "models", "data")):
-            files.add(path)
-    return sorted(p for p in files if not any(p.is_relative_to(part) for part in _COMMAND_LINE))
+    found = {Path(getattr(module, "__file__", None) or "/") for module in [*sys.modules.values()]}
+    ours = [p for p in found if any(p.is_relative_to(ROOT / top) for top in _TOPS)]
+    return sorted(p for p in ours if not any(p.is_relative_to(part) for part in _COMMAND_LINE))
+
+
+def stage_code(stage: str) -> list[Path]:
+    """Return the files that `dvc.yaml` declares as the code of a stage, sorted.
+
+    Neither more nor less than what DVC watches: another file changes no digest, and no result.
+    """
+    with PIPELINE.open(encoding="utf-8") as file:
+        entry = YAML(typ="safe", pure=True).load(file)["stages"][stage]
+    names = [name for name in entry.get("do", entry)["deps"] if not name.startswith(_RESULTS)]
+    files = {path for name in names for path in _files_of(ROOT / name)}
+    return sorted(path for path in files if "__pycache__" not in path.parts)
+
+
+def _files_of(path: Path) -> list[Path]:
+    return [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
 
 
 def code_digest(files: Iterable[Path]) -> str:

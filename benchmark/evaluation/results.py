@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +123,9 @@ def read_results(params: Params, suite_name: str) -> Results:
         InputError: a file is missing, is damaged, or does not fit the others.
     """
     suite = load_suite(suite_name)
-    runs = [paths.Run(suite_name, *pair) for pair in product(params.variants, params.seeds)]
-    flops = {name: generator_flops(suite, load_variant(name)) for name in params.variants}
+    runs = params.runs_of(suite_name)
+    variants = dict.fromkeys(run.variant for run in runs)
+    flops = {name: generator_flops(suite, load_variant(name)) for name in variants}
     return collect_results(suite, runs, flops)
 
 

@@ -16,7 +16,7 @@ from benchmark.core.config import Suite
 from benchmark.core.device import open_device
 from benchmark.core.environment import fingerprint
 from benchmark.core.files import atomic_path
-from benchmark.core.hashing import code_digest, file_sha256, json_digest, loaded_code
+from benchmark.core.hashing import code_digest, file_sha256, json_digest, stage_code
 from benchmark.metrics import missing_metrics
 from benchmark.training.batches import ImageFeed, make_batch
 from benchmark.training.checkpoints import MANIFEST, ResumeState, run_lock, save_tensors
@@ -118,7 +118,7 @@ def _train_locked(
         note = f"note: {run.checkpoints}: is there already; it is trained again, and then replaced"
         print(note, file=sys.stderr)
     gan = build_gan(suite, variant, run.seed, fabric)
-    files = loaded_code()
+    files = stage_code("train")
     digests = {
         "config_sha256": training_digest(suite, variant),
         "data_sha256": store.digest(),

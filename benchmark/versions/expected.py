@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -150,10 +149,11 @@ def pinned_checkout(suite: str | None, variant: str | None, seed: int | None) ->
         InputError: params.yaml does not select such a run.
     """
     params = load_params()
+    runs = params.all_runs
     suites = _narrow("suite", suite, params.suites, lambda: load_suite(suite or ""))
     variants = _narrow("variant", variant, params.variants, lambda: load_variant(variant or ""))
-    seeds = _narrow("seed", seed, params.seeds)
-    runs = tuple(paths.Run(*names) for names in product(suites, variants, seeds))
+    seeds = _narrow("seed", seed, tuple(dict.fromkeys(run.seed for run in runs)))
+    runs = tuple(r for r in runs if r.suite in suites and r.variant in variants and r.seed in seeds)
     whole_suites = variant is None and seed is None
     return Pinned(
         Selection(runs, baselines=whole_suites, report=whole_suites and suite is None),

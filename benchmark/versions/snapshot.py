@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +133,8 @@ class Snapshot:
             runs = [Subject(facts.suite, n, s) for n, seeds in facts.runs.items() for s in seeds]
             suites: tuple[str, ...] = (facts.suite,)
         else:
-            params = load(Params, self.folder / paths.PARAMS)
-            runs = [Subject(*key) for key in product(params.suites, params.variants, params.seeds)]
+            params = read_params(self.folder / paths.PARAMS)
+            runs = [Subject(run.suite, run.variant, run.seed) for run in params.all_runs]
             suites = params.suites
         every = (*runs, *(Subject(suite, BASELINES) for suite in suites))
         return tuple(subject for subject in every if subject not in self.without)
@@ -238,6 +237,26 @@ def open_version(name: str) -> Iterator[Snapshot]:
             yield version
         except InputError as error:
             raise InputError(version.named(str(error))) from None
+
+
+class _ProductParams(BaseModel):
+    """The `params.yaml` of version 0.1.0: every suite with every variant and every seed."""
+
+    suites: tuple[str, ...]
+    variants: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+def read_params(path: Path) -> Params:
+    """Read the selection of any version.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    if "variants" in (load(_Anything, path).model_extra or {}):
+        old = load(_ProductParams, path)
+        return Params.of_product(old.suites, old.variants, old.seeds)
+    return load(Params, path)
 
 
 def _has_results(folder: Path) -> bool:

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from benchmark.core import paths
 from benchmark.core.config import Params, Suite, load_params, load_suite, load_variant, names_in
+from benchmark.core.paths import Run
 from benchmark.core.yaml_files import load
 from data.errors import InputError
 from models.variant import Variant
@@ -53,7 +54,11 @@ VARIANT: dict[str, Any] = {
         }
     },
 }
-PARAMS: dict[str, Any] = {"suites": ["portraits"], "variants": ["l2"], "seeds": [0, 1]}
+PARAMS: dict[str, Any] = {
+    "suites": ["portraits"],
+    "runs": {f"portraits-l2-{seed}": {"suite": "portraits", "variant": "l2", "seed": seed}
+             for seed in (0, 1)},
+}  # fmt: skip
 ABSENT = object()
 
 
@@ -90,7 +95,9 @@ def complaint(model: type[BaseModel], path: Path, **given: Any) -> str:
 def test_examples_of_this_file_are_valid(tmp_path: Path) -> None:
     assert load(Suite, written(tmp_path / "s.yaml", SUITE), name="s").mask.size == 32
     assert load(Variant, written(tmp_path / "v.yaml", VARIANT), name="v").title == "Staged"
-    assert load(Params, written(tmp_path / "p.yaml", PARAMS)).seeds == (0, 1)
+    params = load(Params, written(tmp_path / "p.yaml", PARAMS))
+    assert params.runs_of("portraits") == (Run("portraits", "l2", 0), Run("portraits", "l2", 1))
+    assert params.variants == ("l2",) and Params.of_product(["portraits"], ["l2"], [0, 1]) == params
 
 
 @pytest.mark.promise("configuration")
@@ -217,15 +224,26 @@ def test_mistake_in_a_variant_names_key_value_and_what_is_valid(
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("suite", ["a"], r"suite: unknown key, did you mean suites\? \(valid: seeds, suites, var"),
-        ("seeds", ABSENT, "seeds: this key is missing"),
-        ("seeds", [], r"seeds: .* at least 1 item.* \(it is \[\]\)"),
-        ("seeds", [0, -1], r"seeds\.1: .* equal to 0 \(it is -1\)"),
-        ("seeds", 3, r"seeds: .* valid tuple \(it is 3\)"),
-        ("seeds", [1, 2, 1], r"seeds names an entry twice: \[1, 2, 1\]"),
-        ("variants", ["l-2"], r"variants\.0: .*\^\[a-z\]\[a-z0-9_\]\*\$.* \(it is 'l-2'\)"),
-        ("variants", ["L2"], r"variants\.0: .* \(it is 'L2'\)"),
-        ("variants", ["l2\n"], r"variants\.0: .* \(it is 'l2\\n'\)"),
+        ("suite", ["a"], r"suite: unknown key, did you mean suites\? \(valid: runs, suites\)"),
+        ("runs", ABSENT, "runs: this key is missing"),
+        ("runs", {}, r"runs: .* at least 1 item"),
+        ("runs", 3, r"runs: .* valid dictionary \(it is 3\)"),
+        ("runs.portraits-l2-1.seed", -1, r"runs\.portraits-l2-1\.seed: .* to 0 \(it is -1\)"),
+        (
+            "runs.portraits-l2-1.seed",
+            2,
+            r"runs\.portraits-l2-1: its entry is that of portraits-l2-2",
+        ),
+        (
+            "runs.portraits-l2-1.variant",
+            "l-2",
+            r"variant: .*\^\[a-z\]\[a-z0-9_\]\*\$.* \(it is 'l-2'\)",
+        ),
+        ("runs.portraits-l2-1.variant", "L2", r"variant: .* \(it is 'L2'\)"),
+        ("runs.portraits-l2-1.variant", "l2\n", r"variant: .* \(it is 'l2\\n'\)"),
+        ("suites", ["photos"], r"runs\.portraits-l2-0: portraits is not in suites \['photos'\]"),
+        ("suites", ["portraits", "photos"], "suites: photos has no entry in runs"),
+        ("suites", ["portraits", "portraits"], "suites names an entry twice"),
         ("suites", [1], r"suites\.0: .* valid string \(it is 1\)"),
     ],
 )
@@ -337,7 +355,7 @@ def test_unknown_name_suggests_a_known_one(tmp_path: Path) -> None:
     written(tmp_path / paths.PARAMS, PARAMS)
     with pytest.raises(
         InputError,
-        match=r"params\.yaml: variants: no variant 'l2' in .*variants/\. There are: none",
+        match=r"params\.yaml: no variant 'l2' in .*variants/\. There are: none",
     ):
         load_params(tmp_path)
     for name in ("", "..", "../suites/portraits", "portraits.yaml"):

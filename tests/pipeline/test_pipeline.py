@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,15 @@ import pytest
 from ruamel.yaml import YAML
 
 from benchmark.core.config import NAME_PATTERN, load_params
+from benchmark.core.hashing import code_digest, stage_code
+from tests.support.tiny import params_text
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+STAGES: dict[str, Any] = {
+    name: stage.get("do", stage)
+    for name, stage in YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"].items()
+}
+"""What each stage does, for every suite or run alike."""
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
@@ -36,8 +41,8 @@ def outputs(stage: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
 
 
 LOADED_MODULES = """
-import sys, benchmark.{stage}
-if "{stage}" in ("train", "evaluate", "diagnose", "report"):
+import sys, benchmark.pipeline.{stage}
+if "{stage}" in ("train", "evaluate", "report"):
     from benchmark.core.config import load_variant, names_in
     for path in names_in(__import__("pathlib").Path("models/variants")):
         load_variant(path)
@@ -100,14 +105,14 @@ def test_nothing_switches_the_run_cache_off_where_it_is_needed() -> None:
                 assert settings.get("cache", True), path
 
 
-def test_stages_are_the_product_of_the_parameters() -> None:
+def test_stages_are_those_of_the_selected_runs() -> None:
     params = load_params(ROOT)
     expected = {"report"}
     for suite in params.suites:
         expected |= {f"split@{suite}", f"baselines@{suite}"}
-    for suite, variant, seed in product(params.suites, params.variants, params.seeds):
-        stages = ("train", "evaluate", "diagnose")
-        expected |= {f"{stage}@{suite}-{variant}-{seed}" for stage in stages}
+    for run in params.all_runs:
+        name = f"{run.suite}-{run.variant}-{run.seed}"
+        expected |= {f"train@{name}", f"evaluate@{name}"}
     done = subprocess.run(
         [sys.executable, "-m", "dvc", "stage", "list", "--name-only"],
         cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True,
@@ -115,7 +120,7 @@ def test_stages_are_the_product_of_the_parameters() -> None:
     assert set(done.stdout.split()) == expected
 
 
-def test_names_cannot_collide_in_the_matrix() -> None:
+def test_names_cannot_collide_in_a_key_of_the_selection() -> None:
     names = [p.stem for folder in ("benchmark/suites", "models/variants")
              for p in (ROOT / folder).glob("*.yaml")]  # fmt: skip
     assert [name for name in names if not re.fullmatch(NAME_PATTERN, name)] == []
@@ -155,6 +160,13 @@ def test_committed_results_are_those_of_the_committed_code() -> None:
     assert stale == set(), "run `make repro` and commit dvc.lock and reports/"
 
 
+@pytest.mark.promise("code")
+def test_committed_digests_of_code_are_those_of_the_committed_code() -> None:
+    for run in load_params(ROOT).all_runs:
+        training = json.loads((ROOT / run.provenance).read_text())["training"]
+        assert training["code_sha256"] == code_digest(stage_code("train")), run
+
+
 def test_no_two_variants_have_the_same_scores() -> None:
     params = load_params(ROOT)
     for suite in params.suites:
@@ -186,13 +198,12 @@ class Checkout:
         (folder / "reports/reference").mkdir()
         shutil.copy(ROOT / "tests/support/tiny_suite.yaml", folder / "benchmark/suites/tiny.yaml")
         (folder / "data/raw/tiny").mkdir()
-        self.select("[l2]")
+        self.select("l2")
         git("init", "--quiet", cwd=folder)
         self.commit()
 
-    def select(self, variants: str) -> None:
-        text = f"suites: [tiny]\nvariants: {variants}\nseeds: [0]\n"
-        (self.folder / "params.yaml").write_text(text)
+    def select(self, *variants: str) -> None:
+        (self.folder / "params.yaml").write_text(params_text(["tiny"], variants, [0]))
 
     def commit(self) -> None:
         git("add", "--all", cwd=self.folder)
@@ -220,10 +231,8 @@ class Checkout:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     made = Checkout(tmp_path_factory.mktemp("checkout"))
     ran = made.repro()
-    assert ran == {
-        "split@tiny", "train@tiny-l2-0", "baselines@tiny", "evaluate@tiny-l2-0",
-        "diagnose@tiny-l2-0", "report",
-    }  # fmt: skip
+    stages = {"split@tiny", "train@tiny-l2-0", "baselines@tiny", "evaluate@tiny-l2-0", "report"}
+    assert ran == stages
     made.commit()
     return made
 
@@ -259,32 +268,46 @@ def test_deleted_results_come_back_identical(checkout: Checkout) -> None:
 
 
 @pytest.mark.promise("code")
-def test_new_variant_runs_alone(checkout: Checkout) -> None:
-    variants = checkout.folder / "models/variants"
-    text = (variants / "l2.yaml").read_text().replace("lr: 2e-4", "lr: 4e-4")
-    (variants / "l2_fast.yaml").write_text(text)
-    checkout.select("[l2, l2_fast]")
-    assert checkout.repro() == {
-        "train@tiny-l2_fast-0", "evaluate@tiny-l2_fast-0", "diagnose@tiny-l2_fast-0", "report",
-    }  # fmt: skip
-
-
-def test_reverting_restores_from_the_run_cache(checkout: Checkout) -> None:
-    checkout.select("[l2]")
+def test_new_variant_runs_alone_and_a_reverted_one_comes_from_the_run_cache(
+    checkout: Checkout,
+) -> None:
     path = checkout.folder / "models/variants/l2.yaml"
     text = path.read_text()
-    checkout.repro()
+    path.with_stem("l2_fast").write_text(text.replace("lr: 2e-4", "lr: 4e-4"))
+    checkout.select("l2", "l2_fast")
     path.write_text(text.replace("title: LocPaint L2", "title: renamed"))
-    assert "train@tiny-l2-0" in checkout.repro()
+    changed = {"train@tiny-l2-0", "evaluate@tiny-l2-0"}
+    new = {"train@tiny-l2_fast-0", "evaluate@tiny-l2_fast-0"}
+    assert checkout.repro() == changed | new | {"report"}
     path.write_text(text)
     assert checkout.repro() <= {"report"}
+
+
+@pytest.mark.promise("code")
+def test_code_outside_the_dependencies_of_a_stage_changes_no_byte_of_it(checkout: Checkout) -> None:
+    before = checkout.digests("models/checkpoints", "reports/curves")
+    for name in ("benchmark/reporting/tables.py", "benchmark/versions/compare.py"):
+        with (checkout.folder / name).open("a", encoding="utf-8") as file:
+            file.write("# another comment\n")
+    train = "-m benchmark train --suite tiny --variant l2 --seed 0".split()
+    subprocess.run([sys.executable, *train], cwd=checkout.folder, check=True, capture_output=True)
+    assert checkout.digests("models/checkpoints", "reports/curves") == before
+    with (checkout.folder / "models/losses.py").open("a", encoding="utf-8") as file:
+        file.write("# another comment\n")
+    subprocess.run([sys.executable, *train], cwd=checkout.folder, check=True, capture_output=True)
+    changed = {
+        name
+        for name, digest in checkout.digests("models/checkpoints", "reports/curves").items()
+        if before[name] != digest
+    }
+    assert {Path(name).suffix for name in changed} == {".json"}, "the manifest alone, by its digest"
 
 
 @pytest.mark.promise("same_bytes")
 @pytest.mark.slow
 def test_forced_rebuild_leaves_the_tree_clean(tmp_path: Path) -> None:
     made = Checkout(tmp_path)
-    made.select("[l2, localizer, staged]")
+    made.select("l2", "localizer", "staged")
     made.repro()
     made.commit()
     before = made.digests("models/checkpoints", "data/prepared")

@@ -288,4 +288,4 @@ def test_a_template_that_cannot_be_filled_is_refused(
 def test_a_variant_may_not_have_a_baselines_name(quick: Checkout) -> None:
     quick.write_run("telea", 0, TELEA)
     with pytest.raises(InputError, match="telea is both"):
-        write_report(Params(suites=("tiny",), variants=("telea",), seeds=(0,)))
+        write_report(Params.of_product(["tiny"], ["telea"], [0]))

@@ -71,8 +71,6 @@ class Held:
     passed: int = 0
     """Test cases that passed."""
     skipped: int = 0
-    tests: set[str] = field(default_factory=set)
-    """The functions that passed or were skipped, `<file>::<function>`."""
     failed: list[str] = field(default_factory=list)
     figures: Counter[str] = field(default_factory=Counter)
 
@@ -111,7 +109,6 @@ def note_outcome(
         else:
             held.passed += outcome == "passed"
             held.skipped += outcome == "skipped"
-            held.tests.add(node.partition("[")[0])
     if promises:
         _held[promises[0]].figures.update(figures)
 
@@ -135,27 +132,19 @@ def table(found: Mapping[str, Held], command: str, machine: str) -> str:
         "# What is promised",
         "",
         f"Written by `{command}` from what its tests counted, on {machine}; do not edit.",
-        "The long versions of `make test-slow` count more.",
+        "`make test-slow` counts more. The tests of a promise are marked with it: "
+        "`grep -rn 'promise(\"resume\")' tests`.",
         "",
-        "| promise | counted | held by |",
-        "|---|---|---|",
+        "| promise | counted |",
+        "|---|---|",
     ]
     for name, held in found.items():
         figures = [f"{number:,} {figure}" for figure, number in sorted(held.figures.items())]
         figures.append(f"{held.passed:,} test cases" if held.passed != 1 else "1 test case")
         if held.skipped:
             figures.append(f"{held.skipped} skipped")
-        lines.append(f"| {PROMISES[name]} | {', '.join(figures)} | {_tests(held.tests)} |")
+        lines.append(f"| {PROMISES[name]} | {', '.join(figures)} |")
     return "\n".join(lines) + "\n"
-
-
-def _tests(nodes: Iterable[str]) -> str:
-    """Return test functions by file."""
-    by_file: dict[str, list[str]] = defaultdict(list)
-    for node in sorted(nodes):
-        file, _, function = node.partition("::")
-        by_file[file].append(f"`{function}`")
-    return "<br>".join(f"`{file}`: {', '.join(names)}" for file, names in by_file.items())
 
 
 def write(path: Path, command: str, machine: str) -> None:

@@ -23,7 +23,7 @@ from benchmark.evaluation.score_table import (
 from benchmark.metrics import PROTOCOL
 from benchmark.training.gan import training_digest
 from data.store import Record, Store, pixel_sha256, write_manifest
-from tests.support.tiny import ROOT
+from tests.support.tiny import ROOT, params_text
 
 SUITE = """\
 title: Tiny_pictures
@@ -87,8 +87,7 @@ class Checkout:
 
     def params(self, variants: Sequence[str], seeds: Sequence[int]) -> None:
         """Say what the report is of."""
-        text = f"suites: [{self.suite}]\nvariants: [{', '.join(variants)}]\nseeds: {list(seeds)}\n"
-        (self.root / paths.PARAMS).write_text(text)
+        (self.root / paths.PARAMS).write_text(params_text([self.suite], variants, seeds))
 
     def write_run(self, variant: str, seed: int, values: ArrayLike) -> None:
         """Write what training and evaluating a run leaves."""

@@ -55,7 +55,7 @@ def two_versions(
     seeds, images = shape
     (folder / "benchmark/suites").mkdir(parents=True, exist_ok=True)
     (folder / "benchmark/suites/tiny.yaml").write_text(SUITE)
-    params = Params(suites=("tiny",), variants=tuple(shifts), seeds=tuple(range(seeds)))
+    params = Params.of_product(["tiny"], shifts, range(seeds))
     (folder / "params.yaml").write_text(json.dumps(params.model_dump(mode="json")))
     versions = Drawn("old", folder), Drawn("new", folder)
     for version in versions:

@@ -1,6 +1,7 @@
 """A suite, a network and batches that are small enough for tests."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from benchmark.core.config import Suite, load_variant
+from benchmark.core.config import Params, Suite, load_variant
 from benchmark.core.paths import Run
 from benchmark.pipeline.baselines import evaluate_baselines
 from benchmark.pipeline.evaluate import evaluate_run
@@ -23,6 +24,11 @@ ROOT = Path(__file__).resolve().parents[2]
 IMAGE_PX, HOLE_PX = 32, 16
 EPOCHS, TRAINING_IMAGES, BATCH_SIZE = 3, 48, 8
 STEPS_PER_EPOCH = TRAINING_IMAGES // BATCH_SIZE
+
+
+def params_text(suites: Iterable[str], variants: Iterable[str], seeds: Iterable[int]) -> str:
+    """Return a `params.yaml` of every suite with every variant and every seed."""
+    return json.dumps(Params.of_product(suites, variants, seeds).model_dump(mode="json"))
 
 
 class TinyGenerator(GeneratorNetwork):
@@ -84,7 +90,7 @@ def isolate(patch: pytest.MonkeyPatch, folder: Path) -> None:
     patch.setenv("TORCH_HOME", str(folder / "no_weights"))
     patch.setattr("benchmark.training.gan.generator_class", find_generator)
     # Neither what other tests have loaded nor someone who edits meanwhile is part of these tests.
-    patch.setattr("benchmark.pipeline.train.loaded_code", lambda: [])
+    patch.setattr("benchmark.pipeline.train.stage_code", lambda stage: [])
 
 
 def train_tiny(variant: str, seed: int = 0, **training: Any) -> Run:

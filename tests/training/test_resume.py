@@ -330,7 +330,7 @@ def test_code_that_changes_while_it_runs_is_noticed(
     code = tmp_path / "losses.py"
     code.write_text("weight = 1\n")
     monkeypatch.setattr("benchmark.core.hashing.ROOT", tmp_path)
-    monkeypatch.setattr("benchmark.pipeline.train.loaded_code", lambda: [code])
+    monkeypatch.setattr("benchmark.pipeline.train.stage_code", lambda stage: [code])
     _before_step(monkeypatch, {7: lambda: code.write_text("weight = 2\n")})
     with pytest.raises(InputError, match="the code changed while it ran"):
         train_tiny("l2")

@@ -25,7 +25,7 @@ from data.errors import InputError
 from models.variant import Variant
 from tests.support.promises import tally
 from tests.support.report_tree import BAD, EVEN, GOOD
-from tests.support.tiny import isolate, tiny_suite, tiny_variant
+from tests.support.tiny import isolate, params_text, tiny_suite, tiny_variant
 from tests.support.two_trees import L2, Trees
 from tests.support.version_control import commit
 
@@ -462,7 +462,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
         split_suite(SUITE)
         _train(RATE)
         _score(RATE)
-        paths.PARAMS.write_text("suites: [tiny]\nvariants: [l2]\nseeds: [0]\n")
+        paths.PARAMS.write_text(params_text(["tiny"], ["l2"], [0]))
         paths.SUITES.mkdir(parents=True)
         (paths.SUITES / "tiny.yaml").write_text(f"image_size: {SUITE.image_size}\n")
     return folder

@@ -40,7 +40,7 @@ from benchmark.versions.verification import Verification
 from benchmark.versions.verify import verify
 from data.errors import InputError
 from tests.support.promises import tally
-from tests.support.tiny import ROOT, files_below
+from tests.support.tiny import ROOT, files_below, params_text
 
 pytestmark = pytest.mark.promise("verify")
 
@@ -79,7 +79,7 @@ def build_everything() -> None:
         evaluate_run(suite, variant, RUN, "cpu")
         diagnose_run(suite, variant, RUN, "cpu")
         evaluate_baselines(suite)
-        write_report(Params(suites=("tiny",), variants=("small",), seeds=(0,)))
+        write_report(Params.of_product(["tiny"], ["small"], [0]))
     finally:
         torch.use_deterministic_algorithms(False)  # training sets it for the whole process
 
@@ -100,12 +100,12 @@ class Kept:
         patch.chdir(self.folder)
         patch.setenv("TORCH_HOME", str(self.folder.parent / "no_weights"))
         # Someone who edits the code meanwhile is no part of these tests.
-        patch.setattr("benchmark.pipeline.train.loaded_code", lambda: [])
+        patch.setattr("benchmark.pipeline.train.stage_code", lambda stage: [])
         shutil.rmtree("reports/versions", ignore_errors=True)
         Path("reports/reference").mkdir()
         Path("benchmark/versions/bands.json").unlink(missing_ok=True)
         shutil.copy(ROOT / "tests/support/tiny_suite.yaml", "benchmark/suites/tiny.yaml")
-        Path("params.yaml").write_text("suites: [tiny]\nvariants: [small]\nseeds: [0]\n")
+        Path("params.yaml").write_text(params_text(["tiny"], ["small"], [0]))
         (paths.VARIANTS / "small.yaml").write_text(VARIANT)
         build_everything()
         for name in ("reports", "models/checkpoints"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.promises import MARKER, PROMISES, Held, table
+from tests.support.promises import MARKER, PROMISES, Held, check, table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/promises.md"
@@ -56,46 +56,29 @@ def _marked_tests() -> dict[str, set[str]]:
     return found
 
 
-def _tests_of_page() -> dict[str, set[str]]:
-    """Return the functions that the page names, by the text of their promise."""
-    found: dict[str, set[str]] = {}
-    for line in PAGE.read_text(encoding="utf-8").splitlines():
-        if line.startswith("| ") and "`tests/" in line:
-            promise, _, held_by = (cell.strip() for cell in line.strip("|").split(" | "))
-            found[promise] = {
-                f"{file}::{function}"
-                for part in held_by.split("<br>")
-                for file, *functions in [re.findall(r"`([^`]+)`", part)]
-                for function in functions
-            }
-    return found
-
-
 def test_every_promise_is_held_by_a_test() -> None:
     assert set(_marked_tests()) == set(PROMISES)
 
 
-def test_committed_page_names_the_present_tests(request: pytest.FixtureRequest) -> None:
+def test_committed_page_has_every_promise(request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--promises"):
         pytest.skip("the page is being written")
-    marked = _marked_tests()
-    expected = {text: marked[name] for name, text in PROMISES.items()}
-    assert _tests_of_page() == expected, "run `make promises` and commit docs/promises.md"
+    rows = [line.strip("| ").split(" | ") for line in PAGE.read_text("utf-8").splitlines()[7:]]
+    assert [promise for promise, _ in rows] == [*PROMISES.values()], "run `make promises`"
+    assert all(re.search(r"[1-9][\d,]* test case", counted) for _, counted in rows)
 
 
 def _found(**changes: Held) -> dict[str, Held]:
-    return {name: Held(passed=1, tests={"tests/test_x.py::test_y"}) for name in PROMISES} | changes
+    return {name: Held(passed=1) for name in PROMISES} | changes
 
 
 def test_row_adds_up_what_the_tests_counted() -> None:
     held = Held(passed=1200, skipped=2)
-    held.tests = {"tests/test_b.py::test_2", "tests/test_a.py::test_1", "tests/test_b.py::test_1"}
     held.figures.update({"kills survived": 1020, "attempts": 3})
     lines = table(_found(resume=held), "make x", "Some CPU").splitlines()
     assert lines[2] == "Written by `make x` from what its tests counted, on Some CPU; do not edit."
     assert (
-        f"| {PROMISES['resume']} | 3 attempts, 1,020 kills survived, 1,200 test cases, 2 skipped | "
-        "`tests/test_a.py`: `test_1`<br>`tests/test_b.py`: `test_1`, `test_2` |"
+        f"| {PROMISES['resume']} | 3 attempts, 1,020 kills survived, 1,200 test cases, 2 skipped |"
     ) in lines
     assert len(lines) == 7 + len(PROMISES)
 
@@ -107,25 +90,18 @@ def test_page_of_a_broken_promise_is_not_written() -> None:
         table(_found(gpu=Held(skipped=1)), "c", "m")
 
 
-def _run(pytester: pytest.Pytester, test: str) -> pytest.RunResult:
-    """Run one test of a project whose only promise is `lock`, with the page asked for."""
-    pytester.makeconftest((ROOT / "tests/conftest.py").read_text(encoding="utf-8"))
-    pytester.makepyfile(test_it=test)
-    pytester.makeini(f"[pytest]\nmarkers =\n    {MARKER}(name): holds\npythonpath = {ROOT}\n")
-    return pytester.runpytest_subprocess("--promises=page.md")
-
-
-def test_misspelt_promise_is_an_error(pytester: pytest.Pytester) -> None:
-    test = "import pytest\n@pytest.mark.promise('lokc')\ndef test_it(): pass\n"
-    assert _run(pytester, test).ret != 0
-    assert not (pytester.path / "page.md").exists()
+def test_misspelt_promise_is_an_error() -> None:
+    with pytest.raises(KeyError, match="lokc"):
+        check(["lock", "lokc"])
 
 
 def test_promises_without_a_test_keep_the_page_from_being_written(
     pytester: pytest.Pytester,
 ) -> None:
-    test = "import pytest\n@pytest.mark.promise('lock')\ndef test_it(): pass\n"
-    outcome = _run(pytester, test)
+    pytester.makeconftest((ROOT / "tests/conftest.py").read_text(encoding="utf-8"))
+    pytester.makepyfile("import pytest\n@pytest.mark.promise('lock')\ndef test_it(): pass\n")
+    pytester.makeini(f"[pytest]\nmarkers =\n    {MARKER}(name): holds\npythonpath = {ROOT}\n")
+    outcome = pytester.runpytest_subprocess("--promises=page.md")
     assert outcome.ret == pytest.ExitCode.TESTS_FAILED
     assert "resume: no test passed" in "\n".join(outcome.outlines)
     assert not (pytester.path / "page.md").exists()
