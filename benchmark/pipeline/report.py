@@ -16,7 +16,7 @@ from benchmark.reporting.blocks import Downloads, Figures, Pictures, Section, fi
 from benchmark.reporting.figures.pictures import read_pictures, save_image
 from benchmark.reporting.html_page import html_page
 from benchmark.reporting.markdown import markdown_page
-from benchmark.reporting.sections import sections
+from benchmark.reporting.sections import all_sections
 from benchmark.reporting.suite_report import Report, suite_reports
 
 TITLE = "InpaintBench report"
@@ -28,7 +28,7 @@ def write_report(params: Params) -> None:
     Raises:
         InputError: a file of one of the runs is missing or damaged; nothing is written then.
     """
-    found = sections(read_report(params))
+    found = all_sections(read_report(params))
     markdown, html = markdown_page(TITLE, found), html_page(TITLE, found)
     _write_files(found)
     write_text(paths.REPORTS / "report.md", markdown)

@@ -7,7 +7,7 @@ meaning from the character after it. Words that are not our own go through `plai
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple
 
 from PIL.Image import Image
 
@@ -77,8 +77,12 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text)
 
 
+class Block:
+    """A piece of a section."""
+
+
 @dataclass(frozen=True)
-class Text:
+class Text(Block):
     """A paragraph in the dialect."""
 
     words: str
@@ -86,7 +90,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Items:
+class Items(Block):
     """A list of texts in the dialect."""
 
     entries: Sequence[str]
@@ -150,7 +154,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Block):
     """A table: plain, of `scores` that a reader sorts, or of `claims` that a reader filters."""
 
     title: str
@@ -198,7 +202,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Figures:
+class Figures(Block):
     """Drawings side by side."""
 
     figures: Sequence[Figure | Choice]
@@ -218,7 +222,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Pictures(Block):
     """Pictures, which Markdown links; HTML has a gallery instead where there is data for it."""
 
     pictures: Sequence[Picture]
@@ -227,12 +231,12 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Details:
+class Details(Block):
     """Blocks that are folded until a reader opens them."""
 
     summary: str
     """In plain text."""
-    blocks: Sequence["Block"]
+    blocks: Sequence[Block]
 
 
 @dataclass(frozen=True)
@@ -246,7 +250,7 @@ class Download:
 
 
 @dataclass(frozen=True)
-class Downloads:
+class Downloads(Block):
     """Files in a row."""
 
     files: Sequence[Download]
@@ -267,28 +271,23 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Cards:
+class Cards(Block):
     """Suites side by side."""
 
     cards: Sequence[Card]
 
 
 @dataclass(frozen=True)
-class Section:
+class Section(Block):
     """A title and blocks; without a title the blocks belong to the section around."""
 
     title: str
     """In the dialect."""
-    blocks: Sequence["Block"]
+    blocks: Sequence[Block]
     name: str = ""
     """By which links find it; of a title of ours it is what GitHub makes of it."""
     short: str = ""
     """Its title in the list of contents, in plain text; without one, it is not there."""
-
-
-Block: TypeAlias = (
-    Text | Items | Table | Figures | Pictures | Details | Downloads | Cards | Section
-)
 
 
 def walk(blocks: Sequence[Block]) -> Iterator[Block]:

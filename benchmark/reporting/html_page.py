@@ -56,8 +56,8 @@ def html_page(title: str, sections: Sequence[Section]) -> str:
     return environment.get_template("report.html").render(
         title=title,
         sections=sections,
-        style=Markup(style),  # noqa: S704
-        script=Markup(script),  # noqa: S704
+        style=Markup(style),
+        script=Markup(script),
         policy=_policy(style, script),
         arrows=ARROWS,
         wanted=WANTED,
@@ -97,7 +97,7 @@ def words(text: str) -> Markup:
     shown = []
     for what, content, target in parse(text):
         form = PARTS[what] if what != "link" or target.startswith("#") else FILE_LINK
-        shown.append(Markup(form).format(_visible(content), target))  # noqa: S704
+        shown.append(Markup(form).format(_visible(content), target))
     return Markup("").join(shown)
 
 
@@ -122,7 +122,7 @@ def sort_key(key: float | str) -> str:
 
 def without_style(svg: str) -> Markup:
     """Return a drawing without the rules of all drawings, which the page has once."""
-    return Markup(svg.replace(f"<style>{STYLE}</style>", ""))  # noqa: S704
+    return Markup(svg.replace(f"<style>{STYLE}</style>", ""))
 
 
 def verdict_counts(table: Table) -> dict[str, int]:

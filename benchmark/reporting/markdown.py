@@ -81,6 +81,7 @@ def _block(block: Block, level: int) -> str:
         case Section(title, blocks):
             inner = _all(blocks, level + bool(title))
             return "\n\n".join([f"{'#' * level} {words(title)}", *inner] if title else inner)
+    raise TypeError(f"{type(block).__name__} is no block that Markdown can show")
 
 
 def _figure(figure: Figure | Choice) -> str:

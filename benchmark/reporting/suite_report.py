@@ -1,4 +1,4 @@
-"""What the report is about: its suites and reference runs, and the claims, as its sections need them."""
+"""Results of suites and reference runs in; what the report's sections are made from out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -127,9 +127,7 @@ def marker(comparisons: Sequence[Comparison], strongest: str) -> str:
     return f"≈ even with {', '.join(even)}" if even else "✓ beats every baseline"
 
 
-def headline(
-    means: Mapping[str, float], comparisons: Sequence[Comparison], strongest: str
-) -> str:
+def headline(means: Mapping[str, float], comparisons: Sequence[Comparison], strongest: str) -> str:
     """Return one sentence for each reference that matters: Telea and the strongest baseline.
 
     Args:

@@ -64,7 +64,7 @@ FADING = (
 def section(report: Report) -> Section:
     """Return what a reader has to know of the numbers above."""
     skill = (
-        f"`{SKILL}` (higher is better): 1 − mse_h / mse_h(telea); 1 is perfect, 0 equals Telea, "
+        f"`{SKILL}` (higher is better): 1 - mse_h / mse_h(telea); 1 is perfect, 0 equals Telea, "
         "below 0 loses to it."
     )
     blocks: list[Block] = [

@@ -1,8 +1,8 @@
 """The tables of a suite as files for other programs."""
 
 from benchmark.reporting.blocks import Download, Downloads, Section
-from benchmark.reporting.sections.comparisons import comparisons_csv
-from benchmark.reporting.sections.protocols import protocol_csv
+from benchmark.reporting.sections.suite.comparisons import comparisons_csv
+from benchmark.reporting.sections.suite.protocols import protocol_csv
 from benchmark.reporting.suite_report import SuiteReport
 from benchmark.reporting.tables import csv_table, latex_table
 

@@ -1,4 +1,4 @@
-"""The deciding metric by the area of the hole, where it varies, and by class, where there are some."""
+"""The deciding metric by the area of the hole and by class, where they vary."""
 
 import math
 from collections.abc import Mapping

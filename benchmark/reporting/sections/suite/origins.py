@@ -22,9 +22,7 @@ def section(suite: SuiteReport) -> Section:
     return Section("", [Details(TITLE, blocks)])
 
 
-def origins_table(
-    origins: Mapping[tuple[str, int], Origin], deterministic: bool
-) -> list[Block]:
+def origins_table(origins: Mapping[tuple[str, int], Origin], deterministic: bool) -> list[Block]:
     """Return a row for each of a suite's runs, and the machines that the rows number from 1.
 
     Args:

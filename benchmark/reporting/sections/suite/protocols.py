@@ -63,7 +63,7 @@ def section(suite: SuiteReport) -> Section:
 def protocol_csv(results: Results) -> str:
     """Return our scores in each source's units as CSV; empty where one is missing."""
     heads = [f"{name}_{c.name}" for name, e in PROTOCOLS.items() for c in e.columns]
-    rows = [
+    rows: list[list[str | float]] = [
         [method, kind_of(results, method), *(v for name in PROTOCOLS for v in found[name].values())]
         for method, found in translate(results).items()
     ]

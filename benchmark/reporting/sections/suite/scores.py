@@ -21,7 +21,7 @@ from benchmark.reporting.blocks import (
 from benchmark.reporting.figures.style import BASELINE
 from benchmark.reporting.figures.svg import swatch
 from benchmark.reporting.leaderboard import Standing, columns_of, standings
-from benchmark.reporting.sections.costs import Costs, costs_of
+from benchmark.reporting.sections.suite.costs import Costs, costs_of
 from benchmark.reporting.suite_report import SuiteReport
 from benchmark.reporting.tables import score_cell, verdict_cell
 

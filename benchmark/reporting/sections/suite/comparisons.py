@@ -1,4 +1,4 @@
-"""How variants compare with baselines and with each other, how sure ranks are, what seeds change."""
+"""How variants compare with baselines and each other, and how sure the ranks are."""
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import stdev
@@ -78,9 +78,7 @@ def _plots(suite: SuiteReport) -> list[Choice]:
     return choices
 
 
-def _plot(
-    suite: SuiteReport, what: str, metric: str, comparisons: Sequence[Comparison]
-) -> Figure:
+def _plot(suite: SuiteReport, what: str, metric: str, comparisons: Sequence[Comparison]) -> Figure:
     _, scaled = comparable_scores(suite.results.frame, metric, suite.results.image_px)
     title = f"{suite.title}: {what.lower()}, {metric}"
     path = f"figures/{suite.file}_{what.split()[0].lower()}_{metric}.svg"
