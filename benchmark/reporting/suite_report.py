@@ -3,15 +3,30 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 
 from benchmark.claims.testing import Tested
-from benchmark.core.config import Params
+from benchmark.core.config import Params, load_variant
+from benchmark.core.paths import REFERENCES
+from benchmark.core.yaml_files import load
 from benchmark.evaluation.reference_runs import Reference
 from benchmark.evaluation.results import Results
 from benchmark.reporting.figures.pictures import Pictures
 from benchmark.reporting.figures.style import Style, styles_of
 from benchmark.reporting.leaderboard import Leaderboard, leaderboard
 from benchmark.reporting.verdicts import Verdicts
+from benchmark.training.describe import describe_variant
+from data.errors import InputError
+from models.variant import Variant
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a variant took, as far as it is known."""
+
+    parameters: int | None
+    flops: int | None
+    images_seen: int | None
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,15 @@ class SuiteReport:
     def board(self) -> Leaderboard:
         """The table of its headline metrics."""
         return leaderboard(self.results, self.verdicts)
+
+    @cached_property
+    def costs(self) -> dict[str, Costs]:
+        """What each variant took."""
+        flops = self.results.flops
+        return {
+            name: Costs(_parameters(self, name), flops.get(name), _images_seen(self.results, name))
+            for name in self.results.variants
+        }
 
     @property
     def title(self) -> str:
@@ -83,3 +107,29 @@ def suite_reports(
     styles = styles_of(name for one in everything for name in one.variants)
     local = [SuiteReport(one, styles, shown) for one, shown in zip(results, pictures, strict=True)]
     return local, [SuiteReport(one.results, styles, reference=one) for one in references]
+
+
+def _parameters(suite: SuiteReport, name: str) -> int | None:
+    """Return the parameters of a generator, if it can still be built."""
+    settings, reference = suite.results.suite, suite.reference
+    try:
+        if reference is None:
+            variant = load_variant(name)
+        else:
+            folder = REFERENCES / reference.name / "variants"
+            variant = load(Variant, folder / f"{name}.yaml", name=name)
+        facts = describe_variant(variant, settings.image_size, settings.mask.size)
+    except InputError:
+        return None
+    return int(facts["generator"]["parameters"])
+
+
+def _images_seen(results: Results, name: str) -> int | None:
+    """Return how many images a variant had been trained on at the checkpoint that was scored."""
+    seen = []
+    for seed in results.seeds_of(name):
+        curve = results.curves[name, seed]
+        if "images_seen" not in curve:
+            return None
+        seen.append(int(curve["images_seen"].iloc[results.epochs[name, seed] - 1]))
+    return round(fmean(seen))

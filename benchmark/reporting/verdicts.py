@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import combinations, product
 
 import numpy as np
@@ -14,7 +13,8 @@ from benchmark.stats.comparison import (
     TELEA,
     Comparison,
     NothingInCommonError,
-    compare,
+    comparable_scores,
+    compare_matrices,
     family,
     score_matrix,
 )
@@ -79,12 +79,16 @@ def _family(
     scored = {
         name for name in results.methods if mean_of(results.aggregate[name].get(metric)) is not None
     }
-    how = partial(compare, metric=metric, has_seeds=has_seeds, image_px=results.image_px)
+    if not scored:
+        return []
+    frame, _ = comparable_scores(results.frame, metric, results.image_px)
+    matrices = {name: score_matrix(frame, name, metric) for name in scored}
     found = []
     for pair in pairs:
         if scored.issuperset(pair):
+            ours, theirs = (matrices[name] for name in pair)
             with suppress(NothingInCommonError):
-                found.append(how(results.frame, *pair))
+                found.append(compare_matrices(*pair, metric, ours, theirs, has_seeds=has_seeds))
     return family(found)
 
 

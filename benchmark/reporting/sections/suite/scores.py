@@ -21,8 +21,7 @@ from benchmark.reporting.blocks import (
 from benchmark.reporting.figures.style import BASELINE
 from benchmark.reporting.figures.svg import swatch
 from benchmark.reporting.leaderboard import Standing, columns_of, standings
-from benchmark.reporting.sections.suite.costs import Costs, costs_of
-from benchmark.reporting.suite_report import SuiteReport
+from benchmark.reporting.suite_report import Costs, SuiteReport
 from benchmark.reporting.tables import score_cell, verdict_cell
 
 COSTS = ("params (M)", "GFLOP", "images seen")
@@ -44,7 +43,7 @@ def section(suite: SuiteReport) -> Section:
         f"checkpoint that was scored{', the mean of its seeds' if several else ''}."
     )
     blocks = [
-        _table(f"Results of {results.suite.title}", suite, board.rows, first, costs_of(suite)),
+        _table(f"Results of {results.suite.title}", suite, board.rows, first, suite.costs),
         Text(plain(note), "notes"),
         Items(_gaps(results, present, board.footnotes), "notes"),
         Details(
