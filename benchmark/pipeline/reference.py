@@ -20,9 +20,13 @@ from benchmark.evaluation.reference_runs import (
     read_reference,
 )
 from benchmark.evaluation.results import Provenance, Results, collect_results
-from benchmark.reporting.figures import chosen_rows, save_image
+from benchmark.reporting.figures.pictures import (
+    chosen_rows,
+    comparison,
+    read_pictures,
+    save_image,
+)
 from benchmark.reporting.leaderboard import Words, result_table
-from benchmark.reporting.pictures import comparison, read_pictures
 from benchmark.reporting.tables import markdown_table
 from benchmark.training.describe import generator_flops
 from benchmark.training.gan import training_digest

@@ -14,15 +14,24 @@ from benchmark.core.config import Params
 from benchmark.core.files import write_json, write_text
 from benchmark.evaluation.reference_runs import read_references
 from benchmark.evaluation.results import Results, read_results
-from benchmark.reporting import figures, plots
 from benchmark.reporting.claim_tables import claims_csv, claims_json
 from benchmark.reporting.comparison_tables import comparisons_csv
+from benchmark.reporting.figures.curves import curves_svg
+from benchmark.reporting.figures.pictures import (
+    Pictures,
+    chosen_rows,
+    comparison,
+    holes,
+    read_pictures,
+    save_image,
+)
+from benchmark.reporting.figures.style import styles_of
 from benchmark.reporting.html import html_report
 from benchmark.reporting.leaderboard import Words, result_table, seed_means
 from benchmark.reporting.page import Chapter, report_page
-from benchmark.reporting.pictures import Pictures, comparison, holes, read_pictures
 from benchmark.reporting.protocol_tables import protocol_csv
 from benchmark.reporting.tables import csv_table, latex_table
+from benchmark.stats.comparison import METRIC
 
 TABLES, FIGURES = paths.REPORTS / "tables", paths.REPORTS / "figures"
 
@@ -77,9 +86,9 @@ def _rounded(value: float | int | str | None) -> float | int | str | None:
 
 
 def _write_pictures(pictures: Pictures, name: str) -> None:
-    rows = figures.chosen_rows(pictures.labels)
-    figures.save_image(FIGURES / f"{name}_comparison.png", comparison(pictures, rows))
-    figures.save_image(FIGURES / f"{name}_zoomed.png", holes(pictures, rows))
+    rows = chosen_rows(pictures.labels)
+    save_image(FIGURES / f"{name}_comparison.png", comparison(pictures, rows))
+    save_image(FIGURES / f"{name}_zoomed.png", holes(pictures, rows))
 
 
 def _write_chapter(chapter: Chapter, name: Path) -> None:
@@ -91,5 +100,8 @@ def _write_chapter(chapter: Chapter, name: Path) -> None:
     comparisons = comparisons_csv([*every, *chapter.words.between])
     write_text(TABLES / f"{name}_comparisons.csv", comparisons)
     write_text(TABLES / f"{name}_protocols.csv", protocol_csv(chapter.results))
-    for kind, draw in (("curves", plots.curves_figure), ("losses", plots.losses_figure)):
-        plots.save_figure(FIGURES / f"{name}_{kind}.png", draw(chapter.results.curves))
+    curves, title = chapter.results.curves, chapter.results.suite.title
+    styles = styles_of(chapter.results.variants)
+    svg = curves_svg(f"{title}: training curves", curves, f"validation/{METRIC}", styles)
+    if svg is not None:
+        write_text(FIGURES / f"{name}_curves.svg", svg)

@@ -19,7 +19,7 @@ from benchmark.metrics import METRICS, PROTOCOL
 from benchmark.metrics.registry import ARROWS
 from benchmark.reporting.claim_tables import claims_section
 from benchmark.reporting.comparison_tables import comparison_section
-from benchmark.reporting.figures import chosen_rows
+from benchmark.reporting.figures.pictures import chosen_rows
 from benchmark.reporting.findings import DEFINITIONS, diagnostics_section
 from benchmark.reporting.leaderboard import Words, result_table
 from benchmark.reporting.protocol_tables import protocol_section
@@ -98,7 +98,7 @@ def _section(chapter: Chapter) -> str:
         f"Images of {suite.image_size} x {suite.image_size} px; hole: {hole}; "
         f"{results.num_images} test images, {suite.evaluation.masks_per_image} hole(s) each."
     )
-    figure = partial("![{0}: {1}](figures/{2}_{3}.png)".format, escape_markdown(suite.title))
+    figure = partial("![{0}: {1}](figures/{2}_{3})".format, escape_markdown(suite.title))
     blocks = [
         f"## {escape_markdown(suite.title)} (`{suite.name}`)",
         escape_markdown(suite.description),
@@ -113,10 +113,9 @@ def _section(chapter: Chapter) -> str:
         _checkpoints(results),
         *_breakdowns(results),
         f"### Completed test images\n\n{_choice(chapter)} The hole of the input is grey.",
-        figure("completed images", suite.name, "comparison"),
-        f"The holes alone:\n\n{figure('holes', suite.name, 'zoomed')}",
-        f"### Training curves\n\n{figure('training curves', suite.name, 'curves')}",
-        figure("all loss terms", suite.name, "losses"),
+        figure("completed images", suite.name, "comparison.png"),
+        f"The holes alone:\n\n{figure('holes', suite.name, 'zoomed.png')}",
+        f"### Training curves\n\n{figure('training curves', suite.name, 'curves.svg')}",
     ]
     if results.diagnoses:
         blocks.append(diagnostics_section(list(results.diagnoses.values())).strip())
@@ -129,8 +128,7 @@ def _reference(reference: Reference, chapter: Chapter) -> str:
     results, words = chapter.results, chapter.words
     title = escape_markdown(f"{results.suite.title} on {reference.machine}")
     figures = {
-        what: f"figures/reference/{reference.name}_{kind}.png"
-        for kind, what in (("curves", "training curves"), ("losses", "all loss terms"))
+        "training curves": f"figures/reference/{reference.name}_curves.svg",
     }
     if reference.facts.figure:
         figures = {"completed images": f"reference/{reference.name}/{FIGURE}", **figures}

@@ -16,11 +16,11 @@ from benchmark.evaluation.probes import PROBES
 from benchmark.evaluation.reference_runs import Facts, Reference
 from benchmark.evaluation.results import Results, read_results
 from benchmark.pipeline.report import summary
+from benchmark.reporting.figures.pictures import Pictures, read_pictures
 from benchmark.reporting.html import html_report
 from benchmark.reporting.html.markup import VOID
 from benchmark.reporting.leaderboard import Words
 from benchmark.reporting.page import Chapter
-from benchmark.reporting.pictures import Pictures, read_pictures
 from tests.support.report_tree import BAD, EVEN, GOOD, Checkout
 
 ATTACKS = (

@@ -10,10 +10,10 @@ from benchmark.reporting.comparison_tables import (
     comparison_row,
     comparisons_csv,
 )
-from benchmark.reporting.html.costs import Priced, cost_plot
-from benchmark.reporting.html.curves import bands_text, curves_plot, panel_title
-from benchmark.reporting.html.drawing import Style
-from benchmark.reporting.html.forest import SIGNS, difference_text, forest_plot
+from benchmark.reporting.figures.costs import Priced, cost_svg
+from benchmark.reporting.figures.curves import bands_text, curves_svg, panel_title
+from benchmark.reporting.figures.forest import SIGNS, difference_text, forest_svg
+from benchmark.reporting.figures.style import Style
 from benchmark.reporting.html.markup import (
     Markup,
     details,
@@ -161,7 +161,7 @@ def _comparison_plots(chapter: Chapter, styles: Mapping[str, Style]) -> list[Mar
             if comparisons:
                 _, scaled = comparable_scores(results.frame, metric, results.image_px)
                 heading = f"{title}: {what.lower()}, {metric}"
-                plots[metric] = forest_plot(heading, comparisons, styles, scaled)
+                plots[metric] = Markup(forest_svg(heading, comparisons, styles, scaled))
         if plots:
             figures.append(_panels(what, f"Metric, {what.lower()}", plots))
     return figures
@@ -199,7 +199,8 @@ def _cost_plots(
             priced.append(Priced(name, cost, mean, low, high))
         if priced:
             heading = f"{results.suite.title}: what quality costs"
-            plots[kind] = cost_plot(heading, kind, METRIC, priced, baselines, styles)
+            svg = cost_svg(heading, kind, METRIC, priced, baselines, styles)
+            plots[kind] = Markup(svg)
     if not plots:
         return Markup()
     return _panels("What quality costs; ringed: nothing is both cheaper and better", "Cost", plots)
@@ -209,10 +210,10 @@ def _curves(results: Results, columns: Iterable[str], styles: Mapping[str, Style
     figures = []
     for column in columns:
         name = MAIN_COLUMNS.get(column) or panel_title(column)
-        plot = curves_plot(f"{results.suite.title}: {name}", results.curves, column, styles)
+        plot = curves_svg(f"{results.suite.title}: {name}", results.curves, column, styles)
         if plot is not None:
             caption = element("figcaption", f"{name[:1].upper()}{name[1:]}")
-            figures.append(element("figure", caption, plot, class_="plot"))
+            figures.append(element("figure", caption, Markup(plot), class_="plot"))
     return figures
 
 

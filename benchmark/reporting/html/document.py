@@ -13,15 +13,16 @@ from benchmark.core import paths
 from benchmark.core.config import Params, load_variant
 from benchmark.metrics import METRICS, PROTOCOL
 from benchmark.reporting.claim_tables import claims_csv, claims_json
+from benchmark.reporting.figures.pictures import Pictures
+from benchmark.reporting.figures.style import Style, styles_of
+from benchmark.reporting.figures.svg import STYLE, swatch
 from benchmark.reporting.findings import DEFINITIONS
 from benchmark.reporting.html.chapter import chapter_section, headline_of, name_of, title_of
-from benchmark.reporting.html.drawing import Style, colour_rules, styles_of, swatch
 from benchmark.reporting.html.gallery import gallery
 from benchmark.reporting.html.markup import Markup, download, element, join, sentence
 from benchmark.reporting.html.scores import WANTED
 from benchmark.reporting.html.verdicts import claims_table
 from benchmark.reporting.page import REGIONS, Chapter
-from benchmark.reporting.pictures import Pictures
 from benchmark.reporting.wording import coverage
 from data.errors import InputError
 
@@ -55,7 +56,7 @@ def html_report(
         for chapter in local
         if name_of(chapter) in pictures
     }
-    style = f"{_read('report.css').strip()}\n{colour_rules()}\n"
+    style = f"{_read('report.css').strip()}\n"
     script = _read("report.js")
     parts = {
         "policy": _policy(style, script),
@@ -97,19 +98,21 @@ def _filled(parts: Mapping[str, str]) -> str:
 
 
 def _policy(style: str, script: str) -> Markup:
-    """Return the content security policy: this style, this script, and pictures in the page."""
-    digests = {
-        kind: base64.b64encode(hashlib.sha256(source.encode("utf-8")).digest()).decode("ascii")
-        for kind, source in (("style", style), ("script", script))
-    }
+    """Return the content security policy: these styles, this script, and pictures in the page."""
     rules = [
         "default-src 'none'",
-        *(f"{kind}-src 'sha256-{digest}'" for kind, digest in digests.items()),
+        f"style-src {_digest(style)} {_digest(STYLE)}",
+        f"script-src {_digest(script)}",
         "img-src data:",
         "base-uri 'none'",
         "form-action 'none'",
     ]
     return element("meta", http_equiv="Content-Security-Policy", content="; ".join(rules))
+
+
+def _digest(source: str) -> str:
+    content = hashlib.sha256(source.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(content).decode('ascii')}'"
 
 
 def _contents(chapters: Sequence[Chapter]) -> Markup:
@@ -128,7 +131,7 @@ def _card(chapter: Chapter, styles: Mapping[str, Style]) -> Markup:
         marker = words.marker(name)
         kind = {"✓": "better", "✗": "worse"}.get(marker[:1], "inconclusive")
         said = element("span", marker, class_=f"verdict {kind}")
-        verdicts.append(element("li", swatch(styles[name]), element("span", name), said))
+        verdicts.append(element("li", Markup(swatch(styles[name])), element("span", name), said))
     title = element("a", title_of(chapter), href=f"#{name_of(chapter)}")
     said = element("p", headline_of(chapter))
     return element("article", element("h3", title), element("ul", *verdicts), said, class_="card")

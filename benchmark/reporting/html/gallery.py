@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.evaluation.results import Results
+from benchmark.reporting.figures.pictures import Images, Pictures
 from benchmark.reporting.html.markup import Markup, data_uri, element, join, json_block
-from benchmark.reporting.pictures import Images, Pictures
 from benchmark.stats.comparison import METRIC
 
 ACROSS = 8

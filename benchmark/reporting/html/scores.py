@@ -13,7 +13,8 @@ from benchmark.core.yaml_files import load
 from benchmark.evaluation.results import SKILL, Results, mean_of
 from benchmark.metrics import METRICS
 from benchmark.metrics.registry import ARROWS, HEADLINE, Better, Column, distance
-from benchmark.reporting.html.drawing import BASELINE, Style, swatch
+from benchmark.reporting.figures.style import BASELINE, Style
+from benchmark.reporting.figures.svg import swatch
 from benchmark.reporting.html.markup import Markup, element, join, sentence, table_box
 from benchmark.reporting.leaderboard import DECIMALS, seed_means
 from benchmark.reporting.page import Chapter
@@ -199,7 +200,7 @@ def _head(name: str, better: Better) -> Markup:
 
 
 def _name(method: str, style: Style) -> Markup:
-    return element("th", swatch(style), method, scope="row", data_key=method)
+    return element("th", Markup(swatch(style)), method, scope="row", data_key=method)
 
 
 def _verdict(words: str) -> Markup:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.evaluation.predictions import Judgements
-from benchmark.reporting.figures import (
+from benchmark.reporting.figures.pictures import (
     FONT_PX,
     GAP_PX,
     LINE_PX,
@@ -27,7 +27,7 @@ from benchmark.reporting.figures import (
     plan_grid,
     readable,
 )
-from benchmark.reporting.plots import PALETTE
+from benchmark.reporting.figures.style import PALETTE
 
 Answers = Mapping[str, Mapping[str, Judgements]]
 """Judgements by discriminator and probe."""
@@ -35,13 +35,13 @@ Answers = Mapping[str, Mapping[str, Judgements]]
 Dash = Literal["-", "--", ":", "-."]
 DASHES: tuple[Dash, ...] = ("-", "--", ":", "-.")
 Style = tuple[str, Dash]
-"""Colour and dash of an outline."""
+"""Color and dash of an outline."""
 TRUE_STYLE: Style = (PALETTE[0], DASHES[0])
 LINE_WIDTH_PX = 2.0
 CAPTION_GAP_PX = 6
 
 
-def probe_figure(
+def probe_picture(
     probes: Mapping[str, Images],
     boxes: NDArray[np.int32],
     said: Answers,
@@ -146,14 +146,14 @@ def _outline(
     reach = LINE_WIDTH_PX if outside else 0
     # Pixel 0 reaches from -.5 to .5.
     place = corner[0] + x0 - 0.5 - reach, corner[1] + y0 - 0.5 - reach
-    colour, dash = style
+    color, dash = style
     axes.add_patch(
         Rectangle(
             place,
             x1 - x0 + 2 * reach,
             y1 - y0 + 2 * reach,
             fill=False,
-            edgecolor=colour,
+            edgecolor=color,
             linestyle=dash,
             linewidth=LINE_WIDTH_PX,
             path_effects=[withStroke(linewidth=LINE_WIDTH_PX + 1, foreground="white")],
@@ -161,13 +161,13 @@ def _outline(
     )
 
 
-def _localises(by_probe: Mapping[str, Judgements]) -> bool:
+def _localizes(by_probe: Mapping[str, Judgements]) -> bool:
     return all(judged.box is not None for judged in by_probe.values())
 
 
 def _styles(said: Answers) -> dict[str, Style]:
     """Return how each localizer's boxes are outlined, never as the true ones are."""
-    names = [name for name, by_probe in said.items() if _localises(by_probe)]
+    names = [name for name, by_probe in said.items() if _localizes(by_probe)]
     return {
         name: (PALETTE[1 + i % (len(PALETTE) - 1)], DASHES[1 + i % (len(DASHES) - 1)])
         for i, name in enumerate(names)
@@ -178,8 +178,8 @@ def _notes(said: Answers) -> list[str]:
     """Say what is written below the probes, a line for each discriminator."""
     notes = []
     for name, by_probe in said.items():
-        localises = _localises(by_probe)
-        what = "confidence, IoU with the true square" if localises else "score (1 is real)"
+        localizes = _localizes(by_probe)
+        what = "confidence, IoU with the true square" if localizes else "score (1 is real)"
         notes.append(f"{readable(name)}: {what}")
     if len(notes) == 1:
         return [f"below a picture: {notes[0]}"]
@@ -191,8 +191,8 @@ def _explain(axes: Axes, styles: Mapping[str, Style], notes: Sequence[str], plan
     lines = {"true square": TRUE_STYLE}
     lines |= {f"predicted by {readable(name)}": style for name, style in styles.items()}
     handles = [
-        Line2D([], [], color=colour, linestyle=dash, linewidth=LINE_WIDTH_PX, label=label)
-        for label, (colour, dash) in lines.items()
+        Line2D([], [], color=color, linestyle=dash, linewidth=LINE_WIDTH_PX, label=label)
+        for label, (color, dash) in lines.items()
     ]
     left, top = plan.lefts[0], plan.size[1]
     axes.legend(
