@@ -18,8 +18,8 @@ from benchmark.evaluation.probes import PROBES, fade_px, make_probes, unit_noise
 from benchmark.evaluation.test_set import TestSet, load_test_set
 from benchmark.inference.trained import Trained, load_trained
 from benchmark.metrics import PROTOCOL, quantise
-from benchmark.reporting.figures import chosen_rows, save_image
-from benchmark.reporting.probe_figure import probe_figure
+from benchmark.reporting.figures.pictures import chosen_rows, save_image
+from benchmark.reporting.figures.probe_picture import probe_picture
 from benchmark.training.batches import make_batch
 from benchmark.training.network_inputs import complete
 from benchmark.training.out_of_memory import batch_setting, memory_for
@@ -120,7 +120,7 @@ def _diagnose(fabric: Fabric, suite: Suite, variant: Variant, run: paths.Run) ->
     probes, boxes = interview.probes(rows), interview.boxes(rows)
     said = interview.answers(probes, boxes)
     pixels = {name: image.permute(0, 2, 3, 1).cpu().numpy() for name, image in probes.items()}
-    save_image(run.probes, probe_figure(pixels, boxes.cpu().numpy(), said, names))
+    save_image(run.probes, probe_picture(pixels, boxes.cpu().numpy(), said, names))
 
 
 def _ask_all(interview: Interview, name: str, batch_size: int) -> Said:

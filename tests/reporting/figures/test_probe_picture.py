@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.evaluation.predictions import Judgements
-from benchmark.reporting.probe_figure import probe_figure
+from benchmark.reporting.figures.probe_picture import probe_picture
 
 SIZE, SIDE = 64, 32
 BOXES = np.array([[10, 20, 42, 52], [0, 0, 32, 32]], dtype=np.int32)
@@ -26,12 +26,12 @@ def _said(iou: bool = True) -> dict[str, Judgements]:
 
 
 def _pixels(said: dict[str, dict[str, Judgements]]) -> NDArray[np.uint8]:
-    return np.asarray(probe_figure(_probes(), BOXES, said, ["#0", "#1"]))
+    return np.asarray(probe_picture(_probes(), BOXES, said, ["#0", "#1"]))
 
 
-def _places(pixels: NDArray[np.uint8], colour: tuple[int, int, int]) -> NDArray[np.bool_]:
+def _places(pixels: NDArray[np.uint8], color: tuple[int, int, int]) -> NDArray[np.bool_]:
     # Lines are smoothed, their middle is not.
-    return np.asarray((np.abs(pixels.astype(int) - colour) <= 2).all(axis=2))
+    return np.asarray((np.abs(pixels.astype(int) - color) <= 2).all(axis=2))
 
 
 def test_tiles_are_the_probes_but_for_the_outlines() -> None:
@@ -77,5 +77,5 @@ def test_judgements_stand_below_each_picture() -> None:
 def test_equal_input_gives_equal_pixels_and_wide_names_have_room() -> None:
     said = {"localizer": _said()}
     np.testing.assert_array_equal(_pixels(said), _pixels(said))
-    wide = probe_figure(_probes(), BOXES, said, ["automobile", "#1"])
+    wide = probe_picture(_probes(), BOXES, said, ["automobile", "#1"])
     assert isinstance(wide, Image.Image) and wide.width > _pixels(said).shape[1]
