@@ -28,7 +28,12 @@ RANKS = {1: "**{}**", 2: "<ins>{}</ins>"}
 
 def markdown_page(title: str, blocks: Sequence[Block]) -> str:
     """Return a page with a title and blocks; links are relative to the folder of the page."""
-    return "\n\n".join([f"# {words(title)}", *_all(blocks, 2)]) + "\n"
+    return f"# {words(title)}\n\n{markdown_blocks(blocks)}\n"
+
+
+def markdown_blocks(blocks: Sequence[Block]) -> str:
+    """Return blocks whose sections have headings of the second level."""
+    return "\n\n".join(_all(blocks, 2))
 
 
 def words(text: str) -> str:
@@ -100,7 +105,8 @@ def markdown_table(table: Table) -> str:
     lines = [_line([_head(head) for head in table.heads]), _line(sides)]
     for group in table.groups:
         if group.title:
-            lines.append(_line([words(group.title), *[""] * (len(sides) - 1)]))
+            title = words(group.title) if table.kind == "claims" else f"*{words(group.title)}*"
+            lines.append(_line([title, *[""] * (len(sides) - 1)]))
         for row in group.rows:
             cells = [text for cell in row.cells for text in (_cell(cell), *[""] * (cell.span - 1))]
             lines.append(_line(cells))

@@ -18,6 +18,8 @@ LATEX_ARROWS: dict[Better, str] = {
     "one": r"$\to 1$",
 }
 LATEX_RANKS = {1: r"\textbf{%s}", 2: r"\underline{%s}"}
+GROUP_TITLES = {"variant": "", "baseline": "baselines, ranked apart", "oracle": ""}
+"""Rows of a table by the kind of their method."""
 VERDICT_KINDS = {"✓": "better", "✗": "worse", "≈": "inconclusive"}
 
 
@@ -25,23 +27,20 @@ def leaderboard_table(board: Leaderboard) -> Table:
     """Return a leaderboard as a table of the report, without its intervals."""
     heads = [Head("method", True), Head("verdict", True)]
     heads += [Head(column.name, better=column.better) for column in board.columns]
-    groups = []
-    for kind in ("variant", "baseline", "oracle"):
-        rows = [
-            Row(
-                [
-                    Cell(row.method, key=row.method),
-                    verdict_cell(row.verdict),
-                    *(score_cell(row.scores[c.name], c, interval=False) for c in board.columns),
-                ]
-            )
-            for row in board.rows
-            if row.kind == kind
-        ]
-        title = "baselines, ranked apart" if kind == "baseline" else ""
-        groups += [Group(rows, title, f"{kind}s")] if rows else []
+    groups = [
+        Group(
+            [leaderboard_row(row, board.columns) for row in board.rows if row.kind == kind], title
+        )
+        for kind, title in GROUP_TITLES.items()
+    ]
     notes = [with_code(note) for note in board.footnotes]
-    return Table(board.caption, heads, groups, "scores", plain(board.caption), notes)
+    return Table(board.caption, heads, groups, "", plain(board.caption), notes)
+
+
+def leaderboard_row(row: Standing, columns: Sequence[Column]) -> Row:
+    """Return a method with its verdict and scores, without intervals."""
+    scores = [score_cell(row.scores[c.name], c, interval=False) for c in columns]
+    return Row([Cell(row.method), verdict_cell(row.verdict), *scores])
 
 
 def score_cell(score: Score, column: Column, interval: bool = True) -> Cell:

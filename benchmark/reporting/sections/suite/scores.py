@@ -22,10 +22,9 @@ from benchmark.reporting.figures.style import BASELINE
 from benchmark.reporting.figures.svg import swatch
 from benchmark.reporting.leaderboard import Standing, columns_of, standings
 from benchmark.reporting.suite_report import Costs, SuiteReport
-from benchmark.reporting.tables import score_cell, verdict_cell
+from benchmark.reporting.tables import GROUP_TITLES, score_cell, verdict_cell
 
 COSTS = ("params (M)", "GFLOP", "images seen")
-GROUPS = {"variant": "", "baseline": "baselines, ranked apart", "oracle": "the truth itself"}
 
 
 def section(suite: SuiteReport) -> Section:
@@ -90,7 +89,7 @@ def _table(
     heads += [Head(column.name, better=column.better) for column in columns]
     heads += [Head(name, better="lower") for name in COSTS if costs is not None]
     groups = []
-    for kind, group_title in GROUPS.items():
+    for kind, group_title in GROUP_TITLES.items():
         shown = []
         for row in (row for row in rows if row.kind == kind):
             mark = swatch(suite.styles.get(row.method, BASELINE))
