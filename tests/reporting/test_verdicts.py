@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.reporting.wording import coverage, headline, marker
+from benchmark.reporting.verdicts import coverage, headline, marker
 from benchmark.stats.comparison import Comparison
 from tests.support.comparisons import comparison
 
@@ -40,8 +40,8 @@ def test_a_loss_to_another_baseline_is_never_called_a_victory() -> None:
 def test_the_headline_says_in_words_that_all_lose() -> None:
     means = {"l2": 0.0182, "binary": 0.02, "telea": 0.0112}
     found = [_against("telea", 0.001, 0.002, name) for name in ("binary", "l2")]
-    assert headline("Photos", means, found, "telea") == (
-        "Photos: every learned variant loses to telea, the strongest baseline "
+    assert headline(means, found, "telea") == (
+        "Every learned variant loses to telea, the strongest baseline "
         "(best: l2, mse_h 0.0182 against 0.0112)."
     )
 
@@ -53,7 +53,7 @@ def test_the_headline_counts_where_variants_differ() -> None:
         _against("telea", -1, 1, "b"),
         _against("telea", 1, 2, "c"),
     ]
-    text = headline("Photos", means, found, "telea")
+    text = headline(means, found, "telea")
     assert (
         "of 3 learned variants 1 loses to it, 1 is not distinguishable from it, 1 beats it" in text
     )

@@ -12,15 +12,17 @@ import pytest
 from benchmark.core.config import load_params
 from benchmark.core.text import p_text
 from benchmark.evaluation.results import Results, read_results
-from benchmark.reporting import comparison_tables
-from benchmark.reporting.comparison_tables import comparison_section, comparisons_csv
-from benchmark.reporting.leaderboard import (
-    Words,
+from benchmark.reporting.leaderboard import leaderboard
+from benchmark.reporting.markdown import markdown_blocks
+from benchmark.reporting.sections.suite import comparisons
+from benchmark.reporting.sections.suite.comparisons import comparisons_csv
+from benchmark.reporting.suite_report import suite_reports
+from benchmark.reporting.verdicts import (
+    Verdicts,
     against_baselines,
     between_variants,
     chances_of_best,
     resamples_seeds,
-    result_table,
 )
 from benchmark.versions.tolerances import Bands, Measurement
 from tests.support.report_tree import BAD, EVEN, GOOD, TELEA, Checkout
@@ -28,6 +30,12 @@ from tests.support.report_tree import BAD, EVEN, GOOD, TELEA, Checkout
 
 def _results() -> Results:
     return read_results(load_params(), "tiny")
+
+
+def _section(results: Results) -> str:
+    """Return the section on comparisons as Markdown."""
+    ((suite,), _) = suite_reports([results], [], [None])
+    return markdown_blocks([comparisons.section(suite)])
 
 
 @pytest.fixture
@@ -89,9 +97,9 @@ def test_chance_of_being_best_is_that_of_the_resampled_images(checkout: Checkout
 
 def test_section_says_how_sure_it_is(checkout: Checkout) -> None:
     results = _results()
-    section = comparison_section(results, Words(results))
-    assert "| good - bad\\_gan | better | -0.01400 \\[-0.01400, -0.01400\\] |" in section
-    assert "`good` 100.0 %" in section
+    section = _section(results)
+    assert "| good - bad\\_gan | ✓ better | -0.01400 \\[-0.01400, -0.01400\\] |" in section
+    assert ": good 100.0 %." in section
     assert "What another training seed changes is not known" in section
 
 
@@ -102,7 +110,7 @@ def test_seeds_that_are_there_say_what_a_seed_changes(checkout: Checkout) -> Non
     checkout.params(["good", "bad_gan", "even"], [0, 1, 2])
     results = _results()
     # The standard deviation of 0, .001 and .002.
-    assert "between seeds: `good` 0.00100 (3 seeds)" in comparison_section(results, Words(results))
+    assert "between seeds: good 0.00100 (3 seeds)" in _section(results)
 
 
 def test_measured_spread_counts_for_these_settings_and_images_alone(
@@ -119,13 +127,13 @@ def test_measured_spread_counts_for_these_settings_and_images_alone(
         seed=0,
         seeds={0: {"mse_h": 0.02}, 1: {"mse_h": 0.021}, 2: {"mse_h": 0.022}},
     )
-    monkeypatch.setattr(comparison_tables, "read_bands", lambda: Bands(measured=[measured]))
-    said = "as `python -m benchmark bands` measured it with these settings: `good` 0.00100"
-    assert said in comparison_section(results, Words(results))
+    monkeypatch.setattr(comparisons, "read_bands", lambda: Bands(measured=[measured]))
+    said = "as `python -m benchmark bands` measured it with these settings: good 0.00100"
+    assert said in _section(results)
     for changed in ({"config_sha256": "0" * 64}, {"data_sha256": "0" * 64}, {"suite": "other"}):
         other = Bands(measured=[measured.model_copy(update=changed)])
-        monkeypatch.setattr(comparison_tables, "read_bands", lambda other=other: other)
-        assert "measured it" not in comparison_section(results, Words(results))
+        monkeypatch.setattr(comparisons, "read_bands", lambda other=other: other)
+        assert "measured it" not in _section(results)
 
 
 def test_csv_has_every_number_of_a_comparison(checkout: Checkout) -> None:
@@ -154,8 +162,8 @@ def test_metric_that_one_seed_lacks_is_compared_by_the_others(checkout: Checkout
     compared = {(c.method, c.reference): c for c in between_variants(found, "psnr_h")}
     assert set(compared) == {("good", "bad_gan")}
     assert compared["good", "bad_gan"].seeds == 1
-    table = result_table(found, Words(found))
-    assert "psnr_h of good: the mean of seed 1 alone" in table.footnotes
+    board = leaderboard(found, Verdicts(found))
+    assert "psnr_h of good: the mean of seed 1 alone" in board.footnotes
     # Without a seed that both have a value of, there is nothing to compare.
     frame.loc[(frame["method"] == "bad_gan") & (frame["seed"] == 1), "psnr_h"] = np.nan
     assert between_variants(found, "psnr_h") == []
@@ -168,7 +176,7 @@ def test_seeds_are_resampled_where_all_variants_have_the_same(checkout: Checkout
     assert not resamples_seeds(_results())
     checkout.params(["good", "bad_gan", "even"], [0, 1, 2])
     results = _results()
-    assert resamples_seeds(results) and Words(results).seeds == 3
-    assert "images and training seeds are resampled" in comparison_section(results, Words(results))
+    assert resamples_seeds(results) and Verdicts(results).seeds == 3
+    assert "images and training seeds are resampled" in _section(results)
     fewer = {key: curve for key, curve in results.curves.items() if key != ("even", 2)}
     assert not resamples_seeds(replace(results, curves=fewer))
