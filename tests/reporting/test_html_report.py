@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from scipy import stats
-
 from benchmark.reporting.claim_tables import claims_json
 from benchmark.reporting.html.gallery import sheet, suite_data
 from benchmark.reporting.html.markup import Markup, element, join, json_block, sentence
-from benchmark.reporting.leaderboard import Words, result_table
 from benchmark.reporting.page import Chapter
+from PIL import Image
+from scipy import stats
+
+from benchmark.reporting.leaderboard import Words, result_table
 from benchmark.reporting.tables import csv_table
 from tests.support.html_page import (
     ATTACKS,

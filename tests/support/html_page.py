@@ -83,7 +83,7 @@ class Page(HTMLParser):
             self._open.append(node)
 
     def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop().tag == tag, f"unexpected end of {tag} at {self.getpos()}"
+        assert tag in VOID or self._open.pop().tag == tag, f"unexpected end of {tag} at {self.getpos()}"
 
     def handle_data(self, data: str) -> None:
         for node in self._open:

@@ -7,6 +7,7 @@ from typing import Any
 from benchmark.claims.evidence import Evidence
 from benchmark.claims.testing import Finding, Tested
 from benchmark.reporting.blocks import (
+    Block,
     Cell,
     Group,
     Head,
@@ -32,7 +33,7 @@ COVERAGE_MARK = "*"
 
 def section(report: Report) -> Section:
     """Return all claims with what each place says of them."""
-    blocks = [
+    blocks: list[Block] = [
         Text(
             "What the authors of these systems claim, tested on every suite that has the runs for "
             "it. A verdict is one on the budget of these runs, which may be a small part of the "
@@ -40,17 +41,20 @@ def section(report: Report) -> Section:
         ),
         claims_table(report.tested),
         Text(
-            f"\\{COVERAGE_MARK} Fewer than {MIN_SEEDS} training seeds: the interval covers image "
-            "sampling only. The difference is the mean of paired differences, image by image and "
-            "seed by seed. Supported: its whole interval lies beyond the margin of practical "
-            f"equivalence ({DECIBEL_MARGIN} dB; {SIMILARITY_MARGIN} of SSIM and LPIPS; none for "
-            "others) on the side that the claim predicts. Refuted: none of it does. Inconclusive: "
-            "part of it. Of a claim with several comparisons all must hold. Ratios are compared by "
-            "their logarithms (ln); |…| is the distance from the ideal. Intervals are not widened "
-            "for the number of comparisons. `claims.json` names all runs.",
+            "The difference is the mean of paired differences, image by image and seed by seed. "
+            "Supported: its whole interval lies beyond the margin of practical equivalence "
+            f"({DECIBEL_MARGIN} dB; {SIMILARITY_MARGIN} of SSIM and LPIPS; none for others) on the "
+            "side that the claim predicts. Refuted: none of it does. Inconclusive: part of it. Of "
+            "a claim with several comparisons all must hold. Ratios are compared by their "
+            "logarithms (ln); |…| is the distance from the ideal. Intervals are not widened for "
+            "the number of comparisons. `claims.json` names all runs.",
             "notes",
         ),
     ]
+    findings = [finding for claim in report.tested.values() for finding in claim.findings]
+    if any(part.seeds and not part.covers_seeds for f in findings for part in f.evidence):
+        note = f"Fewer than {MIN_SEEDS} training seeds: the interval covers image sampling only."
+        blocks.insert(2, Text(f"\\{COVERAGE_MARK} {note}", "notes"))
     return Section("Does it hold here?", blocks, "does-it-hold-here", "Does it hold?")
 
 
