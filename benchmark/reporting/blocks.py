@@ -17,7 +17,7 @@ from benchmark.metrics.registry import Better
 # A target is an anchor or a file of the repository: it has no scheme that a browser would run.
 _TOKEN = re.compile(
     r"\\(?P<escaped>.)|`(?P<code>[^`]+)`|\*\*(?P<strong>(?:\\.|[^*\\])+)\*\*"
-    r"|\[(?P<label>(?:\\.|[^\]\\])+)\]\((?P<target>[\w#./-]+)\)"
+    r"|\[(?P<label>(?:\\.|[^\]\\])+)\]\((?P<target>(?!/)[\w#./-]+)\)"
 )
 
 

@@ -67,13 +67,18 @@ def _links(page: str) -> list[str]:
     return [part.split(")")[0] for part in page.split("](")[1:]]
 
 
-def test_every_link_of_the_markdown_leads_somewhere(quick: Checkout) -> None:
-    content = {"suite": "tiny", "variant": "good", "seed": 0, "epoch": 2, "images": 4}
-    found = {"judge": localizer()}
-    quick.write_json(paths.Run("tiny", "good", 0).diagnosis, content | {"discriminators": found})
-    paths.Run("tiny", "good", 0).probes.touch()
+def _diagnosed(checkout: Checkout) -> str:
+    """Write the report of a checkout whose discriminator was asked, and return its Markdown."""
+    facts = {"suite": "tiny", "variant": "good", "seed": 0, "epoch": 2, "images": 4}
+    run = paths.Run("tiny", "good", 0)
+    checkout.write_json(run.diagnosis, facts | {"discriminators": {"judge": localizer()}})
+    run.probes.touch()
     write_report(load_params())
-    page = Path("reports/report.md").read_text(encoding="utf-8")
+    return Path("reports/report.md").read_text(encoding="utf-8")
+
+
+def test_every_link_of_the_markdown_leads_somewhere(quick: Checkout) -> None:
+    page = _diagnosed(quick)
     titles = re.findall(r"^#+ (.*)$", page, flags=re.MULTILINE)
     anchors = {"#" + re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
     links = {*_links(page)}
@@ -85,13 +90,7 @@ def test_every_link_of_the_markdown_leads_somewhere(quick: Checkout) -> None:
 
 
 def test_both_pages_have_the_same_sections_and_numbers(quick: Checkout) -> None:
-    content = {"suite": "tiny", "variant": "good", "seed": 0, "epoch": 2, "images": 4}
-    found = {"judge": localizer()}
-    quick.write_json(paths.Run("tiny", "good", 0).diagnosis, content | {"discriminators": found})
-    write_report(load_params())
-    page = MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(
-        Path("reports/report.md").read_text(encoding="utf-8")
-    )
+    page = MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(_diagnosed(quick))
     markdown, html = Page(page), Page(Path("reports/report.html").read_text(encoding="utf-8"))
     folded = [[n.text for n in side.all("summary")] for side in (markdown, html)]
     assert folded[0] == folded[1] and "All comparisons as numbers" in folded[0]

@@ -15,7 +15,7 @@ from benchmark.core.config import load_params
 from benchmark.evaluation.probes import PROBES
 from benchmark.evaluation.reference_runs import Facts, Reference
 from benchmark.evaluation.results import Results, read_results
-from benchmark.reporting.figures.pictures import read_pictures
+from benchmark.reporting.figures.pictures import Pictures, read_pictures
 from benchmark.reporting.html_page import html_page
 from benchmark.reporting.sections import all_sections
 from benchmark.reporting.suite_report import Report, SuiteReport, suite_reports
@@ -50,6 +50,12 @@ class Material(NamedTuple):
         """The report on the one suite."""
         return self.report.local[0]
 
+    @property
+    def pictures(self) -> Pictures:
+        """Its completed images."""
+        assert self.suite.pictures is not None
+        return self.suite.pictures
+
 
 class Node(NamedTuple):
     """A start tag with its attributes, and the text until its end."""
@@ -83,7 +89,9 @@ class Page(HTMLParser):
             self._open.append(node)
 
     def handle_endtag(self, tag: str) -> None:
-        assert tag in VOID or self._open.pop().tag == tag, f"unexpected end of {tag} at {self.getpos()}"
+        assert tag in VOID or self._open.pop().tag == tag, (
+            f"unexpected end of {tag} at {self.getpos()}"
+        )
 
     def handle_data(self, data: str) -> None:
         for node in self._open:

@@ -82,7 +82,8 @@ class Checkout:
         self._write_baselines()
         for name, values in scores.items():
             self.write_run(name, 0, values)
-        self.params([*scores], [0])
+        if scores:
+            self.params([*scores], [0])
 
     def params(self, variants: Sequence[str], seeds: Sequence[int]) -> None:
         """Say what the report is of."""
