@@ -194,7 +194,6 @@ class Checkout:
             if source.is_file() and not line.startswith(("reports/", "dvc.lock")):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, target)
-        shutil.copytree(ROOT / "reports/templates", folder / "reports/templates")
         (folder / "reports/reference").mkdir()
         shutil.copy(ROOT / "tests/support/tiny_suite.yaml", folder / "benchmark/suites/tiny.yaml")
         (folder / "data/raw/tiny").mkdir()
