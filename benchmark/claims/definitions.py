@@ -1,4 +1,4 @@
-"""The authors' claims, as validated descriptions of the comparisons that test them."""
+"""`claims.yaml` → the authors' claims, as the comparisons that test them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,8 +12,10 @@ from benchmark.core.yaml_files import load
 from benchmark.metrics import METRICS
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Frozen(BaseModel):
+    """A validated object that is not changed; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _known(metric: str) -> str:
@@ -25,7 +27,7 @@ def _known(metric: str) -> str:
 MetricName = Annotated[str, AfterValidator(_known)]
 
 
-class Pair(_Frozen):
+class Pair(Frozen):
     """Two methods of a suite, scored on the same images."""
 
     metric: MetricName
@@ -34,21 +36,21 @@ class Pair(_Frozen):
     """A variant, or a baseline."""
 
 
-class CostPair(_Frozen):
+class CostPair(Frozen):
     """Two variants whose generators' operations are compared."""
 
     variant: Name
     than: Name
 
 
-class Judge(_Frozen):
-    """A discriminator of a variant."""
+class SeamReliance(Frozen):
+    """A discriminator of a variant, which judges by the border of the hole."""
 
     variant: Name
     discriminator: Name
 
 
-class SuitePair(_Frozen):
+class AcrossSuites(Frozen):
     """One variant on the different images of two suites."""
 
     metric: MetricName
@@ -58,27 +60,17 @@ class SuitePair(_Frozen):
     """The other suite."""
 
 
-class EveryVariant(_Frozen):
+class EveryVariant(Frozen):
     """Every variant of a suite against one baseline."""
 
     metric: MetricName
     baseline: Name
 
 
-class Claim(_Frozen):
-    """Who claims what, and the comparisons that it predicts.
+class Claim(Frozen):
+    """Who claims what, in our words, and the comparisons that it predicts.
 
-    Attributes:
-        who: the source.
-        claim: what it says, in our words.
-        better: the variant is better in the direction of the metric.
-        higher: the variant's value is higher.
-        differ: the two differ.
-        as_good: the variant is at most negligibly worse.
-        cheaper: the variant's generator needs fewer operations.
-        sees_seam: the discriminator judges by the border of the hole.
-        across: the variant is better on one suite than on another; each judged by itself.
-        all_beat: each variant is better than a baseline; each judged by itself.
+    The head of `claims.yaml` says what each kind of comparison means.
     """
 
     who: str = Field(min_length=1)
@@ -89,8 +81,8 @@ class Claim(_Frozen):
     differ: Sequence[Pair] = ()
     as_good: Sequence[Pair] = ()
     cheaper: Sequence[CostPair] = ()
-    sees_seam: Sequence[Judge] = ()
-    across: Sequence[SuitePair] = ()
+    sees_seam: Sequence[SeamReliance] = ()
+    across: Sequence[AcrossSuites] = ()
     all_beat: Sequence[EveryVariant] = ()
 
     @model_validator(mode="after")
@@ -116,14 +108,14 @@ class Claim(_Frozen):
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods that a suite must have for a joint judgement, each once."""
+        """The methods that a suite must have for a joint verdict, each once."""
         named = [name for _, pair in self.pairs for name in (pair.variant, pair.than)]
         named += [name for pair in self.cheaper for name in (pair.variant, pair.than)]
-        named += [judge.variant for judge in self.sees_seam]
+        named += [reliance.variant for reliance in self.sees_seam]
         return tuple(dict.fromkeys(named))
 
 
-class _Claims(_Frozen):
+class _Claims(Frozen):
     claims: dict[Name, Claim] = Field(min_length=1)
 
 

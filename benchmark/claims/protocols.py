@@ -1,8 +1,8 @@
-"""The sources' own protocols, computed from score tables, so that their printed figures can be read.
+"""Score tables → the figures that the sources' own protocols give, beside what the sources report.
 
-None of these numbers decides anything here. A row of a score table counts as an image with its hole, in
-the order of the score table, which is that of the test images. What cannot be emulated from 8-bit
-completed images, and where a source's text and code disagree, is in `docs/protocols.md`.
+No verdict depends on these numbers. Each row of a score table counts as an image with its hole, in
+the order of the test images. `docs/protocols.md` says what 8-bit completed images cannot give back,
+and where a source's text and code disagree.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmark.metrics.registry import Column
 
 Figures = dict[str, float]
-"""By name, which carries the unit where there is one; NaN where the score table lacks the metric."""
+"""By name, which carries the unit where there is one; NaN where a table lacks the metric."""
 
 LOCPAINT_BATCH = 32
 LIGHTNING_BATCH = 64
@@ -25,20 +25,13 @@ LOCPAINT_CAP_DB = 100.0
 
 
 def locpaint(rows: pd.DataFrame, batch: int = LOCPAINT_BATCH) -> Figures:
-    """Return what LocPaint's evaluation prints.
+    """Return what LocPaint's evaluation prints: `mse_x12`, `psnr_db`, `ssim_7x7`, `lpips_alex`.
 
-    Emulates `calculate_metrics` of its `utils/metrics.py` under `evaluate_model` of its
-    `evaluate_models.py`. The MSE is that of the holes, with squares on [-1, 1] summed over the
-    channels and divided by pixels, for all holes of a batch together. PSNR, SSIM and LPIPS are
-    those of whole completed images; an infinite PSNR counts as 100 dB. All are means of the means
-    of batches, of which the last may be smaller.
+    The MSE is that of all holes of a batch together, with squares on [-1, 1] summed over channels.
+    PSNR, SSIM and LPIPS are those of whole completed images; an infinite PSNR counts as 100 dB.
+    All are means of the means of batches, of which the last may be smaller.
 
-    Args:
-        rows: score table of one method and seed.
-        batch: images of a batch.
-
-    Returns:
-        `mse_x12`; `psnr_db` in dB; `ssim_7x7`; `lpips_alex`.
+    Source: `evaluate_model` of its `evaluate_models.py`, `calculate_metrics` of `utils/metrics.py`.
     """
 
     def of_batch(part: pd.DataFrame) -> Figures:
@@ -54,17 +47,11 @@ def locpaint(rows: pd.DataFrame, batch: int = LOCPAINT_BATCH) -> Figures:
 
 
 def pathak(rows: pd.DataFrame) -> Figures:
-    """Return the three columns of Pathak et al. (2016) on semantic inpainting.
+    """Return the PSNR of the hole in dB, and its mean L1 and L2 losses in per cent of [0, 1].
 
-    Emulates the table of the paper on Paris StreetView: mean L1 and L2 losses of the hole in per
-    cent of [0, 1], and its PSNR, each a mean over images. The paper has no cap for the PSNR, so
-    that it is infinite as soon as one hole is exact.
+    Each is a mean over images. The PSNR has no cap: it is infinite as soon as one hole is exact.
 
-    Args:
-        rows: score table of one method and seed.
-
-    Returns:
-        `psnr_db` in dB; `l1_percent` and `l2_percent` in %.
+    Source: Pathak et al. (2016), the table on Paris StreetView.
     """
     return {
         "psnr_db": float(_scores(rows, "psnr_h").mean()),
@@ -74,19 +61,14 @@ def pathak(rows: pd.DataFrame) -> Figures:
 
 
 def lightning_report(rows: pd.DataFrame, batch: int = LIGHTNING_BATCH) -> Figures:
-    """Return the test PSNR of the Lightning context encoder report.
+    """Return the PSNR in dB of the MSE of all holes of a batch, averaged over batches.
 
-    Emulates `test_step` and `on_test_epoch_end` of its `ContextEncoder`: the PSNR of the MSE of all
-    holes of a batch, averaged over batches, of which the last may be smaller. Its batches have 64
-    images for Tiny ImageNet and 512 for ImageNet. Their range is that of the pixels in the holes;
-    here it is always the full one, as it is where a batch has both black and white.
+    The last batch may be smaller. The source takes the range of the pixels in the holes; here it is
+    always the full one, as it is there where a batch has both black and white. The value is
+    infinite where all holes of a batch are exact.
 
-    Args:
-        rows: score table of one method and seed.
-        batch: images of a batch.
-
-    Returns:
-        `psnr_db` in dB; infinite where all holes of a batch are exact.
+    Source: the Lightning context encoder report, `test_step` and `on_test_epoch_end` of
+    `ContextEncoder`; batches of 64 images for Tiny ImageNet, 512 for ImageNet.
     """
 
     def of_batch(part: pd.DataFrame) -> Figures:

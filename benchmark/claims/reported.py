@@ -1,21 +1,20 @@
-"""What the authors of the systems print of their own results, in the units of their protocols."""
+"""`reported.yaml` → the figures that the authors report, in the units of their protocols."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from benchmark.claims.definitions import Frozen
 from benchmark.claims.protocols import PROTOCOLS
 from benchmark.core.config import Name
 from benchmark.core.yaml_files import load
 
-PUBLISHED = Path("benchmark/claims/reported.yaml")
+REPORTED = Path("benchmark/claims/reported.yaml")
 
 
-class PrintedTable(BaseModel):
+class ReportedTable(Frozen):
     """A table, or a row or column of one, of a source."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     source: str = Field(min_length=1)
     where: str = Field(min_length=1)
@@ -28,7 +27,7 @@ class PrintedTable(BaseModel):
     """By variant and figure of the protocol."""
 
     @model_validator(mode="after")
-    def _is_of_a_protocol(self) -> "PrintedTable":
+    def _is_of_a_protocol(self) -> "ReportedTable":
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"protocol {self.protocol} is not one of {', '.join(PROTOCOLS)}")
         names = [column.name for column in PROTOCOLS[self.protocol].columns]
@@ -39,16 +38,14 @@ class PrintedTable(BaseModel):
         return self
 
 
-class _Published(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    tables: Sequence[PrintedTable] = Field(min_length=1)
+class _Reported(Frozen):
+    tables: Sequence[ReportedTable] = Field(min_length=1)
 
 
-def load_published(root: Path = Path()) -> Sequence[PrintedTable]:
-    """Return what is published, in the order of the file.
+def load_reported(root: Path = Path()) -> Sequence[ReportedTable]:
+    """Return the reported tables, in the order of the file.
 
     Raises:
         InputError: a key is unknown, missing or wrong.
     """
-    return load(_Published, root / PUBLISHED).tables
+    return load(_Reported, root / REPORTED).tables

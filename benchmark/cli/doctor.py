@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_training(parser)
     add_json(parser)
     parser.epilog = (
-        "Exit codes: 0 nothing found, or warnings alone; 1 a defect that makes scores wrong; 2 "
-        "wrong use. docs/scoring.md lists the defects."
+        "Exit codes: 0 nothing found, or warnings alone; 1 an error that makes scores wrong; 2 "
+        "wrong use. docs/scoring.md lists what is looked for."
     )
 
 
@@ -60,15 +60,15 @@ def submission_of(options: argparse.Namespace) -> "Submission":
 
 def run(options: argparse.Namespace) -> int:
     """Print the findings."""
-    from benchmark.submissions.catalogue import DEFECTS
-    from benchmark.submissions.doctor import examine, has_errors
+    from benchmark.submissions.catalogue import CATALOGUE, has_errors
+    from benchmark.submissions.doctor import examine
 
     training = Path(options.train) if options.train else None
     findings = examine(submission_of(options), training)
     if options.json:
         print_json({"findings": [finding.as_json() for finding in findings]})
     elif not findings:
-        print(f"nothing found; {len(DEFECTS)} kinds of defects were looked for")
+        print(f"nothing found; {len(CATALOGUE)} kinds of mistakes were looked for")
     else:
         print("\n".join(finding.as_line() for finding in findings))
     return FAILED if has_errors(findings) else FINE

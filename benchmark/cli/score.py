@@ -39,29 +39,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Score, write, and print the means."""
-    from benchmark.submissions.score import Request, check_name, score_submission
-    from benchmark.submissions.score_results import (
-        check_out,
-        metrics_content,
-        scores_table,
-        write_scores,
-    )
+    from benchmark.submissions import score
 
-    submission = submission_of(options)
-    check_name(options.name, options.baselines)
     out = Path(options.out) if options.out else None
+    request = score.Request(
+        submission_of(options),
+        name=options.name,
+        baselines=options.baselines,
+        training=Path(options.train) if options.train else None,
+        out=out,
+        overwrite=options.overwrite,
+    )
+    scores = score.score_submission(request)
+    summary = score.summarize(scores)
     if out is not None:
-        check_out(out, submission, options.overwrite)
-    training = Path(options.train) if options.train else None
-    scores = score_submission(Request(submission, options.name, options.baselines, training))
-    content = metrics_content(scores)
-    if out is not None:
-        write_scores(out, scores, content)
+        score.write_scores(out, scores, summary)
     for finding in scores.findings:
         print(finding.as_line("warning"), file=sys.stderr)
     if options.json:
-        print_json(content)
+        print_json(summary)
         return
-    print(scores_table(content), end="")
+    print(score.means_text(summary), end="")
     if out is not None:
         print(f"-> {out.as_posix()}/")

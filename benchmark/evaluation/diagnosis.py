@@ -20,6 +20,7 @@ from benchmark.core.files import read_json
 from benchmark.core.yaml_files import validate
 from benchmark.evaluation.predictions import Judgements
 from benchmark.evaluation.probes import PROBES, REAL, SEAM_FREE, SEAM_ONLY
+from benchmark.stats.bootstrap import counts_of
 from data.draws import integers_below, random_bits
 from data.errors import InputError
 from models.networks import Localisation, discriminator_class
@@ -54,9 +55,7 @@ class Resamples:
         """How often each image was drawn, `[replicates, count]`."""
         drawn = self.replicates * self.count
         bits = random_bits(["diagnosis bootstrap", self.seed], -(-drawn // 4)).ravel()[:drawn]
-        rows = integers_below(bits, self.count).reshape(self.replicates, self.count)
-        places = rows + self.count * np.arange(self.replicates)[:, None]
-        return np.bincount(places.ravel(), minlength=drawn).reshape(rows.shape)
+        return counts_of(integers_below(bits, self.count).reshape(self.replicates, self.count))
 
     def estimate(self, value: float, replicates: Values) -> Estimate:
         """Return a value with the percentiles of its replicates, rounded to 7 significant digits.

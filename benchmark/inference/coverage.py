@@ -1,4 +1,4 @@
-"""How a hole of any shape is covered with squares of the size that a network was trained on.
+"""A hole of any shape → squares of the size that a network was trained on, which cover it.
 
 All is integer geometry: the same hole gives the same squares in the same order everywhere. A corner
 is `(x0, y0)` in pixels.
@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -34,7 +35,7 @@ def cover_hole(hole: NDArray[np.bool_], side: int, overlap: int = 0) -> list[Cor
     Args:
         hole: `[H, W]`, True in the hole.
         side: side of the squares, at most that of the image.
-        overlap: pixels, less than the side, that neighbours should have in common where one square
+        overlap: pixels, less than the side, that neighbors should have in common where one square
             is not enough; they have at least half of them.
 
     Returns:
@@ -127,19 +128,18 @@ def _place(x: Span, y: Span, side: int, known: NDArray[np.int64]) -> Corner:
     x0 = np.arange(max(0, x[1] - side), min(x[0], width - side) + 1)
     y0 = np.arange(max(0, y[1] - side), min(y[0], height - side) + 1)[:, None]
     hidden = _sums(known, x0, y0, side)
-    off_centre = abs(2 * x0 + side - sum(x)) + abs(2 * y0 + side - sum(y))
+    off_center = abs(2 * x0 + side - sum(x)) + abs(2 * y0 + side - sum(y))
     # The second key is at most 2 * side.
-    best = np.argmin(hidden * (2 * side + 1) + off_centre)
+    best = np.argmin(hidden * (2 * side + 1) + off_center)
     row, column = np.unravel_index(best, hidden.shape)
     return int(x0[column]), int(y0[row, 0])
 
 
 def _integral(values: NDArray[Any]) -> NDArray[np.int64]:
     """Return the sums over all boxes that begin at the origin, `[H + 1, W + 1]`."""
-    sums = np.zeros((values.shape[0] + 1, values.shape[1] + 1), np.int64)
-    np.cumsum(values, axis=0, dtype=np.int64, out=sums[1:, 1:])
-    np.cumsum(sums[1:, 1:], axis=1, out=sums[1:, 1:])
-    return sums
+    # float64 holds these sums exactly.
+    sums = cv2.integral(values.astype(np.float32), sdepth=cv2.CV_64F)
+    return np.asarray(sums).astype(np.int64)
 
 
 def _sums(integral: NDArray[np.int64], x0: Any, y0: Any, side: int) -> NDArray[np.int64]:

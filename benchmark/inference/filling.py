@@ -1,4 +1,4 @@
-"""Filling a hole of any shape, in an image of any size, with a network for squares of one size."""
+"""An image of any size with a hole of any shape, and a network for one size → the filled image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 from torch import Tensor
+from torch.nn.functional import adaptive_max_pool2d
 
 from benchmark.inference.coverage import (
     Corner,
@@ -19,14 +19,12 @@ from benchmark.inference.coverage import (
     mirrored,
     place_windows,
 )
+from benchmark.inference.holes import Hole, Pixels
 from benchmark.training.network_inputs import complete
 from models.batch import Batch
 
-Pixels = NDArray[np.uint8]
-Hole = NDArray[np.bool_]
-
 OVERLAP = 4
-"""Neighbouring squares overlap by one in so many parts of their side. With less overlap their seams
+"""Neighboring squares overlap by one in so many parts of their side. With less overlap their seams
 stand out, with more there are more squares."""
 LARGEST_PX = 2**26
 """To this size an image is enlarged at most; the narrowest strips are stretched across alone."""
@@ -60,7 +58,7 @@ class Filler:
         if not hole.any():
             return pixels.copy()
         completed = pixels.copy()
-        near = self._neighbourhood(hole)
+        near = self._neighborhood(hole)
         blank, inner = spread_known(pixels[near], hole[near]), hole[near]
         height, width = self._working_shape(inner.shape)
         if (height, width) == inner.shape:
@@ -72,7 +70,7 @@ class Filler:
         completed[near][inner] = filled[inner]
         return completed
 
-    def _neighbourhood(self, hole: Hole) -> tuple[slice, slice]:
+    def _neighborhood(self, hole: Hole) -> tuple[slice, slice]:
         """Return the part of the image that can matter, so that a small hole costs little."""
         if self.mode == "resize":
             return slice(0, hole.shape[0]), slice(0, hole.shape[1])
@@ -150,13 +148,5 @@ def resize_pixels(pixels: Pixels, shape: tuple[int, ...], filter_: Image.Resampl
 
 def touched(hole: Hole, shape: tuple[int, int]) -> Hole:
     """Stretch a hole to a height and a width; no part of it, however thin, is lost."""
-    rows, columns = (_overlaps(old, new) for old, new in zip(hole.shape, shape, strict=True))
-    # Counts of pixels, of which only zero matters.
-    return np.asarray(rows @ hole.astype(np.float32) @ columns.T > 0)
-
-
-def _overlaps(old: int, new: int) -> NDArray[np.float32]:
-    """Return `[new, old]`, 1 where a position of the one overlaps one of the other."""
-    before, after = np.arange(old) * new, np.arange(new)[:, None] * old
-    overlap = (before < after + old) & (after < before + new)
-    return np.asarray(overlap, np.float32)
+    pooled = adaptive_max_pool2d(torch.from_numpy(hole)[None].float(), shape)
+    return np.asarray(pooled[0] > 0)

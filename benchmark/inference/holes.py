@@ -1,4 +1,4 @@
-"""Holes of a user's images: read from masks, or squares as large as in training."""
+"""Mask files, or a share of the image → holes."""
 
 from pathlib import Path
 from typing import Literal
@@ -7,24 +7,28 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmark.inference.photographs import read_alpha, size_text
 from data.draws import integers_below, random_bits
 from data.errors import InputError
 from data.images import decode, open_image, upright
 from data.store import pixel_sha256
 
+Pixels = NDArray[np.uint8]
+"""`[H, W, 3]`."""
 Hole = NDArray[np.bool_]
 """`[H, W]`, True in the hole."""
 
 WHITE_FROM = 128
-"""Grey values of a mask from this one on count as white."""
+"""Gray values of a mask from this one on count as white."""
 NEARLY = 16
 """Values this close to black or white are what compression makes of them."""
-MOST_GREY = 0.01
+MOST_GRAY = 0.01
 """A mask with a greater share of other values is probably no mask."""
+NOTHING_KNOWN = "marks the whole image as hole, so that nothing is known"
 
 
 def read_mask(path: Path, marks: Literal["white", "black"]) -> tuple[Hole, float]:
-    """Read the hole that a mask marks in a colour.
+    """Read the hole that a mask marks in a color.
 
     Of a mask that has the values 0 and 1 alone, 1 is white, as programs write them.
 
@@ -35,21 +39,23 @@ def read_mask(path: Path, marks: Literal["white", "black"]) -> tuple[Hole, float
         UnreadableImageError: the file is no image.
         InputError: transparent pixels leave open what is marked.
     """
-    values = _grey_values(path)
+    values = _gray_values(path)
     white = values >= WHITE_FROM
-    grey = (values > NEARLY) & (values < 255 - NEARLY)
-    hole, grey_share = white if marks == "white" else ~white, float(grey.mean())
-    clear = _transparent(path)
-    # Marks of the colour on a transparent ground are clear; all else has two readings.
-    if clear.any() and ((hole & clear).any() or not hole.any() or grey_share > MOST_GREY):
+    gray = (values > NEARLY) & (values < 255 - NEARLY)
+    hole, gray_share = white if marks == "white" else ~white, float(gray.mean())
+    with open_image(path, str(path)) as image:
+        alpha = read_alpha(image)
+    clear = np.zeros(1, np.bool_) if alpha is None else alpha < WHITE_FROM
+    # Marks of the color on a transparent ground are clear; all else has two readings.
+    if clear.any() and ((hole & clear).any() or not hole.any() or gray_share > MOST_GRAY):
         raise InputError(
             f"{path}: has transparent pixels, which can mean the hole as well as what is known; "
             f"save it without transparency, {marks} where the hole is"
         )
-    return hole, grey_share
+    return hole, gray_share
 
 
-def _grey_values(path: Path) -> NDArray[np.uint8]:
+def _gray_values(path: Path) -> NDArray[np.uint8]:
     values = np.asarray(Image.fromarray(decode(path)).convert("L"))
     if values.any() and values.max() > 1:
         return values
@@ -60,15 +66,7 @@ def _grey_values(path: Path) -> NDArray[np.uint8]:
     return np.where(wide > 0, 255, 0).astype(np.uint8) if ones else values
 
 
-def _transparent(path: Path) -> Hole:
-    with open_image(path, str(path)) as image:
-        if not image.has_transparency_data:
-            return np.zeros((1, 1), np.bool_)
-        alpha = np.asarray(upright(image).convert("RGBA").getchannel("A"))
-        return np.asarray(alpha < WHITE_FROM)
-
-
-def square_hole(pixels: NDArray[np.uint8], share: tuple[int, int], seed: int | None = None) -> Hole:
+def square_hole(pixels: Pixels, share: tuple[int, int], seed: int | None = None) -> Hole:
     """Return a square hole of an image, in its middle or at a place drawn by value.
 
     Args:
@@ -83,7 +81,7 @@ def square_hole(pixels: NDArray[np.uint8], share: tuple[int, int], seed: int | N
     parts, of = share
     side = max((min(height, width) * parts + of // 2) // of, 1)
     if side == max(height, width):
-        raise InputError(f"of {width}x{height} px, a hole would leave nothing")
+        raise InputError(f"of {size_text((height, width))}, a hole would leave nothing")
     play = width - side, height - side
     if seed is None:
         x0, y0 = (n // 2 for n in play)

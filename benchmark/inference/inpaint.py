@@ -1,19 +1,30 @@
-"""The inpaint command: fills holes of anybody's photographs with a trained generator."""
+"""A folder of anybody's photographs and a checkpoint → the photographs with their holes filled."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
 from benchmark.core.config import Suite
 from benchmark.inference.filling import Filler
-from benchmark.inference.holes import MOST_GREY, WHITE_FROM, Hole, read_mask, square_hole
+from benchmark.inference.holes import (
+    MOST_GRAY,
+    NOTHING_KNOWN,
+    WHITE_FROM,
+    Hole,
+    Pixels,
+    read_mask,
+    square_hole,
+)
 from benchmark.inference.pairing import check_apart, images_by_stem, listed, partners, say
-from benchmark.inference.photographs import read_photograph, read_size, write_photograph
+from benchmark.inference.photographs import (
+    read_photograph,
+    read_size,
+    size_text,
+    write_photograph,
+)
 from benchmark.inference.trained import load_folder
 from benchmark.training.out_of_memory import memory_for
 from data.errors import InputError
@@ -36,7 +47,7 @@ class Request:
     criterion: str | None = None
     """What chose the weights: `last`, `best_val_psnr`, …; None: what the suite says."""
     hole: Literal["white", "black"] = "white"
-    """The colour that marks the hole in a mask."""
+    """The color that marks the hole in a mask."""
     large_holes: bool = False
     """Whether a mask may mark more than half of its image."""
     overwrite: bool = False
@@ -107,12 +118,7 @@ def list_jobs(request: Request) -> list[Job]:
     if has_masks and not Path(request.masks).is_dir():
         raise InputError(f"--masks {request.masks}: no such folder, nor `center` or `random`")
     images = images_by_stem(request.images)
-    masks = partners(images, Path(request.masks)) if has_masks else {}
-    if has_masks and (missing := sorted(images.keys() - masks.keys())):
-        raise InputError(
-            f"{request.masks}: no mask for {listed([images[stem] for stem in missing])}; "
-            f"expected {missing[0]} with the suffix of any image type"
-        )
+    masks = partners(images, Path(request.masks), "mask") if has_masks else {}
     jobs = [
         Job(path, masks.get(stem), request.out / f"{stem}.png") for stem, path in images.items()
     ]
@@ -157,39 +163,35 @@ def _check_masks(jobs: list[Job], request: Request) -> list[Job]:
         InputError: a mask has not the size of its image, or does not mark clearly, or marks
             suspiciously much.
     """
-    sound, grey = [], []
+    sound, gray = [], []
     for job in tqdm(jobs, desc="check masks", unit="mask"):
         assert job.mask is not None
         try:
-            hole, grey_share = read_mask(job.mask, request.hole)
+            hole, gray_share = read_mask(job.mask, request.hole)
             shape = read_size(job.image)
         except UnreadableImageError as error:
             say(f"error: {error}")
             continue
         if hole.shape != shape:
-            sizes = [f"{width}x{height}" for height, width in (hole.shape, shape)]
-            raise InputError(f"{job.mask}: is {sizes[0]} px, its image {job.image} {sizes[1]} px")
-        _question_size(job.mask, hole, request)
+            ours, other = size_text(hole.shape), size_text(shape)
+            raise InputError(f"{job.mask}: is {ours}, its image {job.image} {other}")
+        if hole.all():
+            raise InputError(f"{job.mask}: {NOTHING_KNOWN}")
+        if hole.mean() > LARGE_HOLE and not request.large_holes:
+            other = "black" if request.hole == "white" else "white"
+            raise InputError(
+                f"{job.mask}: marks {hole.mean():.0%} of the image as hole; if {request.hole} "
+                f"marks what is known, say --hole {other}; if it is meant, say --large-holes"
+            )
         sound.append(job)
-        if grey_share > MOST_GREY:
-            grey.append(f"{job.mask} ({grey_share:.0%} of its pixels)")
-    if grey:
-        say(f"warning: masks with grey, which counts as white from {WHITE_FROM}: {listed(grey)}")
+        if gray_share > MOST_GRAY:
+            gray.append(f"{job.mask} ({gray_share:.0%} of its pixels)")
+    if gray:
+        say(f"warning: masks with gray, which counts as white from {WHITE_FROM}: {listed(gray)}")
     return sound
 
 
-def _question_size(path: Path, hole: Hole, request: Request) -> None:
-    if hole.all():
-        raise InputError(f"{path}: marks the whole image as hole, so that nothing is known")
-    if hole.mean() > LARGE_HOLE and not request.large_holes:
-        other = "black" if request.hole == "white" else "white"
-        raise InputError(
-            f"{path}: marks {hole.mean():.0%} of the image as hole; if {request.hole} marks what "
-            f"is known, say --hole {other}; if it is meant, say --large-holes"
-        )
-
-
-def _hole(job: Job, pixels: NDArray[np.uint8], filler: Filler, request: Request) -> Hole:
+def _hole(job: Job, pixels: Pixels, filler: Filler, request: Request) -> Hole:
     if job.mask is not None:
         return read_mask(job.mask, request.hole)[0]
     seed = request.seed if request.masks == "random" else None

@@ -1,8 +1,8 @@
-"""Which files of several folders belong together: those of one name, whatever their suffix."""
+"""Folders of images → the files that belong together: those of one name, whatever their suffix."""
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from unicodedata import normalize
 
@@ -48,10 +48,27 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     return {stem: folder / names[0] for stem, names in stems.items()}
 
 
-def partners(stems: Iterable[str], folder: Path) -> dict[str, Path]:
-    """Return the images of a folder that belong to some stems; see `matching`."""
-    found = images_by_stem(folder)
-    return {stem: found[name] for stem, name in matching(stems, found).items()}
+def partners(images: Mapping[str, Path], folder: Path, what: str) -> dict[str, Path]:
+    """Return the file of a folder that belongs to each image, both by the stem of the image.
+
+    Raises:
+        InputError: see `images_by_stem`; or an image has none.
+    """
+    files = images_by_stem(folder)
+    names = matching(images, files)
+    if missing := sorted(images.keys() - names.keys()):
+        raise no_partner(folder, what, missing, [images[stem] for stem in missing])
+    return {stem: files[name] for stem, name in names.items()}
+
+
+def no_partner(
+    folder: Path, what: str, stems: Sequence[str], images: Sequence[object]
+) -> InputError:
+    """Return the error that images lack a file in a folder, with the name that is expected."""
+    return InputError(
+        f"{folder}: no {what} for {listed(images)}; "
+        f"expected {stems[0]} with the suffix of any image type"
+    )
 
 
 def matching(stems: Iterable[str], names: Iterable[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Photographs with what belongs to their pixels: transparency, greyness, colour profile."""
+"""Image files ↔ photographs: pixels with their transparency, grayness and color profile."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +25,12 @@ class Photograph:
     """A decoded image file, upright."""
 
     pixels: NDArray[np.uint8]
-    """`[H, W, 3]`; of a grey image three equal channels."""
+    """`[H, W, 3]`; of a gray image three equal channels."""
     alpha: NDArray[np.uint8] | None
     """`[H, W]`, where the file has transparency."""
-    is_grey: bool
+    is_gray: bool
     profile: bytes | None
-    """Colour profile (ICC) that the pixels are meant for."""
+    """Color profile (ICC) that the pixels are meant for."""
 
 
 def read_photograph(path: Path) -> Photograph:
@@ -41,14 +41,18 @@ def read_photograph(path: Path) -> Photograph:
     """
     pixels = decode(path)
     with open_image(path, str(path)) as image:
-        is_grey = Image.getmodebase(image.mode) == "L"
-        # Of another colour space, such as CMYK, the profile does not fit what it is decoded to.
-        kept = is_grey or image.mode in ("RGB", "RGBA", "P")
+        is_gray = Image.getmodebase(image.mode) == "L"
+        # Of another color space, such as CMYK, the profile does not fit what it is decoded to.
+        kept = is_gray or image.mode in ("RGB", "RGBA", "P")
         profile = image.info.get("icc_profile") if kept else None
-        alpha = None
-        if image.has_transparency_data:
-            alpha = np.asarray(upright(image).convert("RGBA").getchannel("A"))
-    return Photograph(pixels, alpha, is_grey, profile)
+        return Photograph(pixels, read_alpha(image), is_gray, profile)
+
+
+def read_alpha(image: Image.Image) -> NDArray[np.uint8] | None:
+    """Return the opacity of an opened image, `[H, W]` and upright, if it has transparency."""
+    if not image.has_transparency_data:
+        return None
+    return np.asarray(upright(image).convert("RGBA").getchannel("A"))
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -64,6 +68,11 @@ def read_size(path: Path) -> tuple[int, int]:
         return image.height, image.width
 
 
+def size_text(shape: tuple[int, ...]) -> str:
+    """Return a height and a width as people write them, the width first."""
+    return f"{shape[1]}x{shape[0]} px"
+
+
 def write_photograph(
     path: Path, photograph: Photograph, pixels: NDArray[np.uint8], hole: NDArray[np.bool_]
 ) -> None:
@@ -76,7 +85,7 @@ def write_photograph(
         hole: `[H, W]`, True in the hole.
     """
     image = Image.fromarray(np.where(hole[..., None], pixels, photograph.pixels))
-    if photograph.is_grey:
+    if photograph.is_gray:
         # Of three equal channels this is their value, so known pixels stay what they are.
         image = image.convert("L")
     if photograph.alpha is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
-from benchmark.claims.testing import Tested
+from benchmark.claims.testing import ClaimResult
 from benchmark.core.config import Params, load_variant
 from benchmark.core.paths import REFERENCES
 from benchmark.core.yaml_files import load
@@ -87,7 +87,7 @@ class Report:
     local: Sequence[SuiteReport]
     """Suites of this checkout."""
     references: Sequence[SuiteReport]
-    tested: Mapping[str, Tested]
+    tested: Mapping[str, ClaimResult]
     """The authors' claims."""
 
 

@@ -1,4 +1,4 @@
-"""Test images that are among the training images: to the pixel, or nearly.
+"""Test images and a training folder → test images that are in it, to the pixel or nearly.
 
 Exact ones are found by the SHA-256 of their pixels. Near ones are looked for by a difference hash
 of 256 bits, which stays nearly the same through resizing and compression, and confirmed by
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmark.inference.pairing import names_by_stem
-from benchmark.submissions.catalogue import Finding, Tally
+from benchmark.submissions.catalogue import Detection
 from data.errors import InputError
 from data.images import decode
 from data.store import pixel_sha256
@@ -52,8 +52,8 @@ class Fingerprints:
 
 def difference_bits(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Return whether each cell of a 16 by 17 grid is darker than the one beside it, as 4 words."""
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    small = np.asarray(cv2.resize(grey, (HASH_SIDE + 1, HASH_SIDE), interpolation=cv2.INTER_AREA))
+    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    small = np.asarray(cv2.resize(gray, (HASH_SIDE + 1, HASH_SIDE), interpolation=cv2.INTER_AREA))
     darker = small[:, :-1] < small[:, 1:]
     return np.packbits(darker).view(np.uint64)
 
@@ -67,7 +67,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> Thumbnail:
 def look_alike(first: Thumbnail, second: Thumbnail) -> bool:
     """Tell whether two thumbnails are of one picture."""
     a, b = first.astype(np.float64), second.astype(np.float64)
-    # Else two areas of one colour would be alike by that colour.
+    # Else two areas of one color would be alike by that color.
     contrast_a, contrast_b = ((image - image.mean((0, 1))).ravel() for image in (a, b))
     if min(contrast_a.std(), contrast_b.std()) < LEAST_CONTRAST:
         return False
@@ -75,7 +75,7 @@ def look_alike(first: Thumbnail, second: Thumbnail) -> bool:
     return correlation >= NEAR_CORRELATION and float(np.abs(a - b).mean()) <= NEAR_LEVELS
 
 
-def compare_with_training(test: Fingerprints, folder: Path) -> list[Finding]:
+def compare_with_training(test: Fingerprints, folder: Path) -> list[Detection]:
     """Return which test images are among the images of a training folder.
 
     Training images are read one by one; those that cannot be read cannot be compared.
@@ -83,29 +83,27 @@ def compare_with_training(test: Fingerprints, folder: Path) -> list[Finding]:
     Raises:
         InputError: there is no such folder, or no image in it.
     """
-    exact, near = Tally(), Tally()
     files = [name for names in names_by_stem(folder).values() for name in names]
     bits = np.array(test.bits, np.uint64).reshape(-1, HASH_SIDE**2 // 64)
-    copied: set[str] = set()
+    copied: dict[str, str] = {}
     alike: dict[str, str] = {}
     for file in tqdm(files, desc="training images", unit="image"):
         try:
             pixels = decode(folder / file)
         except InputError:
             continue
-        same = test.sha256.get(pixel_sha256(pixels))
-        if same is not None:
-            if same not in copied:
-                copied.add(same)
-                exact.add(same, detail=f"{same} is {file}")
+        if (same := test.sha256.get(pixel_sha256(pixels))) is not None:
+            copied.setdefault(same, file)
             continue
         for name in _near(test, bits, pixels):
             alike.setdefault(name, file)
-    for name, file in alike.items():
-        if name not in copied:
-            near.add(name, detail=f"{name} looks like {file}")
-    tallies = {"train_overlap": exact, "train_near": near}
-    return [tally.finding(name) for name, tally in tallies.items() if tally.count]
+    exact = [Detection("train_overlap", n, detail=f"{n} is {file}") for n, file in copied.items()]
+    near = [
+        Detection("train_near", name, detail=f"{name} looks like {file}")
+        for name, file in alike.items()
+        if name not in copied
+    ]
+    return exact + near
 
 
 def _near(test: Fingerprints, bits: NDArray[np.uint64], pixels: NDArray[np.uint8]) -> list[str]:

@@ -1,14 +1,17 @@
-"""The score command: anybody's completed images, scored by protocol ib1.
+"""Completed images of anybody → a score for each image, the means, and a table for the terminal.
 
-Every image is scored at its own size; those of equal size go through the metrics together.
+Every image is scored at its own size, by protocol ib1.
 """
 
+import csv
 import hashlib
+import io
 import re
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,9 +21,20 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmark.core.config import NAME_PATTERN
-from benchmark.metrics import METRICS, known_mae_raw, score_images
+from benchmark.core.files import write_json, write_text
+from benchmark.core.text import text_cell
+from benchmark.evaluation.score_table import (
+    aggregate,
+    aggregate_by_area,
+    aggregate_by_label,
+    read_score_table,
+    write_score_table,
+)
+from benchmark.inference.pairing import check_apart, listed
+from benchmark.metrics import METRICS, PROTOCOL, known_mae_raw, missing_metrics, score_images
+from benchmark.metrics.registry import ARROWS
 from benchmark.submissions.catalogue import Finding
-from benchmark.submissions.doctor import Examination, all_findings, note_pairing
+from benchmark.submissions.doctor import Examination
 from benchmark.submissions.submission import (
     Pairing,
     Sample,
@@ -31,15 +45,17 @@ from benchmark.submissions.submission import (
     wrong_hole,
     wrong_size,
 )
-from data.errors import InputError
+from data.errors import InputError, printable
 from models.baselines import BASELINES
 from models.similarity import WINDOW
 
 BASELINE_NAMES = ("mean_colour", "telea", "navier_stokes")
 """Those that need no training images and run at any size."""
+SKILL_REFERENCE = "telea"
 BATCH_PX = 2**20
 """Pixels that go through the metrics at a time, unless one image has more: of SSIM's float64 maps
 these are some 300 MB."""
+SCORES, METRICS_FILE, IMAGES = "scores.csv", "metrics.json", "images.csv"
 
 
 @dataclass(frozen=True)
@@ -48,10 +64,13 @@ class Request:
 
     submission: Submission
     name: str = "completed"
-    """Of the method, in the score_table."""
+    """Of the method, in the score table."""
     baselines: bool = False
     training: Path | None = None
     """Training images, in which the images should not be."""
+    out: Path | None = None
+    """Folder for the results, see `write_scores`; None: nothing is written."""
+    overwrite: bool = False
 
 
 @dataclass
@@ -59,69 +78,58 @@ class Scores:
     """The scores of a submission."""
 
     score_table: pd.DataFrame
-    """As `benchmark.evaluation.score_table` describes it; rows in the order of the images' names."""
+    """As `benchmark.evaluation.score_table` has it; rows in the order of the images' names."""
     images: pd.DataFrame
     """For each file its `name`, the keys `image` and `mask` of its row, `height` and `width`."""
     findings: list[Finding]
     """What the doctor says."""
 
 
-@dataclass
-class _Rows:
-    """Samples that wait to be scored, and the parts of the score table that are done."""
-
-    request: Request
-    waiting: list[tuple[int, Sample]] = field(default_factory=list)
-    waiting_px: int = 0
-    parts: list[pd.DataFrame] = field(default_factory=list)
-
-    def add(self, number: int, sample: Sample) -> None:
-        pixels = sample.hole.size
-        if self.waiting and self.waiting_px + pixels > BATCH_PX:
-            self.score()
-        self.waiting.append((number, sample))
-        self.waiting_px += pixels
-
-    def score(self) -> None:
-        """Score what waits, equal sizes together."""
-        by_size: defaultdict[tuple[int, ...], list[tuple[int, Sample]]] = defaultdict(list)
-        for number, sample in self.waiting:
-            by_size[sample.hole.shape].append((number, sample))
-        for batch in by_size.values():
-            self.parts += _score_batch(batch, self.request)
-        self.waiting, self.waiting_px = [], 0
-
-
 def score_submission(request: Request) -> Scores:
     """Score all images of a submission, each file decoded once.
 
     Raises:
-        InputError: files are missing or cannot be read, or do not fit their image.
+        InputError: the name or the output folder cannot be used; files are missing or cannot be
+            read, or do not fit their image.
     """
+    _check(request)
     pairing = pair_files(request.submission)
     require_whole(pairing, request.submission)
-    examination, rows = Examination(), _Rows(request)
-    note_pairing(examination, pairing)
-    seen: dict[tuple[str, str], int] = {}
-    images = []
-    for number, sample in enumerate(_samples(pairing, request.submission)):
-        examination.look_at(sample)
-        keys = _keys(sample)
-        images.append((sample.name, *keys, *sample.hole.shape))
-        # An exact duplicate would count twice.
-        if seen.setdefault(keys, number) == number:
-            rows.add(number, sample)
-    rows.score()
-    score_table = pd.concat(rows.parts).sort_values(["order", "number"], kind="stable")
+    examination = Examination(pairing)
+    batches = _batches(_samples(pairing, request.submission, examination))
+    rows = pd.concat([part for batch in batches for part in _score_batch(batch, request)])
+    images = rows.loc[rows["method"] == request.name, ["name", "image", "mask", "height", "width"]]
+    order = [request.name, *BASELINE_NAMES]
+    table = rows.drop(columns=["name", "height", "width"])
+    # An exact duplicate would count twice.
+    table = table.drop_duplicates(["method", "image", "mask"])
+    table = table.sort_values("method", kind="stable", key=lambda names: names.map(order.index))
     return Scores(
-        score_table.drop(columns=["order", "number"]).reset_index(drop=True),
-        pd.DataFrame(images, columns=["name", "image", "mask", "height", "width"]),
-        all_findings(examination, request.training),
+        table.reset_index(drop=True),
+        images.reset_index(drop=True),
+        examination.findings(request.training),
     )
 
 
-def _samples(pairing: Pairing, submission: Submission) -> Iterator[Sample]:
-    """Read all images in the order of their names.
+def _check(request: Request) -> None:
+    """Refuse what would fail after the work."""
+    if not re.fullmatch(NAME_PATTERN, request.name):
+        raise InputError(f"--name {request.name!r}: must match {NAME_PATTERN}")
+    if request.baselines and request.name in BASELINE_NAMES:
+        raise InputError(f"--name {request.name}: is a baseline, which --baselines scores too")
+    if request.out is None:
+        return
+    for folder in request.submission.folders().values():
+        check_apart(folder, request.out)
+    paths = [request.out / name for name in (SCORES, METRICS_FILE, IMAGES)]
+    if not request.overwrite and (there := [path for path in paths if path.exists()]):
+        raise InputError(f"already there: {listed(there)}; --overwrite replaces what is there")
+
+
+def _samples(
+    pairing: Pairing, submission: Submission, examination: Examination
+) -> Iterator[Sample]:
+    """Read and examine all images in the order of their names.
 
     Raises:
         InputError: one cannot be read, or has another size or no hole.
@@ -132,58 +140,118 @@ def _samples(pairing: Pairing, submission: Submission) -> Iterator[Sample]:
             raise InputError(f"{triple.completed} with {triple.mask}: {reason}")
         if min(sample.hole.shape) < WINDOW:
             raise InputError(f"{triple.image}: SSIM needs {WINDOW} px a side")
+        examination.look_at(sample)
         yield sample
 
 
-def _keys(sample: Sample) -> tuple[str, str]:
-    """Return how the score table names an image and its mask."""
-    mask = hashlib.sha256(np.packbits(sample.hole).tobytes()).hexdigest()
-    return sample.image_sha256[:16], mask[:16]
+def _batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
+    """Yield samples of one size that follow each other, together."""
+    batch: list[Sample] = []
+    for sample in samples:
+        full = (len(batch) + 1) * sample.hole.size > BATCH_PX
+        if batch and (full or sample.hole.shape != batch[0].hole.shape):
+            yield batch
+            batch.clear()  # the caller may hold the list while the next images are read
+        batch.append(sample)
+    if batch:
+        yield batch
 
 
-def _score_batch(batch: list[tuple[int, Sample]], request: Request) -> list[pd.DataFrame]:
-    """Return the rows of images of one size, for each method."""
-    samples = [sample for _, sample in batch]
-    target = np.stack([sample.target for sample in samples])
-    hole = np.stack([sample.hole for sample in samples])
-    methods = {request.name: np.stack([sample.completed for sample in samples])}
+def _score_batch(batch: list[Sample], request: Request) -> Iterator[pd.DataFrame]:
+    """Yield the rows of images of one size, method by method."""
+    target = np.stack([sample.target for sample in batch])
+    hole = np.stack([sample.hole for sample in batch])
+    methods = {request.name: np.stack([sample.completed for sample in batch])}
     if request.baselines:
         # A baseline gets images whose holes are blank.
         blank = np.where(hole[..., None], 0, target).astype(np.uint8)
         methods |= {name: BASELINES[name](blank, hole, blank[:0]) for name in BASELINE_NAMES}
     truth, mask = _tensor(target), torch.from_numpy(hole)[:, None]
-    keys = [_keys(sample) for sample in samples]
-    parts = []
-    for order, (method, pixels) in enumerate(methods.items()):
+    height, width = hole.shape[1:]
+    facts = {
+        "name": [sample.name for sample in batch],
+        "height": height,
+        "width": width,
+        "seed": 0,
+        "image": [sample.image_sha256[:16] for sample in batch],
+        "mask": [hashlib.sha256(np.packbits(part).tobytes()).hexdigest()[:16] for part in hole],
+        "hole_px": hole.sum((1, 2)),
+        "label": [Path(sample.name).parent.name for sample in batch],
+    }
+    for method, pixels in methods.items():
         given = _tensor(pixels)
         scores = score_images(torch.where(mask, given, truth), truth, mask)
         scores["known_mae_raw"] = known_mae_raw(given, truth, mask)
-        columns = {
-            "method": method,
-            "seed": 0,
-            "image": [image for image, _ in keys],
-            "mask": [mask for _, mask in keys],
-            "hole_px": hole.sum((1, 2)),
-            "label": [Path(sample.name).parent.name for sample in samples],
-        }
         # A metric that cannot be computed here has a column all the same, and no value in it.
-        found = {name: scores[name].numpy() if name in scores else np.nan for name in METRICS}
-        place = {"order": order, "number": [number for number, _ in batch]}
-        parts.append(pd.DataFrame(columns | found | place))
-    return parts
+        values = {name: scores[name].numpy() if name in scores else np.nan for name in METRICS}
+        yield pd.DataFrame({"method": method} | facts | values)
 
 
 def _tensor(images: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
-def check_name(name: str, baselines: bool) -> None:
-    """Refuse a method's name that the score table cannot hold.
+def summarize(scores: Scores) -> dict[str, Any]:
+    """Return the means of the score table as it is written, and all that is needed to read them."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / SCORES
+        write_score_table(path, scores.score_table)
+        score_table = read_score_table(path)
+    missing = missing_metrics()
+    sizes = scores.images.drop_duplicates("image").set_index("image")
+    pixels = score_table["image"].map(sizes["height"] * sizes["width"])
+    methods = aggregate(score_table, pixels, missing)
+    summary: dict[str, Any] = {
+        "protocol": PROTOCOL,
+        "methods": methods,
+        "by_label": aggregate_by_label(score_table, pixels, missing),
+        "by_area": aggregate_by_area(score_table, pixels, missing),
+        "missing": missing,
+        "findings": [finding.as_json() for finding in scores.findings],
+    }
+    if SKILL_REFERENCE in methods:
+        errors: dict[str, Any] = {name: found["mse_h"]["mean"] for name, found in methods.items()}
+        reference = errors[SKILL_REFERENCE]
+        # The share of the reference's squared error that a method avoids.
+        summary["skill"] = {
+            name: 1 - error / reference if reference else None for name, error in errors.items()
+        }
+    return summary
 
-    Raises:
-        InputError: see above.
-    """
-    if not re.fullmatch(NAME_PATTERN, name):
-        raise InputError(f"--name {name!r}: must match {NAME_PATTERN}")
-    if baselines and name in BASELINE_NAMES:
-        raise InputError(f"--name {name}: is a baseline, which --baselines scores too")
+
+def write_scores(out: Path, scores: Scores, summary: dict[str, Any]) -> None:
+    """Write score table, names and means (see `summarize`); equal scores give equal bytes."""
+    write_score_table(out / SCORES, scores.score_table)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(scores.images.columns)
+    for name, *rest in scores.images.itertuples(index=False):
+        writer.writerow([text_cell(str(name)), *rest])
+    write_text(out / IMAGES, text.getvalue())
+    write_json(out / METRICS_FILE, summary)
+
+
+def means_text(summary: dict[str, Any]) -> str:
+    """Return the means as aligned text, a line for each metric and a column for each method."""
+    methods = summary["methods"]
+    first = next(iter(methods))
+    rows = {}
+    for name, of_first in methods[first].items():
+        unit = f" [{METRICS[name].unit}]" if METRICS[name].unit else ""
+        means = [_number(metrics[name]["mean"]) for metrics in methods.values()]
+        counts = [_number(of_first["sd"]), str(of_first["n"]), str(of_first["infinite"] or "")]
+        rows[f"{name}{unit} {ARROWS[METRICS[name].better]}"] = [*means, *counts]
+    if "skill" in summary:
+        skills = [f"{v:.4f}" if v is not None else "-" for v in summary["skill"].values()]
+        rows[f"skill against {SKILL_REFERENCE} ↑"] = [*skills, "", "", ""]
+    heads = pd.Index([*methods, "sd", "N", "infinite"], name="metric")
+    table = pd.DataFrame(rows.values(), index=[*rows], columns=heads)
+    heading = (
+        f"Protocol {summary['protocol']}; means over images; sd, N and infinite PSNR of {first}"
+    )
+    notes = [f"{name}: missing, as {reason}" for name, reason in summary["missing"].items()]
+    return "\n".join([heading, table.to_string(), *map(printable, notes)]) + "\n"
+
+
+def _number(value: float | None) -> str:
+    return "missing" if value is None else f"{value:.5g}"

@@ -1,4 +1,4 @@
-"""Completed images that somebody hands in, with the images and masks that they belong to."""
+"""Three folders of files → completed images, each with its truth and its mask."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Literal
 from unicodedata import normalize
 
-import numpy as np
-from numpy.typing import NDArray
-
-from benchmark.inference.holes import Hole, read_mask
-from benchmark.inference.pairing import listed, matching, names_by_stem
+from benchmark.inference.holes import NOTHING_KNOWN, Hole, Pixels, read_mask
+from benchmark.inference.pairing import matching, names_by_stem, no_partner
+from benchmark.inference.photographs import size_text
 from data.errors import InputError
 from data.images import decode, open_image
 from data.store import pixel_sha256
@@ -25,7 +23,7 @@ class Submission:
     completed: Path
     masks: Path
     hole: Literal["white", "black"] = "white"
-    """The colour that marks the hole in a mask."""
+    """The color that marks the hole in a mask."""
 
     def folders(self) -> dict[str, Path]:
         """Return the folders by what lies in them."""
@@ -61,13 +59,13 @@ class Sample:
     """One image as it was handed in."""
 
     name: str
-    target: NDArray[np.uint8]
+    target: Pixels
     """`[H, W, 3]`."""
-    completed: NDArray[np.uint8]
+    completed: Pixels
     """`[h, w, 3]`; of another size where somebody resized."""
     hole: Hole
     """`[h, w]`, likewise."""
-    grey_share: float
+    gray_share: float
     """Share of the mask's pixels that are neither black nor white."""
     file_format: str
     """Pillow's name of what the completed image was saved as."""
@@ -131,10 +129,8 @@ def require_whole(pairing: Pairing, submission: Submission) -> None:
     wanted = {"completed": "completed image", "masks": "mask"}
     for kind, images in pairing.missing.items():
         if images:
-            raise InputError(
-                f"{submission.folders()[kind]}: no {wanted[kind]} for {listed(images)}; expected "
-                f"{Path(images[0]).with_suffix('')} with the suffix of any image type"
-            )
+            stems = [Path(image).with_suffix("").as_posix() for image in images]
+            raise no_partner(submission.folders()[kind], wanted[kind], stems, images)
     if pairing.ambiguous:
         raise InputError(f"{pairing.ambiguous[0]} have one name but for suffix or capitals")
 
@@ -147,7 +143,7 @@ def read_sample(triple: Triple, marks: Literal["white", "black"]) -> Sample:
         InputError: the mask does not say clearly what it marks.
     """
     target = decode(triple.image)
-    hole, grey_share = read_mask(triple.mask, marks)
+    hole, gray_share = read_mask(triple.mask, marks)
     with open_image(triple.completed, str(triple.completed)) as image:
         file_format = str(image.format)
     return Sample(
@@ -155,7 +151,7 @@ def read_sample(triple: Triple, marks: Literal["white", "black"]) -> Sample:
         target=target,
         completed=decode(triple.completed),
         hole=hole,
-        grey_share=grey_share,
+        gray_share=gray_share,
         file_format=file_format,
         image_sha256=pixel_sha256(target),
     )
@@ -166,13 +162,12 @@ def wrong_size(sample: Sample) -> str | None:
     shape = sample.target.shape[:2]
     for kind, other in (("completed image", sample.completed.shape), ("mask", sample.hole.shape)):
         if other[:2] != shape:
-            sizes = [f"{width}x{height}" for height, width in (other[:2], shape)]
-            return f"the {kind} is {sizes[0]} px, the image {sizes[1]} px"
+            return f"the {kind} is {size_text(other)}, the image {size_text(shape)}"
     return None
 
 
 def wrong_hole(sample: Sample) -> str | None:
     """Say why nothing can be scored in the hole, or return None."""
     if sample.hole.all():
-        return "the mask marks the whole image as hole, so that nothing is known"
+        return f"the mask {NOTHING_KNOWN}"
     return None if sample.hole.any() else "the mask marks nothing as hole"

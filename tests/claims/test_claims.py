@@ -14,10 +14,9 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from benchmark.claims import testing
+from benchmark.claims.comparisons import ClaimComparison
 from benchmark.claims.definitions import Claim, load_claims
-from benchmark.claims.evidence import Evidence
-from benchmark.claims.testing import Finding, Ground, weigh_claims
+from benchmark.claims.testing import ClaimFinding, ClaimResult, SuiteResults, evaluate_claims
 from benchmark.core import paths
 from benchmark.core.config import load_suite, load_variant, names_in
 from benchmark.evaluation.results import Results
@@ -76,15 +75,19 @@ def pair(metric: str = "psnr_h", variant: str = "ours", than: str = "theirs") ->
     return [{"metric": metric, "variant": variant, "than": than}]
 
 
-def only(tested: Claim, *grounds: Results) -> Finding:
+def evaluated(tested: Claim, *suites: Results) -> ClaimResult:
+    return evaluate_claims({"c": tested}, [SuiteResults(found) for found in suites])["c"]
+
+
+def only(tested: Claim, *suites: Results) -> ClaimFinding:
     """Return the one finding of a claim."""
-    (finding,) = weigh_claims({"c": tested}, [Ground(found) for found in grounds])["c"].findings
+    (finding,) = evaluated(tested, *suites).findings
     return finding
 
 
-def reason(tested: Claim, *grounds: Results) -> str:
+def reason(tested: Claim, *suites: Results) -> str:
     """Return the one reason for which a claim is not testable."""
-    found = weigh_claims({"c": tested}, [Ground(found) for found in grounds])["c"]
+    found = evaluated(tested, *suites)
     assert found.findings == () and found.overall == "not testable"
     ((_, text),) = found.untested
     return text
@@ -99,8 +102,8 @@ def test_a_claim_names_what_exists(name: str, tested: Claim) -> None:
     variants = {*names_in(ROOT / paths.VARIANTS)}
     assert {*tested.methods} | {pair.variant for pair in tested.across} <= variants
     assert {every.baseline for every in tested.all_beat} <= {*BASELINES}
-    for judge in tested.sees_seam:
-        assert judge.discriminator in load_variant(judge.variant, ROOT).discriminators
+    for reliance in tested.sees_seam:
+        assert reliance.discriminator in load_variant(reliance.variant, ROOT).discriminators
     for suites in tested.across:
         px = {load_suite(suite, ROOT).image_size for suite in (suites.suite, suites.than)}
         assert len(px) == 1, f"{name}: PSNR depends on the size of the images"
@@ -160,7 +163,7 @@ def test_the_verdict_on_a_planted_difference(
         claim(**{kind: pair()}), results({"ours": PSNR + mean + size * WOBBLE, "theirs": PSNR})
     )
     assert found.verdict == verdict
-    (part,) = found.evidence
+    (part,) = found.comparisons
     # A few float64 operations lie between.
     assert (part.difference, part.low, part.high) == pytest.approx(
         (mean, mean - REACH * size, mean + REACH * size), abs=1e-12
@@ -191,31 +194,31 @@ def test_of_the_seam_its_distance_from_zero_counts() -> None:
     scores = {"ours": signs * (0.05 + 1e-3 * WOBBLE), "theirs": np.full(NUM_IMAGES, 0.01)}
     found = only(claim(better=pair("seam")), results(scores, "seam"))
     assert found.verdict == "refuted"
-    assert found.evidence[0].difference == pytest.approx(0.04, abs=1e-12)
-    assert found.evidence[0].what == "|seam|: ours - theirs"
+    assert found.comparisons[0].difference == pytest.approx(0.04, abs=1e-12)
+    assert found.comparisons[0].what == "|seam|: ours - theirs"
 
 
 def test_ratios_are_compared_by_their_logarithms() -> None:
     # One nearly flat image has a ratio of a million and would decide a mean of ratios.
     theirs = np.array([0.5, 0.2, 0.8, 1e6, 0.4, np.nan, 0.1, 0.3])
     frame = results({"ours": 2 * theirs, "theirs": theirs}, "sharpness_h")
-    (part,) = only(claim(higher=pair("sharpness_h")), frame).evidence
+    (part,) = only(claim(higher=pair("sharpness_h")), frame).comparisons
     assert part.difference == pytest.approx(math.log(2), rel=1e-12)
     assert (part.what, part.images) == ("ln sharpness_h: ours - theirs", NUM_IMAGES - 1)
     halves = {"ours": np.full(NUM_IMAGES, 2.0), "theirs": np.full(NUM_IMAGES, 0.5)}
-    (part,) = only(claim(better=pair("sharpness_h")), results(halves, "sharpness_h")).evidence
+    (part,) = only(claim(better=pair("sharpness_h")), results(halves, "sharpness_h")).comparisons
     assert part.difference == 0, "half is as far from 1 as double"
 
 
 def test_a_constant_filling_has_a_ratio_of_zero_and_is_not_infinitely_blurry() -> None:
     scores = {"ours": np.ones(NUM_IMAGES), "theirs": np.r_[0.0, np.ones(NUM_IMAGES - 1)]}
-    (part,) = only(claim(higher=pair("sharpness_h")), results(scores, "sharpness_h")).evidence
+    (part,) = only(claim(higher=pair("sharpness_h")), results(scores, "sharpness_h")).comparisons
     assert part.difference == pytest.approx(6 * math.log(10) / NUM_IMAGES, rel=1e-12)
 
 
 def test_an_exact_completion_counts_as_off_by_one_in_one_channel() -> None:
     scores = {"ours": np.r_[np.inf, PSNR[1:]], "theirs": PSNR}
-    (part,) = only(claim(better=pair()), results(scores)).evidence
+    (part,) = only(claim(better=pair()), results(scores)).comparisons
     cap = 10 * math.log10(255**2 * 3 * 256)
     assert part.difference == pytest.approx((cap - PSNR[0]) / NUM_IMAGES, rel=1e-12)
 
@@ -225,7 +228,7 @@ def test_seeds_are_paired_and_covered_from_three_on() -> None:
     gains = np.array([0.8, 0.9, 1.0])
     found = only(claim(better=pair()), results({"ours": theirs + gains[:, None], "theirs": theirs}))
     expected = stats.ttest_1samp(gains, 0).confidence_interval(0.95)
-    (part,) = found.evidence
+    (part,) = found.comparisons
     # Images differ by rounding alone, which leaves a variance of about 1e-30.
     assert (part.low, part.high) == pytest.approx((expected.low, expected.high), rel=1e-9)
     assert (part.seeds, part.covers_seeds, found.verdict) == (3, True, "supported")
@@ -234,7 +237,7 @@ def test_seeds_are_paired_and_covered_from_three_on() -> None:
 def test_only_seeds_that_both_have_are_compared() -> None:
     scores: dict[str, ArrayLike] = {"ours": np.stack([PSNR + 9, PSNR + 1]), "theirs": PSNR}
     found = only(claim(better=pair()), results(scores, seeds={"ours": [0, 4], "theirs": [4]}))
-    assert (found.evidence[0].difference, found.evidence[0].seeds) == (1, 1)
+    assert (found.comparisons[0].difference, found.comparisons[0].seeds) == (1, 1)
     apart = results(scores, seeds={"ours": [0, 4], "theirs": [5]})
     assert reason(claim(better=pair()), apart) == "ours and theirs have no training seed in common"
 
@@ -252,7 +255,7 @@ def test_one_part_can_refute_a_claim_of_several(gains: tuple[float, float], verd
     values = [PSNR, PSNR + gains[0] + 0.01 * WOBBLE, PSNR + gains[1] - 0.01 * WOBBLE]
     found = only(load_claims(ROOT)["c7"], results(dict(zip(names, values, strict=True))))
     assert found.verdict == verdict
-    assert len(found.evidence) == 2
+    assert len(found.comparisons) == 2
 
 
 def test_a_part_that_is_open_leaves_a_claim_open() -> None:
@@ -268,7 +271,7 @@ def test_whole_image_processing_must_be_as_good_and_cheaper() -> None:
         flops = {"attention_unet_whole": ours, "attention_unet": 43_400_000_000}
         found = only(tested, results(scores, flops=flops))
         assert found.verdict == verdict
-        assert found.evidence[1].difference == pytest.approx(ours / 1e9 - 43.4, rel=1e-12)
+        assert found.comparisons[1].difference == pytest.approx(ours / 1e9 - 43.4, rel=1e-12)
     assert reason(tested, results(scores)) == (
         "the operations of attention_unet_whole are not known"
     )
@@ -301,7 +304,7 @@ def test_reliance_on_the_seam_is_read_from_the_diagnosis(
         ("localizer", 1): _diagnosis(middle, low + 0.01, high, said[1]),
     }
     found = only(load_claims(ROOT)["c6"], results(scores, diagnoses=diagnoses))
-    (part,) = found.evidence
+    (part,) = found.comparisons
     assert found.verdict == verdict
     assert (part.difference, part.low, part.high) == pytest.approx((middle, low, high), abs=1e-12)
     assert (part.images, part.seeds, part.covers_seeds) == (8, 2, False)
@@ -320,14 +323,14 @@ def test_two_suites_give_the_interval_of_welchs_test() -> None:
     tested = claim(
         across=[{"metric": "psnr_h", "variant": "ours", "suite": "small", "than": "large"}]
     )
-    grounds = [results({"ours": v}, name=n) for n, v in (("small", small), ("large", large))]
+    suites = [results({"ours": v}, name=n) for n, v in (("small", small), ("large", large))]
     expected = stats.ttest_ind(small, large, equal_var=False).confidence_interval(0.95)
-    found = only(tested, *grounds)
-    (part,) = found.evidence
+    found = only(tested, *suites)
+    (part,) = found.comparisons
     assert (part.low, part.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
     assert (found.verdict, found.place, part.images) == ("supported", "small against large", 40)
     assert found.runs == ("small/ours/seed0", "large/ours/seed0")
-    assert reason(tested, grounds[0]) == "needs runs of ours on both"
+    assert reason(tested, suites[0]) == "needs runs of ours on both"
 
 
 def test_seeds_of_two_suites_are_covered_from_three_on() -> None:
@@ -342,7 +345,7 @@ def test_every_variant_is_held_against_the_baseline_by_itself() -> None:
     tested = load_claims(ROOT)["c14"]
     base = np.linspace(0.02, 0.03, NUM_IMAGES)
     scores = {"good": base - 0.01, "bad": base + 0.01, "biharmonic": base + 1e-5 * WOBBLE}
-    found = weigh_claims({"c14": tested}, [Ground(results(scores, "mse_h"))])["c14"]
+    found = evaluated(tested, results(scores, "mse_h"))
     assert [(f.runs[0], f.verdict) for f in found.findings] == [
         ("tiny/good/seed0", "supported"),
         ("tiny/bad/seed0", "refuted"),
@@ -401,13 +404,13 @@ def test_noise_of_seeds_and_images_hides_no_large_difference(gain: float, right:
 def _tested() -> dict[str, Any]:
     base = {"l2": PSNR + 1 + 0.01 * WOBBLE, "binary": PSNR}
     reverse = {"l2": PSNR, "binary": PSNR + 1 + 0.01 * WOBBLE}
-    grounds = [
-        Ground(results(base)),
-        Ground(results(reverse, name="tiny_b"), machine="<GPU> | model_x"),
+    suites = [
+        SuiteResults(results(base)),
+        SuiteResults(results(reverse, name="tiny_b"), machine="<GPU> | model_x"),
     ]
     wanted = {name: load_claims(ROOT)[name] for name in ("c1", "c3", "c10")}
     wanted["c99"] = claim(better=pair("psnr_w", "l2", "binary"), claim="A_<b>.", who="*x*|y")
-    return dict(weigh_claims(wanted, grounds))
+    return dict(evaluate_claims(wanted, suites))
 
 
 def test_the_table_shows_findings_and_what_could_not_be_tested() -> None:
@@ -435,11 +438,11 @@ def test_the_table_shows_findings_and_what_could_not_be_tested() -> None:
 def test_parts_of_a_claim_say_which_of_them_refutes_it() -> None:
     part = {"images": 8, "seeds": 1, "covers_seeds": True, "decimals": 1}
     first, second = (
-        Evidence(what, 1.0, 0.5, 1.5, verdict, **part)  # type: ignore[arg-type]
+        ClaimComparison(what, 1.0, 0.5, 1.5, verdict, **part)  # type: ignore[arg-type]
         for what, verdict in (("a", "supported"), ("b", "refuted"))
     )
-    finding = Finding("tiny", "refuted", (first, second), ())
-    tested = testing.Tested(claim(better=pair()), (finding,), ())
+    finding = ClaimFinding("tiny", "refuted", (first, second), ())
+    tested = ClaimResult(claim(better=pair()), (finding,), ())
     text = markdown_table(claims_table({"c1": tested}))
     assert (
         "a +1.0 \\[+0.5, +1.5\\] (supported)<br>b +1.0 \\[+0.5, +1.5\\] (refuted) | 8 | 1 |" in text

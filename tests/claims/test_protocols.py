@@ -15,7 +15,7 @@ from skimage import metrics as reference
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from benchmark.claims.protocols import PROTOCOLS, lightning_report, locpaint, pathak
-from benchmark.claims.reported import PUBLISHED, load_published
+from benchmark.claims.reported import REPORTED, load_reported
 from benchmark.core.config import load_params, names_in
 from benchmark.evaluation.results import Results, read_results
 from benchmark.metrics import composite, score_images
@@ -151,7 +151,7 @@ def test_holes_of_a_batch_are_pooled_by_their_pixels() -> None:
 
 
 def test_the_twelve_agrees_with_the_psnr_that_the_same_author_prints() -> None:
-    printed = [t for t in load_published(ROOT) if t.protocol == "locpaint"]
+    printed = [t for t in load_reported(ROOT) if t.protocol == "locpaint"]
     assert printed
     for figures in [figures for table in printed for figures in table.figures.values()]:
         # A hole of 64 px is a quarter of an image of 128 px. A mean PSNR is at least that of the
@@ -162,7 +162,7 @@ def test_the_twelve_agrees_with_the_psnr_that_the_same_author_prints() -> None:
 
 
 def test_everything_published_is_of_a_variant_and_a_figure_that_exist() -> None:
-    tables = load_published(ROOT)
+    tables = load_reported(ROOT)
     variants = {variant for table in tables for variant in table.figures}
     assert variants <= set(names_in(ROOT / "models/variants"))
     assert {table.protocol for table in tables} == set(PROTOCOLS)
@@ -178,12 +178,12 @@ def test_everything_published_is_of_a_variant_and_a_figure_that_exist() -> None:
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
-    text = (ROOT / PUBLISHED).read_text(encoding="utf-8")
+    text = (ROOT / REPORTED).read_text(encoding="utf-8")
     assert old in text
-    (tmp_path / PUBLISHED).parent.mkdir(parents=True)
-    (tmp_path / PUBLISHED).write_text(text.replace(old, new, 1), encoding="utf-8")
+    (tmp_path / REPORTED).parent.mkdir(parents=True)
+    (tmp_path / REPORTED).write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(InputError, match=said):
-        load_published(tmp_path)
+        load_reported(tmp_path)
 
 
 @pytest.fixture

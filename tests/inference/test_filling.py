@@ -235,7 +235,7 @@ def test_only_the_neighbourhood_of_a_hole_is_worked_on(monkeypatch: pytest.Monke
 
     monkeypatch.setattr("benchmark.inference.filling.spread_known", spread)
     filled = filler(average)(pixels, hole)
-    monkeypatch.setattr(Filler, "_neighbourhood", lambda *_: (slice(0, 300), slice(0, 300)))
+    monkeypatch.setattr(Filler, "_neighborhood", lambda *_: (slice(0, 300), slice(0, 300)))
     assert np.array_equal(filler(average)(pixels, hole), filled)
     assert sizes == [(143, 178), (300, 300)]
 

@@ -256,7 +256,7 @@ def test_grey_masks_are_cut_at_the_middle_with_a_warning(
     save("masks/b.png", mask(30, 40, (10, 10, 20, 20)) // 17 * 16)  # nearly white
     assert inpaint() == 0
     message = capsys.readouterr().err
-    assert "warning: masks with grey, which counts as white from 128: masks/a.png (1% of" in message
+    assert "warning: masks with gray, which counts as white from 128: masks/a.png (1% of" in message
     changed = (load("out/a.png") != noise(30, 40)).any(-1)[0, ::-1]
     assert not changed[[0, 1, 5, 6, 10, 11]].any() and not changed[15:].any()
     assert changed[[2, 3, 4, 7, 8, 9]].sum() >= 4

@@ -194,7 +194,7 @@ class Checkout:
             if source.is_file() and not line.startswith(("reports/", "dvc.lock")):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, target)
-        (folder / "reports/reference").mkdir()
+        (folder / "reports/reference").mkdir(parents=True)
         shutil.copy(ROOT / "tests/support/tiny_suite.yaml", folder / "benchmark/suites/tiny.yaml")
         (folder / "data/raw/tiny").mkdir()
         self.select("l2")

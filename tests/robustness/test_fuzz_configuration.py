@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 from benchmark.__main__ import main
 from benchmark.claims.definitions import load_claims
-from benchmark.claims.reported import PUBLISHED, load_published
+from benchmark.claims.reported import REPORTED, load_reported
 from benchmark.core import paths
 from benchmark.core.config import Params, load_params, load_suite, load_variant, names_in
 from benchmark.core.yaml_files import load
@@ -49,7 +49,7 @@ KINDS: dict[str, tuple[Path, list[Path], Callable[[Path], object]]] = {
         lambda root: load_variant("broken", root),
     ),
     "claims": (paths.CLAIMS, [paths.CLAIMS], load_claims),
-    "published": (PUBLISHED, [PUBLISHED], load_published),
+    "published": (REPORTED, [REPORTED], load_reported),
 }
 """Where a file lies, what it is made of, and what reads it."""
 
@@ -136,6 +136,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in names_in(ROOT / kind):
             path = kind / f"{name}.yaml"
             (folder / path).write_bytes((ROOT / path).read_bytes())
+    (folder / paths.CLAIMS).parent.mkdir()
     return folder
 
 

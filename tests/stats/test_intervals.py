@@ -122,7 +122,7 @@ def test_intervals_cover_what_they_promise(seeds: int, images: int, spread: floa
 
 @pytest.mark.slow
 def test_few_seeds_need_the_t_distribution_and_not_the_bootstrap() -> None:
-    from benchmark.stats import bootstrap as resampling
+    from benchmark.stats import bootstrap
 
     rng = np.random.default_rng(5)
     trials, hits = 200, {"interval": 0, "bootstrap": 0}
@@ -130,7 +130,7 @@ def test_few_seeds_need_the_t_distribution_and_not_the_bootstrap() -> None:
         differences = _crossed(rng, 3, 150, 0.5)
         found = paired_interval(differences)
         hits["interval"] += found.low <= 0 <= found.high
-        means = resampling.resampled_means({"": differences}, seeds_too=True)[""]
+        means = bootstrap.resampled_means({"": differences}, seeds_too=True)[""]
         low, high = np.quantile(means, [0.025, 0.975])
         hits["bootstrap"] += bool(low <= 0 <= high)
     # With three seeds of large spread the percentile bootstrap covers some 80 %: the reason why

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.__main__ import main
-from benchmark.submissions.catalogue import DEFECTS, Finding
-from benchmark.submissions.doctor import examine
+from benchmark.submissions.catalogue import CATALOGUE, Detection, Finding
+from benchmark.submissions.doctor import combine, examine
 from benchmark.submissions.submission import Submission
 from data.procedural_faces import render_portrait
 
@@ -262,6 +262,18 @@ def test_lossy_files_are_found_by_their_kind(tmp_path: Path) -> None:
         assert ids(examine(submission)) == [("lossy", COUNT)]
 
 
+def test_marks_of_jpeg_are_not_looked_for_in_small_images(tmp_path: Path) -> None:
+    # Too few blocks tell nothing for sure; that known pixels have changed stays certain.
+    for side, expected in ((SIDE, "lossy"), (SIDE - 1, "known_changed")):
+        submission = hand_in(
+            tmp_path / str(side),
+            [image[:side, :side] for image in photographs()],
+            lambda number, side=side: box(number)[:side, :side],  # type: ignore[misc]
+            spoil=SPOILED["lossy, quality 60"],
+        )
+        assert ids(examine(submission)) == [(expected, COUNT)]
+
+
 def test_truth_that_is_compressed_itself_is_no_defect(tmp_path: Path) -> None:
     images = [_jpeg(image, 80) for image in photographs()]
     assert examine(hand_in(tmp_path, images)) == []
@@ -281,6 +293,24 @@ def test_truth_that_is_also_compressed_is_both(tmp_path: Path) -> None:
     assert (lossy.id, lossy.count) == ("lossy", COUNT)
     # Compression hides it in some.
     assert leak.id == "truth_in_hole" and leak.count >= COUNT / 2
+
+
+def test_weak_signs_count_once_most_images_show_them() -> None:
+    def counts(detections: list[Detection], num_images: int) -> dict[str, int]:
+        groups = combine(detections, num_images)
+        return {name: len(found) for name, found in groups.items() if found}
+
+    weak = [Detection("shifted", str(n), sure=False, otherwise="known_changed") for n in range(4)]
+    assert counts(weak, 7) == {"shifted": 4}
+    assert counts(weak, 8) == {"known_changed": 4}
+    blank = [Detection("unfilled", str(n), detail="black", sure=False) for n in range(4)]
+    assert counts(blank, 5) == {"unfilled": 4}
+    assert counts(blank, 6) == {} and counts(blank[:3], 3) == {}
+    white = [Detection("unfilled", "4", detail="white", sure=False)]
+    assert counts(blank + white, 5) == {"unfilled": 4}
+    inverted = [Detection("polarity", str(n), sure=False) for n in range(4)]
+    assert counts(inverted + weak, 7) == {"polarity": 4}
+    assert counts(inverted + weak, 8) == {"known_changed": 4}
 
 
 # Files
@@ -433,10 +463,10 @@ def test_answer_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     (finding,) = content["findings"]
     assert finding["id"] == "shifted" and finding["severity"] == "error"
     assert finding["count"] == COUNT and finding["files"] == ["0", "1", "2"]
-    assert finding["advice"] == DEFECTS["shifted"].advice
+    assert finding["advice"] == CATALOGUE["shifted"].advice
 
 
 def test_every_defect_is_in_the_guide() -> None:
     guide = (Path(__file__).parents[2] / "docs/scoring.md").read_text(encoding="utf-8")
-    for name, defect in DEFECTS.items():
-        assert f"| `{name}` | {defect.severity} |" in guide
+    for name, entry in CATALOGUE.items():
+        assert f"| `{name}` | {entry.severity} |" in guide

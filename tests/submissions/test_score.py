@@ -17,8 +17,7 @@ import benchmark.submissions.score
 from benchmark.__main__ import main
 from benchmark.evaluation.score_table import read_score_table
 from benchmark.metrics import METRICS
-from benchmark.submissions.score import Request, score_submission
-from benchmark.submissions.score_results import metrics_content
+from benchmark.submissions.score import Request, score_submission, summarize
 from benchmark.submissions.submission import Sample, Submission, read_sample
 from data.images import decode
 from data.procedural_faces import render_portrait
@@ -133,7 +132,7 @@ def test_every_image_has_the_values_of_numpy_and_scikit_image(tmp_path: Path) ->
 
 def test_means_weigh_images_alike(tmp_path: Path) -> None:
     scores = score_submission(Request(hand_in(tmp_path)))
-    content = metrics_content(scores)
+    content = summarize(scores)
     for metric in ("mse_h", "ssim_w", "seam"):
         summary = content["methods"]["completed"][metric]
         # The score table has 7 significant digits.
@@ -149,7 +148,7 @@ def test_infinite_psnr_enters_with_the_size_of_its_own_image(tmp_path: Path) -> 
         (submission.completed / f"{name}.png").write_bytes(
             (submission.images / f"{name}.bmp").read_bytes()
         )
-    methods = metrics_content(score_submission(Request(submission)))["methods"]["completed"]
+    methods = summarize(score_submission(Request(submission)))["methods"]["completed"]
     whole = [10 * np.log10(255**2 * 3 * h * w) for h, w in SIZES.values()]
     holes = [
         10 * np.log10(255**2 * 3 * hole(n, *size).sum()) for n, size in enumerate(SIZES.values())
@@ -170,7 +169,7 @@ def test_batches_change_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_baselines_stand_beside_and_skill_is_against_telea(tmp_path: Path) -> None:
     submission = hand_in(tmp_path)
-    content = metrics_content(score_submission(Request(submission, "mine", baselines=True)))
+    content = summarize(score_submission(Request(submission, "mine", baselines=True)))
     assert list(content["methods"]) == ["mine", "mean_colour", "telea", "navier_stokes"]
     # The submission was filled by OpenCV's Telea.
     assert content["methods"]["mine"] == content["methods"]["telea"]

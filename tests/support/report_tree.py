@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from numpy.typing import ArrayLike
 
-from benchmark.claims.reported import PUBLISHED
+from benchmark.claims.reported import REPORTED
 from benchmark.core import paths
 from benchmark.core.config import load_suite, load_variant
 from benchmark.evaluation.score_table import (
@@ -75,7 +75,7 @@ class Checkout:
         for folder in (paths.SUITES, paths.VARIANTS):
             (root / folder).mkdir(parents=True)
         (root / paths.SUITES / f"{suite}.yaml").write_text(SUITE)
-        for path in (paths.CLAIMS, PUBLISHED):
+        for path in (paths.CLAIMS, REPORTED):
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text((ROOT / path).read_text(encoding="utf-8"), encoding="utf-8")
         self._write_prepared()

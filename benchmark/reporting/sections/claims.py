@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.claims.evidence import Evidence
-from benchmark.claims.testing import Finding, Tested
+from benchmark.claims.comparisons import ClaimComparison
+from benchmark.claims.testing import ClaimFinding, ClaimResult
 from benchmark.reporting.blocks import (
     Block,
     Cell,
@@ -52,20 +52,20 @@ def section(report: Report) -> Section:
         ),
     ]
     findings = [finding for claim in report.tested.values() for finding in claim.findings]
-    if any(part.seeds and not part.covers_seeds for f in findings for part in f.evidence):
+    if any(part.seeds and not part.covers_seeds for f in findings for part in f.comparisons):
         note = f"Fewer than {MIN_SEEDS} training seeds: the interval covers image sampling only."
         blocks.insert(2, Text(f"\\{COVERAGE_MARK} {note}", "notes"))
     return Section("Does it hold here?", blocks, "does-it-hold-here", "Does it hold?")
 
 
-def claims_table(tested: Mapping[str, Tested]) -> Table:
+def claims_table(tested: Mapping[str, ClaimResult]) -> Table:
     """Return a group of rows for each claim, one row for each place."""
     heads = [Head(name, is_text=i < 3) for i, name in enumerate(HEADS)]
     groups = [_group(name, claim) for name, claim in tested.items()]
     return Table("Claims", heads, groups, "claims")
 
 
-def _group(name: str, tested: Tested) -> Group:
+def _group(name: str, tested: ClaimResult) -> Group:
     claim = tested.claim
     title = f"{name}. **{plain(claim.claim)}** {plain(f'({claim.who})')}"
     if tested.overall == "mixed":
@@ -76,8 +76,8 @@ def _group(name: str, tested: Tested) -> Group:
     return Group([*found, *_untested_rows(tested)], title)
 
 
-def _finding_row(finding: Finding) -> Row:
-    parts = finding.evidence
+def _finding_row(finding: ClaimFinding) -> Row:
+    parts = finding.comparisons
     # What refutes a claim of several parts is to be seen.
     said = [f" ({part.verdict})" if len(parts) > 1 else "" for part in parts]
     first, *more = [evidence_text(p) + verdict for p, verdict in zip(parts, said, strict=True)]
@@ -95,7 +95,7 @@ def _finding_row(finding: Finding) -> Row:
     return Row(cells, finding.verdict)
 
 
-def _untested_rows(tested: Tested) -> list[Row]:
+def _untested_rows(tested: ClaimResult) -> list[Row]:
     """Return where and why a claim was not tested, places of one reason together."""
     by_reason: dict[str, list[str]] = {}
     for place, reason in tested.untested:
@@ -117,24 +117,24 @@ def _verdict_cell(verdict: str) -> Cell:
     return Cell(f"{SIGNS[verdict]} {verdict}", kind=verdict.replace(" ", "-"))
 
 
-def evidence_text(part: Evidence) -> str:
+def evidence_text(part: ClaimComparison) -> str:
     """Return a comparison as `metric: a - b difference [low, high]`."""
     numbers = [f"{round(n, part.decimals) + 0.0:+.{part.decimals}f}" for n in _ends(part)]
     interval = f" [{numbers[1]}, {numbers[2]}]" if part.images else ""
     return f"{part.what} {numbers[0]}{interval}"
 
 
-def _ends(part: Evidence) -> tuple[float, float, float]:
+def _ends(part: ClaimComparison) -> tuple[float, float, float]:
     return part.difference, part.low, part.high
 
 
-def claims_csv(tested: Mapping[str, Tested]) -> str:
+def claims_csv(tested: Mapping[str, ClaimResult]) -> str:
     """Return one line for each comparison, and for each place where a claim was not testable."""
     rows: list[list[str | float]] = [[*COLUMNS, *NUMBERS, "runs", "reason"]]
     for name, claim in tested.items():
         who = claim.claim.who
         for finding in claim.findings:
-            for part in finding.evidence:
+            for part in finding.comparisons:
                 facts = _facts(part)
                 words = [name, who, finding.place, finding.verdict, part.what, part.verdict]
                 rows.append([*words, *(facts[n] for n in NUMBERS), " ".join(finding.runs), ""])
@@ -144,7 +144,7 @@ def claims_csv(tested: Mapping[str, Tested]) -> str:
     return csv_text(rows)
 
 
-def claims_json(tested: Mapping[str, Tested]) -> dict[str, Any]:
+def claims_json(tested: Mapping[str, ClaimResult]) -> dict[str, Any]:
     """Return everything that is known of every claim, numbers rounded."""
     return {
         name: {
@@ -158,10 +158,10 @@ def claims_json(tested: Mapping[str, Tested]) -> dict[str, Any]:
     }
 
 
-def _finding_facts(finding: Finding) -> dict[str, Any]:
+def _finding_facts(finding: ClaimFinding) -> dict[str, Any]:
     evidence = [
         {"comparison": part.what, "verdict": part.verdict, **_facts(part)}
-        for part in finding.evidence
+        for part in finding.comparisons
     ]
     return {
         "suite": finding.place,
@@ -171,7 +171,7 @@ def _finding_facts(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _facts(part: Evidence) -> dict[str, float | int | bool]:
+def _facts(part: ClaimComparison) -> dict[str, float | int | bool]:
     numbers = zip(("difference", "low", "high"), _ends(part), strict=True)
     return {
         **{key: float(f"{value:.7g}") + 0.0 for key, value in numbers},

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmark.claims.protocols import LIGHTNING_BATCH, LOCPAINT_BATCH, PROTOCOLS, Figures, Protocol
-from benchmark.claims.reported import PrintedTable, load_published
+from benchmark.claims.reported import ReportedTable, load_reported
 from benchmark.core.text import number
 from benchmark.evaluation.results import Results
 from benchmark.metrics import PROTOCOL
@@ -41,7 +41,7 @@ def section(suite: SuiteReport) -> Section:
     """Return our scores as each source counts them, and the sources' own figures, folded.
 
     Raises:
-        InputError: see `load_published`.
+        InputError: see `load_reported`.
     """
     results = suite.results
     translated = translate(results)
@@ -54,7 +54,7 @@ def section(suite: SuiteReport) -> Section:
         simple_table(TITLE, HEADS, rows),
         *(Text(f"— {with_code(note)}", "notes") for note in _gaps(results, translated)),
     ]
-    if printed := _printed(load_published(), translated):
+    if printed := _printed(load_reported(), translated):
         table = simple_table("What the sources print", PRINTED, printed, text_columns=5)
         blocks += [Text(f"**{WARNING}**", "notes"), table]
     return Section("", [Details(TITLE, blocks)])
@@ -102,7 +102,7 @@ def _gaps(results: Results, translated: Mapping[str, Mapping[str, Figures]]) -> 
 
 
 def _printed(
-    tables: Sequence[PrintedTable], translated: Mapping[str, Mapping[str, Figures]]
+    tables: Sequence[ReportedTable], translated: Mapping[str, Mapping[str, Figures]]
 ) -> list[list[str]]:
     """Return a row for each of our variants in each of the tables."""
     rows = []
