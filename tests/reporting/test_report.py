@@ -46,7 +46,7 @@ def test_the_report_is_all_its_files_and_equal_bytes_each_time(checkout: Checkou
     assert {Path(name).name for name in first} == {
         *("summary.json", "claims.json", "report.md", "tiny.tex", "tiny.csv", "claims.csv"),
         *("tiny_comparisons.csv", "report.html", "tiny_protocols.csv"),
-        *("tiny_comparison.png", "tiny_zoomed.png", "tiny_curves.png", "tiny_losses.png"),
+        *("tiny_comparison.png", "tiny_zoomed.png", "tiny_curves.svg"),
     }
     write_report(load_params())
     assert _written(checkout.root) == first
@@ -92,7 +92,7 @@ def test_the_page_explains_gaps_and_links_figures_that_exist(quick: Checkout) ->
     assert "### By" not in page
     assert "$" not in page
     links = [part.split(")")[0] for part in page.split("](")[1:]]
-    assert len(links) == 5
+    assert len(links) == 4
     documents = {link for link in links if link.startswith("../docs/")}
     assert all((ROOT / paths.REPORTS / link).is_file() for link in documents)
     assert all((paths.REPORTS / link).is_file() for link in {*links} - documents)

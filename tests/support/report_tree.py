@@ -78,6 +78,7 @@ class Checkout:
         ends = ("md", "html", "css", "js")
         pages = [paths.REPORTS / "templates" / f"report.{end}" for end in ends]
         for path in (*pages, paths.CLAIMS, PUBLISHED):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text((ROOT / path).read_text(encoding="utf-8"), encoding="utf-8")
         self._write_prepared()
         self._write_baselines()
@@ -188,5 +189,5 @@ def draw_nothing(patch: pytest.MonkeyPatch) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
 
-    for place in ("figures.save_image", "plots.save_figure", "reference.save_image"):
-        patch.setattr(f"benchmark.{place}", write_nothing)
+    for stage in ("report", "reference"):
+        patch.setattr(f"benchmark.pipeline.{stage}.save_image", write_nothing)
