@@ -108,8 +108,7 @@ def test_a_report_elsewhere_shows_the_runs_with_their_machine(
     assert links == [
         "../docs/protocols.md",
         "reference/far/comparison.png",
-        "figures/reference/far_curves.png",
-        "figures/reference/far_losses.png",
+        "figures/reference/far_curves.svg",
     ]
     assert all((paths.REPORTS / link).is_file() for link in links[1:])
     claims = page.split("## Does it hold here?")[1].split("\n## ")[0]

@@ -68,7 +68,7 @@ def _scale(svg: str, along: str) -> tuple[float, float]:
     """Return where 0 is on an axis, `x` or `y`, and how long 1 is, by the numbers beside it."""
     anchor = {"x": "middle", "y": "end"}[along]
     ticks = [
-        (float(text.text), float(text.attrib[along]))
+        (float(text.text or ""), float(text.attrib[along]))
         for text in _all(svg, "text")
         if text.attrib.get("text-anchor") == anchor and re.fullmatch(r"-?[\d.]+", text.text or "")
     ]
@@ -125,8 +125,8 @@ def test_every_variant_is_named(made: dict[str, str]) -> None:
         assert {*ends} <= {*_texts(svg)}, kind
     many = [f"variant_{i}" for i in range(22)]
     curve = pd.DataFrame({"epoch": [1, 2], "x": [1.0, 0.5]})
-    svg = curves_svg("t", {(name, 0): curve for name in many}, "x", styles_of(many))
-    assert svg is not None and {*many} <= {*_texts(svg)}
+    chart = curves_svg("t", {(name, 0): curve for name in many}, "x", styles_of(many))
+    assert chart is not None and {*many} <= {*_texts(chart)}
 
 
 @pytest.mark.promise("escaping")
