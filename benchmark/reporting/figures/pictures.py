@@ -199,29 +199,19 @@ def read_pictures(results: Results) -> Pictures:
     Raises:
         InputError: a file is missing, is damaged, or is not of the images that were scored.
     """
-    suite, side, variants = results.suite.name, results.suite.image_size, {}
-    for variant in results.variants:
-        run = paths.Run(suite, variant, results.seeds_of(variant)[0])
-        options = f"--suite {suite} --variant {variant} --seed {run.seed}"
-        variants[variant] = _pictures(
-            run.completed, side, f"python -m benchmark evaluate {options}"
-        )
-    folder, made_by = (
-        paths.baseline_completed(suite),
-        f"python -m benchmark baselines --suite {suite}",
-    )
-    baselines = {
-        name: _pictures(folder / f"{name}.npy", side, made_by) for name in results.baselines
-    }
+    suite, side, command = results.suite.name, results.suite.image_size, "python -m benchmark"
+    variants, baselines = {}, {}
+    for name in results.variants:
+        run = paths.Run(suite, name, results.seeds_of(name)[0])
+        options = f"--suite {suite} --variant {name} --seed {run.seed}"
+        variants[name] = _read(run.completed, side, f"{command} evaluate {options}")
+    for name in results.baselines:
+        path = paths.baseline_completed(suite) / f"{name}.npy"
+        baselines[name] = _read(path, side, f"{command} baselines --suite {suite}")
     count = min(len(array) for array in (*variants.values(), *baselines.values()))
-    truth, boxes, labels = _examples(results.frame, suite, count)
-    return Pictures(
-        variants={name: array[:count] for name, array in variants.items()},
-        baselines={name: array[:count] for name, array in baselines.items()},
-        truth=truth,
-        boxes=boxes,
-        labels=labels,
-    )
+    variants = {name: array[:count] for name, array in variants.items()}
+    baselines = {name: array[:count] for name, array in baselines.items()}
+    return Pictures(variants, baselines, *_examples(results.frame, suite, count))
 
 
 def comparison(pictures: Pictures, rows: Sequence[int]) -> Image.Image:
@@ -251,7 +241,7 @@ def _row_names(pictures: Pictures, rows: Sequence[int]) -> list[str]:
     return [pictures.labels[row] or f"#{row}" for row in rows]
 
 
-def _pictures(path: Path, side: int, made_by: str) -> Images:
+def _read(path: Path, side: int, made_by: str) -> Images:
     require(path, made_by)
     try:
         array: Images = np.load(path, allow_pickle=False)
@@ -261,10 +251,8 @@ def _pictures(path: Path, side: int, made_by: str) -> Images:
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path}: not an array; run `{made_by}`")
     if array.dtype != np.uint8 or array.shape[1:] != (side, side, 3) or not len(array):
-        raise InputError(
-            f"{path}: has {array.dtype} {array.shape}, not uint8 [E, {side}, {side}, 3]; "
-            f"run `{made_by}`"
-        )
+        found, wanted = f"{array.dtype} {array.shape}", f"uint8 [E, {side}, {side}, 3]"
+        raise InputError(f"{path}: has {found}, not {wanted}; run `{made_by}`")
     return array
 
 

@@ -1,8 +1,9 @@
-"""The picture of probes and of what discriminators say of them: arrays in, a picture out."""
+"""Probes and what discriminators predict of them in, a picture of both out."""
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from itertools import cycle
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -32,12 +33,11 @@ from benchmark.reporting.figures.style import PALETTE
 Answers = Mapping[str, Mapping[str, Judgements]]
 """Judgements by discriminator and probe."""
 
-Dash = Literal["-", "--", ":", "-."]
-DASHES: tuple[Dash, ...] = ("-", "--", ":", "-.")
-Style = tuple[str, Dash]
-"""Color and dash of an outline."""
-TRUE_STYLE: Style = (PALETTE[0], DASHES[0])
+DASHES = ("-", "--", ":", "-.")
+Outline = dict[str, Any]
+"""Color, dash and width of an outline, as Matplotlib takes them."""
 LINE_WIDTH_PX = 2.0
+TRUE_STYLE: Outline = {"color": PALETTE[0], "linestyle": "-", "linewidth": LINE_WIDTH_PX}
 CAPTION_GAP_PX = 6
 
 
@@ -119,7 +119,7 @@ def _draw_answer(
     judged: Judgements,
     row: int,
     line: int,
-    style: Style | None,
+    style: Outline | None,
 ) -> None:
     """Write what a discriminator says of one probe below it, and outline the predicted square."""
     if judged.box is None or judged.iou is None or style is None:
@@ -136,7 +136,7 @@ def _outline(
     corner: tuple[int, int],
     side: int,
     box: NDArray[np.float64],
-    style: Style,
+    style: Outline,
     outside: bool = False,
 ) -> None:
     """Outline a box given in [0, 1], on request outside of it, so that its border can be seen."""
@@ -146,31 +146,22 @@ def _outline(
     reach = LINE_WIDTH_PX if outside else 0
     # Pixel 0 reaches from -.5 to .5.
     place = corner[0] + x0 - 0.5 - reach, corner[1] + y0 - 0.5 - reach
-    color, dash = style
-    axes.add_patch(
-        Rectangle(
-            place,
-            x1 - x0 + 2 * reach,
-            y1 - y0 + 2 * reach,
-            fill=False,
-            edgecolor=color,
-            linestyle=dash,
-            linewidth=LINE_WIDTH_PX,
-            path_effects=[withStroke(linewidth=LINE_WIDTH_PX + 1, foreground="white")],
-        )
-    )
+    border = [withStroke(linewidth=LINE_WIDTH_PX + 1, foreground="white")]
+    size = x1 - x0 + 2 * reach, y1 - y0 + 2 * reach
+    axes.add_patch(Rectangle(place, *size, fill=False, path_effects=border, **style))
 
 
 def _localizes(by_probe: Mapping[str, Judgements]) -> bool:
     return all(judged.box is not None for judged in by_probe.values())
 
 
-def _styles(said: Answers) -> dict[str, Style]:
+def _styles(said: Answers) -> dict[str, Outline]:
     """Return how each localizer's boxes are outlined, never as the true ones are."""
     names = [name for name, by_probe in said.items() if _localizes(by_probe)]
+    colors, dashes = cycle(PALETTE[1:]), cycle(DASHES[1:])
     return {
-        name: (PALETTE[1 + i % (len(PALETTE) - 1)], DASHES[1 + i % (len(DASHES) - 1)])
-        for i, name in enumerate(names)
+        name: {**TRUE_STYLE, "color": color, "linestyle": dash}
+        for name, color, dash in zip(names, colors, dashes, strict=False)
     }
 
 
@@ -186,14 +177,13 @@ def _notes(said: Answers) -> list[str]:
     return [f"line {i} below a picture: {note}" for i, note in enumerate(notes, start=1)]
 
 
-def _explain(axes: Axes, styles: Mapping[str, Style], notes: Sequence[str], plan: GridPlan) -> None:
+def _explain(
+    axes: Axes, styles: Mapping[str, Outline], notes: Sequence[str], plan: GridPlan
+) -> None:
     """Write the legend below the probes."""
     lines = {"true square": TRUE_STYLE}
     lines |= {f"predicted by {readable(name)}": style for name, style in styles.items()}
-    handles = [
-        Line2D([], [], color=color, linestyle=dash, linewidth=LINE_WIDTH_PX, label=label)
-        for label, (color, dash) in lines.items()
-    ]
+    handles = [Line2D([], [], label=label, **style) for label, style in lines.items()]
     left, top = plan.lefts[0], plan.size[1]
     axes.legend(
         handles=handles,

@@ -5,9 +5,8 @@ inline `style`, which the page's content security policy forbids; `STYLE` is all
 """
 
 import io
-import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -100,11 +99,10 @@ def to_svg(figure: Figure, title: str, description: str) -> str:
         description: its numbers, for readers who do not see it.
 
     Returns:
-        One element, without an XML declaration. Its ids differ from those of a figure with
-        another title or description.
+        One element, without an XML declaration and without ids.
     """
     title, description = printable(title), printable(description)
-    root = _rendered(figure, title + description)
+    root = _rendered(figure)
     _, _, width, height = root.get("viewBox", "").split()
     root.attrib = {
         "xmlns": "http://www.w3.org/2000/svg",
@@ -133,37 +131,35 @@ def swatch(style: looks.Style) -> str:
         outline = mark.get_path().transformed(place)
         face = looks.PAPER if style.is_hollow else style.color
         figure.add_artist(PathPatch(outline, fc=face, ec=style.color, lw=1.5, transform=None))
-        root = _rendered(figure, "")
+        root = _rendered(figure)
     root.attrib = {"class": "chart swatch", "viewBox": "0 0 14 14", "aria-hidden": "true"}
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _rendered(figure: Figure, salt: str) -> ElementTree.Element:
-    """Return Matplotlib's SVG as elements without namespaces, styles or ids that nobody uses.
+def _rendered(figure: Figure) -> ElementTree.Element:
+    """Return Matplotlib's SVG as elements without namespaces, style sheets and ids.
 
-    The ids that are left come from the salt and what is drawn.
+    Ids would be there twice in a page with two charts.
     """
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
         text.set_text(printable(text.get_text()))
     stream = io.StringIO()
     with chart_settings(), warnings.catch_warnings():
-        mpl.rcParams["svg.hashsalt"] = salt
         # The reader's fonts may have what ours has not.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(stream, format="svg", metadata=NO_METADATA)
     root = ElementTree.fromstring(stream.getvalue())
-    del root[0]  # the style sheet of Matplotlib
-    for shape in root.iterfind(".//{*}defs/{*}path"):
-        # A shape looks as it does where it is used: rules of our style sheet apply there alone.
-        del shape.attrib["style"]
-    used = set(re.findall(r'(?:url\(|href=")#([^")]+)', stream.getvalue()))
+    shapes = {path.attrib["id"]: path.attrib["d"] for path in root.iterfind(".//{*}defs/{*}path")}
+    for parent in [*root.iter()]:
+        for definitions in parent.findall("{*}defs"):
+            parent.remove(definitions)
     for node in root.iter():
-        _simplify(node, used)
+        _simplify(node, shapes)
     return root
 
 
-def _simplify(node: ElementTree.Element, used: set[str]) -> None:
+def _simplify(node: ElementTree.Element, shapes: Mapping[str, str]) -> None:
     """Give an element plain names, short numbers, attributes in place of `style`, and its note."""
     node.tag, node.tail = _local(node.tag), None
     attributes = {_local(name): value for name, value in node.attrib.items()}
@@ -171,20 +167,20 @@ def _simplify(node: ElementTree.Element, used: set[str]) -> None:
     attributes |= {name.strip(): value.strip() for name, value in rules}
     if rules:
         attributes.setdefault("fill", "#000000")  # Matplotlib leaves black out
-    if attributes.get("transform", "").startswith("rotate(-0 "):
-        del attributes["transform"]
-    for name in attributes.keys() & {"d", "x", "y", "width", "height"}:
+    if node.tag == "use":
+        node.tag, place = "path", f"{attributes.pop('x')} {attributes.pop('y')}"
+        attributes["d"] = shapes[attributes.pop("href").removeprefix("#")]
+        attributes["transform"] = f"translate({_rounded(place)})"
+    elif node.tag == "text":
+        attributes["font-family"] = "sans-serif"
+        del attributes["transform"]  # by an angle of 0
+    for name in attributes.keys() & {"d", "x", "y"}:
         attributes[name] = _rounded(attributes[name])
-    name = attributes.get("id", "")
-    if name not in used:
-        attributes.pop("id", None)
-    if name.startswith(NOTE):
+    if (name := attributes.pop("id", "")).startswith(NOTE):
         note = ElementTree.Element("title")
         note.text = name.removeprefix(NOTE)
         node.insert(0, note)
-    if node.tag == "text":
-        attributes["font-family"] = "sans-serif"
-    elif node.tag != "title":
+    if node.tag not in ("text", "title"):
         node.text = None  # white space
     node.attrib = attributes
 
