@@ -12,7 +12,7 @@ from benchmark.evaluation.score_table import Summary
 from benchmark.metrics import METRICS, PROTOCOL
 from benchmark.metrics.registry import HEADLINE, Column, distance
 from benchmark.reporting.verdicts import Verdicts
-from benchmark.stats.comparison import ORACLE, comparable_scores, score_matrix
+from benchmark.stats.comparison import ORACLE, comparable_scores
 from benchmark.stats.intervals import paired_interval
 
 Kind = Literal["variant", "baseline", "oracle"]
@@ -82,15 +82,13 @@ def columns_of(metrics: Sequence[str]) -> list[Column]:
 
 def standings(results: Results, verdicts: Verdicts, columns: Sequence[Column]) -> list[Standing]:
     """Return a row for each method; variants and baselines are ranked apart, the oracle is not."""
-    rows = [
-        Standing(
-            method,
-            kind_of(results, method),
-            {column.name: _score(results, method, column.name) for column in columns},
-            verdicts.marker(method),
-        )
-        for method in results.methods
-    ]
+    names = [column.name for column in columns]
+    rows = []
+    for method in results.methods:
+        intervals = mean_intervals(results, method, names) if method != ORACLE else {}
+        scores = {name: _score(results, method, name, intervals.get(name)) for name in names}
+        kind, verdict = kind_of(results, method), verdicts.marker(method)
+        rows.append(Standing(method, kind, scores, verdict))
     return ranked(rows, columns)
 
 
@@ -133,30 +131,37 @@ def kind_of(results: Results, method: str) -> Kind:
     return "oracle" if method == ORACLE else "baseline"
 
 
-def _score(results: Results, method: str, metric: str) -> Score:
+def _score(
+    results: Results, method: str, metric: str, interval: tuple[float, float] | None
+) -> Score:
     entry = results.aggregate[method].get(metric, ABSENT)
     mean = mean_of(entry)
     if entry["infinite"] == int((results.frame["method"] == method).sum()):
         return Score(math.inf)
     if mean is None:
         return Score(math.nan, reason=str(entry.get("missing", "")))
-    if method == ORACLE:
-        return Score(mean)
-    return Score(mean, mean_interval(results, method, metric), _spread(results, method, metric))
+    return Score(mean, interval, _spread(results, method, metric))
 
 
-def mean_interval(results: Results, method: str, metric: str) -> tuple[float, float] | None:
-    """Return the 95 % interval of a method's mean; None where it has too few scores."""
-    if metric not in results.frame or metric not in METRICS:
-        return None
-    frame = results.frame[results.frame["method"] == method]
-    if METRICS[metric].unit == "dB":
-        frame, _ = comparable_scores(frame, metric, results.image_px)
-    scores = score_matrix(frame, method, metric).dropna(axis="columns").to_numpy(float)
-    if scores.shape[1] < 2:
-        return None
-    interval = paired_interval(scores)
-    return interval.low, interval.high
+def mean_intervals(
+    results: Results, method: str, metrics: Sequence[str]
+) -> dict[str, tuple[float, float]]:
+    """Return the 95 % intervals of a method's means, of the metrics that have enough scores."""
+    rows = results.frame[results.frame["method"] == method]
+    names = [name for name in metrics if name in rows and name in METRICS]
+    scaled = {
+        name: comparable_scores(rows, name, results.image_px)[0][name]
+        for name in names
+        if METRICS[name].unit == "dB"
+    }
+    means = rows.assign(**scaled).groupby(["seed", "image"])[names].mean()
+    intervals = {}
+    for name in names:
+        scores = means[name].unstack("image").dropna(axis="columns").to_numpy(float)
+        if scores.shape[1] > 1:
+            found = paired_interval(scores)
+            intervals[name] = found.low, found.high
+    return intervals
 
 
 def _spread(results: Results, method: str, metric: str) -> float:

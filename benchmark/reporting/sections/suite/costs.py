@@ -2,7 +2,7 @@
 
 from benchmark.reporting.blocks import Choice, Figure, Figures, Section
 from benchmark.reporting.figures.costs import Priced, cost_svg
-from benchmark.reporting.leaderboard import mean_interval
+from benchmark.reporting.leaderboard import mean_intervals
 from benchmark.reporting.suite_report import SuiteReport
 from benchmark.stats.comparison import METRIC
 
@@ -35,7 +35,8 @@ def _figure(suite: SuiteReport, path: str, kind: str, known: dict[str, float]) -
     results, means = suite.results, suite.verdicts.means
     priced = []
     for name, cost in known.items():
-        low, high = mean_interval(results, name, METRIC) or (means[name], means[name])
+        intervals = mean_intervals(results, name, [METRIC])
+        low, high = intervals.get(METRIC, (means[name], means[name]))
         priced.append(Priced(name, cost, means[name], low, high))
     title = f"{suite.title}: what quality costs"
     baselines = {name: means[name] for name in results.baselines}
