@@ -20,6 +20,7 @@ $(VENV)/.installed: requirements.lock
 repro: setup  ## everything from photographs to reports/
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro  # whose stages run the `python` that they find
 	$(BIN)/python -m benchmark readme
+	-@$(BIN)/python -m benchmark compare HEAD --line  # says so where there is no repository
 
 test: setup  ## the default test suite: CPU only, offline
 	$(PYTEST)

@@ -1,17 +1,17 @@
-"""The command line: `python -m benchmark <command>`."""
+"""The command line: `python -m benchmark <command>` → what the command prints, and an exit code."""
 
-import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from types import FrameType
 
-from benchmark import cli as commands
-from benchmark.cli.parser import Parser, help_page
-from benchmark.cli.version import version_line
+import typer
+from typer.completion import completion_init  # type: ignore[attr-defined]
+
+from benchmark.cli import catalog, completion, images, results, stages  # noqa: F401
+from benchmark.cli.app import PROGRAM, app, misuse_line
 from benchmark.core.exit_codes import FAILED, FINE, INTERRUPTED, MISUSED, complain
 from benchmark.core.hashing import changed_code, snapshot
 from data.errors import InputError
@@ -24,20 +24,24 @@ os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 # onnxruntime collects facts about its use unless it is told not to.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+commands = typer.main.get_command(app)
 
-def main(arguments: list[str] | None = None) -> int:
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    parser = command_parser()
-    options = parser.parse_args(arguments)
-    if options.version:
-        print(version_line())
-        return FINE
-    if "run" not in options:
-        print(parser.format_help(), end="", file=sys.stderr)
+    words = [*(sys.argv[1:] if arguments is None else arguments)]
+    if completion.VARIABLE in os.environ:
+        completion_init()
+        commands.main([], prog_name="benchmark", complete_var=completion.VARIABLE)
+    if not words:
+        with redirect_stdout(sys.stderr):
+            main(["--help"])
         return MISUSED
     with _signals() as received:
         try:
-            return _run(options)
+            return _run(words)
+        except typer.TyperException as error:
+            return complain(misuse_line(error), MISUSED)
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FINE
@@ -49,9 +53,13 @@ def main(arguments: list[str] | None = None) -> int:
             return complain("interrupted", INTERRUPTED) if received() else _failed(error)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(words: list[str]) -> int:
     before = snapshot()
-    code: int = options.run(options) or FINE
+    try:
+        with commands.make_context(PROGRAM, words) as context:
+            code: int = commands.invoke(context) or FINE
+    except typer.Exit as end:  # after the help or the version
+        code = end.exit_code
     sys.stdout.flush()  # here, where a reader that has gone is no error
     # DVC records the state of the code after a stage, so it would take the result for the new
     # code's.
@@ -88,20 +96,6 @@ def _signals() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-
-
-def command_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands, which leaves the chosen one's function in `run`."""
-    parser = Parser(prog="python -m benchmark", page=help_page(commands.GROUPS))
-    parser.add_argument("--version", action="store_true")
-    chosen = parser.add_subparsers(metavar="COMMAND")
-    for name in commands.COMMANDS:
-        module = import_module(f"benchmark.cli.{name}")
-        summary = module.SUMMARY
-        command = chosen.add_parser(name, description=summary[0].upper() + summary[1:])
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
-    return parser
 
 
 if __name__ == "__main__":

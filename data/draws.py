@@ -1,4 +1,4 @@
-"""Random bits as a value, not a state.
+"""Labels and an index -> random bits: a value, not a state.
 
 A draw is a pure function of its labels and an index: the labels, as a JSON list, are hashed to the
 key of a Philox 4x64-10 generator (Salmon et al. 2011), and the index is its counter. So a draw

@@ -1,6 +1,6 @@
-"""Drawing by layers: ellipses painted back to front, then coloured, lit and averaged to pixels.
+"""Ellipses -> an image: painted back to front, then colored, lit and averaged to pixels.
 
-A layer is an ellipse, possibly slanted and bent, that writes the number of its colour into a map
+A layer is an ellipse, possibly slanted and bent, that writes the number of its color into a map
 with several samples per pixel. All arithmetic is on integers, so that the bytes are equal on every
 platform. Shapes are given in the units of a frame: u to the right, v down.
 """
@@ -18,7 +18,7 @@ TURN = 1 << 12  # fixed-point one of the tilt's sine and cosine
 FINE = 16  # steps of a coordinate per unit of the anatomy
 
 Integers = NDArray[np.int64]
-Colour = NDArray[np.int64]  # `[3]` RGB in 0..255
+Color = NDArray[np.int64]  # `[3]` RGB in 0..255
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Blob:
 class Layer:
     """A blob to paint where it lies inside one blob and outside another."""
 
-    colour: str
+    color: str
     blob: Blob
     within: Blob | None = None
     without: Blob | None = None
@@ -85,29 +85,29 @@ class Frame:
         reach_x = self.cosine * width + abs(self.sine) * height
         reach_y = self.cosine * height + abs(self.sine) * width
 
-        def span(origin: int, centre: int, reach: int) -> slice:
+        def span(origin: int, center: int, reach: int) -> slice:
             low, high = (
                 (origin + end * self.scale // (1000 * TURN)) * samples // IMAGE
-                for end in (centre - reach, centre + reach)
+                for end in (center - reach, center + reach)
             )
             return slice(max(low - 1, 0), max(high + 2, 0))
 
         return span(self.y, y, reach_y), span(self.x, x, reach_x)
 
 
-def blend(first: Colour, second: Colour, weight: int) -> Colour:
-    """Mix two colours; `weight` 0 gives the first and 256 the second."""
+def blend(first: Color, second: Color, weight: int) -> Color:
+    """Mix two colors; `weight` 0 gives the first and 256 the second."""
     return ((256 - weight) * first + weight * second) >> 8
 
 
-def along(scale: Integers, place: int) -> Colour:
-    """Return the colour at a place in `[0, 999]` of a scale of colours."""
+def along(scale: Integers, place: int) -> Color:
+    """Return the color at a place in `[0, 999]` of a scale of colors."""
     segment, rest = divmod(place * (len(scale) - 1), 1000)
     return blend(scale[segment], scale[segment + 1], rest * 256 // 1000)
 
 
-def vivid(hue: int, saturation: int, value: int) -> Colour:
-    """Return a colour of the wheel; the hue is in `[0, 1536)`, the others in `[0, 256]`."""
+def vivid(hue: int, saturation: int, value: int) -> Color:
+    """Return a color of the wheel; the hue is in `[0, 1536)`, the others in `[0, 256]`."""
     ramps = abs(hue - 768) - 256, 512 - abs(hue - 512), 512 - abs(hue - 1024)
     pure = np.clip(np.array(ramps, dtype=np.int64), 0, 255)
     return (255 * 256 - saturation * (255 - pure)) * value >> 16
@@ -120,7 +120,7 @@ def paint(
     layer: Layer,
     number: int,
 ) -> None:
-    """Write the number of a layer's colour where the layer covers the samples."""
+    """Write the number of a layer's color where the layer covers the samples."""
     rows, columns = frame.window(layer.blob, len(painted))
     u, v = grid[0][rows, columns], grid[1][rows, columns]
     covered = layer.blob.covers(u, v)
@@ -134,15 +134,15 @@ def paint(
 def average(
     painted: NDArray[np.uint8],
     light: NDArray[np.int32],
-    palette: Sequence[Colour],
+    palette: Sequence[Color],
     behind: Integers,
 ) -> NDArray[np.uint8]:
-    """Colour and light the painted samples, and average them to pixels over the background.
+    """Color and light the painted samples, and average them to pixels over the background.
 
     Args:
-        painted: `[samples, samples]`; 0 shows the background, n the n-th colour of the palette.
+        painted: `[samples, samples]`; 0 shows the background, n the n-th color of the palette.
         light: `[samples, samples]` factors in 1/256.
-        palette: the colours.
+        palette: the colors.
         behind: `[size, size, 3]` background.
     """
     size = len(behind)

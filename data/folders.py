@@ -1,4 +1,4 @@
-"""Listing of folders that a user supplies."""
+"""A folder that a user supplies -> the names of its files."""
 
 import os
 from pathlib import Path

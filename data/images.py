@@ -1,4 +1,4 @@
-"""Decoding and resizing of photographs."""
+"""An image file -> its pixels, upright and resized to a square."""
 
 import errno
 import stat
@@ -59,16 +59,16 @@ class Resize(BaseModel):
     fit: Literal["crop", "stretch"] = "crop"
     filter: Literal["box", "bilinear", "bicubic", "lanczos"] = "bicubic"
     crop_from: int | None = Field(default=None, ge=1)
-    """Side in pixels of a centred square to cut out before resizing, as is usual for CelebA."""
+    """Side in pixels of a centered square to cut out before resizing, as is usual for CelebA."""
     through: int | None = Field(default=None, ge=1)
     """Side in pixels to come to first, so that larger images keep the detail of this size alone."""
 
     def apply(self, pixels: NDArray[np.uint8], image_size: int) -> NDArray[np.uint8]:
         """Return the image as `[image_size, image_size, 3]`; a step that keeps its size is none."""
         if self.crop_from is not None:
-            pixels = centre_square(pixels, min(self.crop_from, *pixels.shape[:2]))
+            pixels = center_square(pixels, min(self.crop_from, *pixels.shape[:2]))
         elif self.fit == "crop":
-            pixels = centre_square(pixels, min(pixels.shape[:2]))
+            pixels = center_square(pixels, min(pixels.shape[:2]))
         for side in (self.through or image_size, image_size):
             if pixels.shape[:2] != (side, side):
                 image = Image.fromarray(pixels).resize((side, side), _FILTERS[self.filter])
@@ -76,7 +76,7 @@ class Resize(BaseModel):
         return pixels
 
 
-def centre_square(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def center_square(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Cut the middle square of a side in pixels out of an image."""
     top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
     return pixels[top : top + side, left : left + side]
@@ -123,7 +123,7 @@ def open_image(file: Path | BytesIO, name: str) -> Iterator[Image.Image]:
                 yield image
         return
     except UnidentifiedImageError:  # its text would be the path, or the address of a buffer
-        reason = f"recognised as none of {', '.join(FORMATS)}"
+        reason = f"recognized as none of {', '.join(FORMATS)}"
     except MemoryError:  # says nothing of the file, so it must not be left out like a broken one
         raise InputError(f"{name}: too little memory to decode it") from None
     # Pillow reports broken files by many exception types, some of them plain Exception subclasses.
@@ -170,7 +170,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point pixels have no known range")
     if image.mode.startswith("I"):
-        # Pillow clips wide grey values at 255; of 16-bit colour it keeps the upper byte, as here.
+        # Pillow clips wide gray values at 255; of 16-bit color it keeps the upper byte, as here.
         wide = np.asarray(image).astype(np.int64)
         if wide.min() < 0 or wide.max() > 65535:
             raise ValueError("pixels of more than 16 bits")

@@ -1,4 +1,4 @@
-"""Mask laws: which square of an image is the hole.
+"""Random bits -> which square of an image is the hole.
 
 Boxes are made from random bits by integer arithmetic alone, so that a hole is the same on every
 platform.
@@ -49,7 +49,11 @@ class MaskSpec(BaseModel):
 
 
 def mask_bank(
-    law: MaskSpec, image_size: int, labels: Sequence[Label], image_hashes: Sequence[str], count: int
+    spec: MaskSpec,
+    image_size: int,
+    labels: Sequence[Label],
+    image_hashes: Sequence[str],
+    count: int,
 ) -> NDArray[np.int32]:
     """Return the fixed holes of a set of images.
 
@@ -62,19 +66,19 @@ def mask_bank(
     Raises:
         ValueError: an image does not have so many places for a hole.
     """
-    if count > law.places(image_size):
-        raise ValueError(f"{count} holes for {law.places(image_size)} places")
-    banks = [_distinct_boxes(law, image_size, [*labels, h], count) for h in image_hashes]
+    if count > spec.places(image_size):
+        raise ValueError(f"{count} holes for {spec.places(image_size)} places")
+    banks = [_distinct_boxes(spec, image_size, [*labels, h], count) for h in image_hashes]
     return np.stack(banks) if banks else np.zeros((0, count, 4), np.int32)
 
 
 def _distinct_boxes(
-    law: MaskSpec, image_size: int, labels: Sequence[Label], count: int
+    spec: MaskSpec, image_size: int, labels: Sequence[Label], count: int
 ) -> NDArray[np.int32]:
     """Return the first `count` holes that are drawn, those left out that were drawn before."""
     drawn = count
     while True:
-        boxes = law.boxes(random_bits(labels, drawn), image_size)
+        boxes = spec.boxes(random_bits(labels, drawn), image_size)
         _, first = np.unique(boxes, axis=0, return_index=True)
         if len(first) >= count:
             return boxes[np.sort(first)[:count]]

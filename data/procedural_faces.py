@@ -1,4 +1,4 @@
-"""Procedural portraits: cartoon faces, any number at any size, the same bytes on every platform.
+"""An index -> a cartoon face, at any size and with the same bytes on every platform.
 
 A face is a list of layers (`data.ellipses`) painted back to front: neck and shirt in the upright
 frame, all else in the tilted frame of the head. The light falls from one side. All arithmetic is on
@@ -20,7 +20,7 @@ from data.ellipses import (
     SAMPLES,
     TURN,
     Blob,
-    Colour,
+    Color,
     Frame,
     Integers,
     Layer,
@@ -34,15 +34,15 @@ from data.ellipses import (
 SMALLEST_SIZE = 16
 
 
-def colours(codes: str) -> Integers:
+def colors(codes: str) -> Integers:
     """Turn hexadecimal codes into RGB, `[codes, 3]`."""
     return np.array([list(bytes.fromhex(code)) for code in codes.split()], dtype=np.int64)
 
 
-SKINS = colours("fae0cd f0c8aa e0ac80 c0845a 8a5838 603e2c")
-HAIRS = colours("1a1618 3e281c 6e4426 9e4a20 deb262 b0acaa")
-IRISES = colours("4682be 5a8c5a 82602c 482c1a")
-BLACK, WHITE, RED, BROWN, THROAT = colours("120e12 fafaf6 be323c 5a1414 5c1820")
+SKINS = colors("fae0cd f0c8aa e0ac80 c0845a 8a5838 603e2c")
+HAIRS = colors("1a1618 3e281c 6e4426 9e4a20 deb262 b0acaa")
+IRISES = colors("4682be 5a8c5a 82602c 482c1a")
+BLACK, WHITE, RED, BROWN, THROAT = colors("120e12 fafaf6 be323c 5a1414 5c1820")
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ HAIRSTYLES = (
 )
 
 
-def portrait_colours(draws: Draws) -> dict[str, Colour]:
-    """Return the colour of each kind of layer."""
+def portrait_colors(draws: Draws) -> dict[str, Color]:
+    """Return the color of each kind of layer."""
     skin = along(SKINS, *draws.integers("skin", (0, 999)))
     hair = along(HAIRS, *draws.integers("hair colour", (0, 999)))
     shirt = vivid(*draws.integers("shirt colour", (0, 1535), (60, 230), (90, 240)))
@@ -233,7 +233,7 @@ def portrait_layers(draws: Draws, lit: int) -> tuple[list[Layer], list[Layer], l
 
 
 def background(draws: Draws, size: int) -> Integers:
-    """Return a gradient between two colours in any direction, `[size, size, 3]` in 0..255."""
+    """Return a gradient between two colors in any direction, `[size, size, 3]` in 0..255."""
     first = vivid(*draws.integers("background start", (0, 1535), (10, 150), (90, 256)))
     second = vivid(*draws.integers("background end", (0, 1535), (10, 150), (90, 256)))
     x, y = draws.integers("background direction", (-99, 99), (-99, 99))
@@ -268,15 +268,15 @@ def render_portrait(index: int, size: int, seed: int) -> NDArray[np.uint8]:
     tilted = replace(upright, sine=tilt)
     side, strength, above = draws.integers("light", (0, 1), (40, 100), (0, 40))
     lit = 2 * side - 1
-    palette = portrait_colours(draws)
-    numbers = {colour: number for number, colour in enumerate(palette, start=1)}
+    palette = portrait_colors(draws)
+    numbers = {color: number for number, color in enumerate(palette, start=1)}
     samples = SAMPLES * size
     grids = {frame: frame.coordinates(samples) for frame in (upright, tilted)}
     painted = np.zeros((samples, samples), dtype=np.uint8)
     behind, body, head = portrait_layers(draws, lit)
     for frame, layers in ((tilted, behind), (upright, body), (tilted, head)):
         for layer in layers:
-            paint(painted, frame, grids[frame], layer, numbers[layer.colour])
+            paint(painted, frame, grids[frame], layer, numbers[layer.color])
     u, v = grids[tilted]
     light = np.clip(250 + (lit * strength * u - above * v) // (1000 * FINE), 120, 350)
     return average(painted, light.astype(np.int32), list(palette.values()), background(draws, size))

@@ -1,4 +1,4 @@
-"""Splits by content: what an image shows decides where it goes, not its name or its place."""
+"""Hashes of images -> their splits: what an image shows decides, not its name or its place."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -15,7 +15,7 @@ SPLITS = ("train", "val", "test")
 class SplitSpec(BaseModel):
     """Sizes of the splits: all three as counts, or all three as fractions that add up to 1.
 
-    Where a dataset has official splits, those are kept and the law cuts only what they leave open.
+    Where a dataset has official splits, those are kept and the spec cuts only what they leave open.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,7 +77,7 @@ def sort_key(seed: int, sha256: str) -> str:
     return hashlib.sha256(f"{seed}:{sha256}".encode()).hexdigest()
 
 
-def assign_splits(candidates: Sequence[Candidate], law: SplitSpec) -> list[str | None]:
+def assign_splits(candidates: Sequence[Candidate], spec: SplitSpec) -> list[str | None]:
     """Assign each image to `train`, `val`, `test`, or to none.
 
     Images that are equal to the bit, or of one group, stay together: such a cluster goes where its
@@ -85,7 +85,7 @@ def assign_splits(candidates: Sequence[Candidate], law: SplitSpec) -> list[str |
     stands in an official split is left out of the others (None), as is what exceeds the counts.
 
     Raises:
-        InputError: fewer images than the law asks for.
+        InputError: fewer images than the spec asks for.
     """
     cluster_of = _clusters(candidates)
     members: dict[int, list[int]] = defaultdict(list)
@@ -103,8 +103,8 @@ def assign_splits(candidates: Sequence[Candidate], law: SplitSpec) -> list[str |
         for index in cluster:
             if candidates[index].official == keep:
                 assigned[index] = keep
-    free.sort(key=lambda c: min(sort_key(law.seed, candidates[i].sha256) for i in c))
-    counts = law.counts(sum(map(len, free)))
+    free.sort(key=lambda c: min(sort_key(spec.seed, candidates[i].sha256) for i in c))
+    counts = spec.counts(sum(map(len, free)))
     position, ends = 0, [counts[0], counts[0] + counts[1], sum(counts)]
     for cluster in free:
         split = next((s for s, end in zip(SPLITS, ends, strict=True) if position < end), None)

@@ -1,4 +1,4 @@
-"""The packed form of a suite's images: arrays, boxes and a manifest."""
+"""The folder of a suite's packed images -> verified arrays, boxes and records."""
 
 import csv
 import hashlib
@@ -73,10 +73,8 @@ class Store:
             self._verify_digest()
             for record, pixels in zip(self.records(split), images, strict=True):
                 if pixel_sha256(pixels) != record.sha256:
-                    raise InputError(
-                        f"{self.folder / split}.npy: image {record.index} ({record.id}) is not the "
-                        "one of the manifest; run the split stage again"
-                    )
+                    shown = f"image {record.index} ({record.id}) is not the one of the manifest"
+                    raise self._wrong(f"{split}.npy", shown)
             self._verified.add(split)
 
     @cached_property
@@ -84,18 +82,13 @@ class Store:
         return set()
 
     def _verify_digest(self) -> None:
-        path = self.folder / DIGEST
         try:
-            expected = path.read_bytes()
+            expected = (self.folder / DIGEST).read_bytes()
         except OSError:  # of a folder that was split before there was one too
-            raise InputError(
-                f"{path}: missing; `python -m benchmark split --suite {self.folder.name}` makes it"
-            ) from None
+            raise self._missing(DIGEST) from None
         if expected != f"{self.digest()}\n".encode():
-            raise InputError(
-                f"{path}: is not that of {MANIFEST}, val_boxes.npy and test_boxes.npy, so one of "
-                "them is damaged or foreign; run the split stage again"
-            )
+            shown = f"is not that of {MANIFEST}, val_boxes.npy and test_boxes.npy"
+            raise self._wrong(DIGEST, f"{shown}, so one of them is damaged or foreign")
 
     def boxes(self, split: str) -> NDArray[np.int32]:
         """Return the fixed holes of a split, `[N, K, 4]` boxes in pixels.
@@ -113,28 +106,20 @@ class Store:
         expected, last = len(self.records(split)), {3: 4, 4: 3}[axes]
         fits = found.dtype == dtype and found.ndim == axes and found.shape[-1] == last
         if not fits or len(found) != expected:
-            raise InputError(
-                f"{self.folder / name}: has {found.dtype} {found.shape}, the manifest lists "
-                f"{expected} images; run the split stage again"
-            )
+            shown = f"has {found.dtype} {found.shape}, the manifest lists {expected} images"
+            raise self._wrong(name, shown)
 
     def _load(self, name: str, mapped: bool) -> NDArray[Any]:
         try:
             mode: Literal["r"] | None = "r" if mapped else None
             found: NDArray[Any] = np.load(self.folder / name, mmap_mode=mode, allow_pickle=False)
         except FileNotFoundError:
-            raise InputError(
-                f"{self.folder / name}: missing; "
-                f"`python -m benchmark split --suite {self.folder.name}` makes it"
-            ) from None
+            raise self._missing(name) from None
         # A header is Python text, and may be damaged in as many ways.
         except Exception as error:
-            raise InputError(
-                f"{self.folder / name}: damaged ({printable(str(error))}); "
-                "run the split stage again"
-            ) from None
+            raise self._wrong(name, f"damaged ({printable(str(error))})") from None
         if not isinstance(found, np.ndarray):
-            raise InputError(f"{self.folder / name}: not an array; run the split stage again")
+            raise self._wrong(name, "not an array")
         return found
 
     def records(self, split: str) -> list[Record]:
@@ -143,9 +128,8 @@ class Store:
 
     @cached_property
     def _manifest(self) -> list[Record]:
-        path = self.folder / MANIFEST
         try:
-            with path.open(encoding="utf-8", newline="") as file:
+            with (self.folder / MANIFEST).open(encoding="utf-8", newline="") as file:
                 header, *rows = csv.reader(file, strict=True)
             if tuple(header) != MANIFEST_COLUMNS:
                 raise ValueError(f"the columns are {header}, not {list(MANIFEST_COLUMNS)}")
@@ -157,13 +141,16 @@ class Store:
                 listed[record.split] += 1
             return found
         except FileNotFoundError:
-            raise InputError(
-                f"{path}: missing; `python -m benchmark split --suite {self.folder.name}` makes it"
-            ) from None
+            raise self._missing(MANIFEST) from None
         except (OSError, ValueError, csv.Error) as error:
-            raise InputError(
-                f"{path}: damaged ({printable(str(error))}); run the split stage again"
-            ) from None
+            raise self._wrong(MANIFEST, f"damaged ({printable(str(error))})") from None
+
+    def _missing(self, name: str) -> InputError:
+        command = f"python -m benchmark split --suite {self.folder.name}"
+        return InputError(f"{self.folder / name}: missing; `{command}` makes it")
+
+    def _wrong(self, name: str, fault: str) -> InputError:
+        return InputError(f"{self.folder / name}: {fault}; run the split stage again")
 
     def digest(self) -> str:
         """Return the SHA-256 over what later stages read: pixels, order, boxes, labels."""

@@ -1,4 +1,4 @@
-"""Classical completions, rows of every table: the bar that a trained network has to clear.
+"""Images with holes -> classical completions: the bar that a trained network has to clear.
 
 Each takes images whose hole the caller has blanked, so none can see what it has to guess.
 """
@@ -42,13 +42,13 @@ class Baseline(Protocol):
         ...
 
 
-def mean_colour(masked: Images, hole: Holes, training: Images) -> Images:
-    """Fill with the mean colour of the image's known pixels, rounded half to even."""
+def mean_color(masked: Images, hole: Holes, training: Images) -> Images:
+    """Fill with the mean color of the image's known pixels, rounded half to even."""
     _check(masked, hole)
     known_px = (~hole).sum((1, 2))
     total = np.where(hole[..., None], 0, masked).sum((1, 2), dtype=np.int64)
-    colour = np.rint(total / known_px[:, None]).astype(np.uint8)
-    return np.asarray(np.where(hole[..., None], colour[:, None, None, :], masked))
+    color = np.rint(total / known_px[:, None]).astype(np.uint8)
+    return np.asarray(np.where(hole[..., None], color[:, None, None, :], masked))
 
 
 def telea(masked: Images, hole: Holes, training: Images) -> Images:
@@ -92,7 +92,7 @@ def nearest_train(masked: Images, hole: Holes, training: Images) -> Images:
 
 
 BASELINES: dict[str, Baseline] = {
-    "mean_colour": mean_colour,
+    "mean_colour": mean_color,
     "telea": telea,
     "navier_stokes": navier_stokes,
     "biharmonic": biharmonic,

@@ -1,4 +1,4 @@
-"""What networks are trained on: a batch of images with holes, and what a generator made of it."""
+"""Images and holes -> what networks are trained on, and what a generator made of it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,7 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
 
 
@@ -25,15 +25,15 @@ class Batch:
 
     @cached_property
     def masked(self) -> Tensor:
-        """The images with 0, mid-grey, in the hole."""
+        """The images with 0, mid-gray, in the hole."""
         return self.image * (1 - self.mask)
 
-    def filled(self, colour: Colour | None) -> Tensor:
-        """Return the images with a colour in the hole; without one, mid-grey."""
-        if colour is None:
+    def filled(self, color: Color | None) -> Tensor:
+        """Return the images with a color in the hole; without one, mid-gray."""
+        if color is None:
             return self.masked
         # Built by scalars, as a tensor made from a list would be copied from the host.
-        channels = [torch.full_like(self.mask, value / 127.5 - 1) for value in colour]
+        channels = [torch.full_like(self.mask, value / 127.5 - 1) for value in color]
         return self.masked + torch.cat(channels, dim=1) * self.mask
 
     def window(self, grow: int) -> Tensor:
@@ -50,7 +50,7 @@ class Batch:
 
     @cached_property
     def box(self) -> Tensor:
-        """`[N, 4]` holes `(x0, y0, x1, y1)`, normalised to [0, 1]."""
+        """`[N, 4]` holes `(x0, y0, x1, y1)`, normalized to [0, 1]."""
         edges = torch.cat([self.corner, self.corner + self.hole_size], dim=1)
         return edges.to(self.image.dtype) / self.image.shape[-1]
 

@@ -1,4 +1,4 @@
-"""Initial weights, drawn by the caller."""
+"""A network and uniform draws -> its initial weights."""
 
 import math
 from collections.abc import Callable
@@ -12,22 +12,20 @@ from models.layers import Gain
 
 Uniforms = Callable[[str, tuple[int, ...]], Tensor]
 """From a parameter's name and shape to numbers in [0, 1), float64."""
-
-
 Draw = Callable[[], Tensor]
 """Fresh numbers in [0, 1) in the shape of the parameter that is to be set."""
 
-SPREAD = 0.02
+DCGAN_STD = 0.02
 
 
 @torch.no_grad()
-def initialize(network: nn.Module, uniforms: Uniforms, law: str = "fan_in") -> None:
+def initialize(network: nn.Module, uniforms: Uniforms, scheme: str = "fan_in") -> None:
     """Set all parameters of a network.
 
     Args:
         network: what to initialize.
         uniforms: the draws.
-        law: a key of `LAWS`.
+        scheme: a key of `SCHEMES`.
 
     Raises:
         TypeError: a layer has parameters and no rule.
@@ -40,7 +38,7 @@ def initialize(network: nn.Module, uniforms: Uniforms, law: str = "fan_in") -> N
             if isinstance(layer, Gain):
                 layer.reset_parameters()
             elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.BatchNorm2d):
-                parameter.copy_(LAWS[law](layer, name, drawn))
+                parameter.copy_(SCHEMES[scheme](layer, name, drawn))
             else:
                 raise TypeError(f"{path}: no rule to initialize {type(layer).__name__}")
 
@@ -67,7 +65,7 @@ def dcgan(layer: nn.Module, name: str, drawn: Draw) -> Tensor:
     mean = 1.0 if isinstance(layer, nn.BatchNorm2d) else 0.0
     # Of the 2**53 possible draws only 0 has no finite quantile.
     quantiles = ndtri(drawn().clamp(min=2.0**-54).numpy())
-    return mean + SPREAD * torch.from_numpy(quantiles)
+    return mean + DCGAN_STD * torch.from_numpy(quantiles)
 
 
-LAWS: dict[str, Callable[[nn.Module, str, Draw], Tensor]] = {"fan_in": fan_in, "dcgan": dcgan}
+SCHEMES: dict[str, Callable[[nn.Module, str, Draw], Tensor]] = {"fan_in": fan_in, "dcgan": dcgan}

@@ -1,4 +1,4 @@
-"""Loss terms, by name.
+"""A batch and predictions -> loss terms, by name.
 
 A term of the generator's loss is a function of the batch, the generator's output and, for
 adversarial terms, a discriminator's prediction on it. A term of a discriminator's loss is a
@@ -16,11 +16,10 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
 
 from models.batch import Batch, Output
-from models.edges import sobel
-from models.networks import Localisation, Score
-from models.similarity import similarity_map
+from models.filters import similarity_map, sobel
+from models.networks import Localization, Score
 
-Prediction = Score | Localisation
+Prediction = Score | Localization
 Pixels = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 EDGE_EPSILON = 1e-6
@@ -31,7 +30,7 @@ class Term:
     """A loss term, and the kind of prediction that it judges (None: it needs no discriminator)."""
 
     function: Callable[..., Tensor]
-    judges: type[Score] | type[Localisation] | None
+    judges: type[Score] | type[Localization] | None
 
     def __call__(self, *arguments: Any, **options: Any) -> Tensor:
         """Compute the term."""
@@ -139,17 +138,17 @@ def adversarial_g(batch: Batch, output: Output, prediction: Score) -> Tensor:
     return _cross_entropy(prediction.logits, 1.0)
 
 
-def confidence_g(batch: Batch, output: Output, prediction: Localisation) -> Tensor:
+def confidence_g(batch: Batch, output: Output, prediction: Localization) -> Tensor:
     """Return the cross-entropy of "there is no fake region"."""
     return _cross_entropy(prediction.confidence, 0.0)
 
 
-def box_g(batch: Batch, output: Output, prediction: Localisation) -> Tensor:
+def box_g(batch: Batch, output: Output, prediction: Localization) -> Tensor:
     """Return minus the smooth L1 distance of the predicted from the true box."""
     return -smooth_l1_loss(prediction.box, batch.box)
 
 
-def iou_g(batch: Batch, output: Output, prediction: Localisation) -> Tensor:
+def iou_g(batch: Batch, output: Output, prediction: Localization) -> Tensor:
     """Return the mean intersection over union of the predicted and the true box."""
     return box_iou(prediction.box, batch.box).mean()
 
@@ -163,18 +162,18 @@ def adversarial_d(batch: Batch, real: Score, fake: Score, smoothing: float) -> T
     return (on_real + _cross_entropy(fake.logits, 0.0)) / 2
 
 
-def confidence_d(batch: Batch, real: Localisation, fake: Localisation, smoothing: float) -> Tensor:
+def confidence_d(batch: Batch, real: Localization, fake: Localization, smoothing: float) -> Tensor:
     """Return the sum of the cross-entropies on real (label 0) and fake images (label 1)."""
     on_fake = _cross_entropy(fake.confidence, 1.0 - smoothing)
     return _cross_entropy(real.confidence, 0.0) + on_fake
 
 
-def box_d(batch: Batch, real: Localisation, fake: Localisation, smoothing: float) -> Tensor:
+def box_d(batch: Batch, real: Localization, fake: Localization, smoothing: float) -> Tensor:
     """Return the smooth L1 distance of the predicted from the true box, on fake images."""
     return smooth_l1_loss(fake.box, batch.box)
 
 
-def iou_d(batch: Batch, real: Localisation, fake: Localisation, smoothing: float) -> Tensor:
+def iou_d(batch: Batch, real: Localization, fake: Localization, smoothing: float) -> Tensor:
     """Return 1 minus the mean intersection over union, on fake images."""
     return 1 - box_iou(fake.box, batch.box).mean()
 
@@ -182,7 +181,7 @@ def iou_d(batch: Batch, real: Localisation, fake: Localisation, smoothing: float
 def accuracy(real: Prediction, fake: Prediction) -> Tensor:
     """Return the share of right answers on real and on fake images, `[]` without gradient."""
     on_real, on_fake = (
-        -p.confidence.detach() if isinstance(p, Localisation) else p.logits.detach()
+        -p.confidence.detach() if isinstance(p, Localization) else p.logits.detach()
         for p in (real, fake)
     )
     return ((on_real > 0).float().mean() + (on_fake < 0).float().mean()) / 2
@@ -222,13 +221,13 @@ GENERATOR_TERMS = {
     "ssim": Term(ssim, None),
     "edge": Term(edge, None),
     "adversarial": Term(adversarial_g, Score),
-    "confidence": Term(confidence_g, Localisation),
-    "box": Term(box_g, Localisation),
-    "iou": Term(iou_g, Localisation),
+    "confidence": Term(confidence_g, Localization),
+    "box": Term(box_g, Localization),
+    "iou": Term(iou_g, Localization),
 }
 DISCRIMINATOR_TERMS = {
     "adversarial": Term(adversarial_d, Score),
-    "confidence": Term(confidence_d, Localisation),
-    "box": Term(box_d, Localisation),
-    "iou": Term(iou_d, Localisation),
+    "confidence": Term(confidence_d, Localization),
+    "box": Term(box_d, Localization),
+    "iou": Term(iou_d, Localization),
 }

@@ -1,4 +1,8 @@
-"""Contracts of the networks, and how they are found: a module each, a class named for the role."""
+"""The name of a network -> its class; and the contract of each role.
+
+A network is a module of `models/generators` or `models/discriminators` with a class named for the
+role.
+"""
 
 import importlib
 import pkgutil
@@ -37,7 +41,7 @@ class Score(NamedTuple):
     logits: Tensor
 
 
-class Localisation(NamedTuple):
+class Localization(NamedTuple):
     """What a localizer predicts: is there a fake region, and where."""
 
     confidence: Tensor
@@ -53,10 +57,10 @@ class DiscriminatorNetwork(nn.Module, ABC):
     options.
     """
 
-    predicts: ClassVar[type[Score] | type[Localisation]]
+    predicts: ClassVar[type[Score] | type[Localization]]
 
     @abstractmethod
-    def forward(self, images: Tensor) -> Score | Localisation:
+    def forward(self, images: Tensor) -> Score | Localization:
         """Judge images `[N, 3, S, S]` in [-1, 1]."""
 
 
@@ -76,8 +80,8 @@ def generator_class(name: str) -> type[GeneratorNetwork]:
     Raises:
         ValueError: there is no such generator.
     """
-    if name not in generator_names():
-        raise ValueError(f"no generator {name!r}; there are {', '.join(generator_names())}")
+    if name not in (names := generator_names()):
+        raise ValueError(f"no generator {name!r}; there are {', '.join(names)}")
     found: type[GeneratorNetwork] = importlib.import_module(f"models.generators.{name}").Generator
     return found
 
@@ -88,8 +92,8 @@ def discriminator_class(name: str) -> type[DiscriminatorNetwork]:
     Raises:
         ValueError: there is no such discriminator.
     """
-    if name not in discriminator_names():
-        raise ValueError(f"no discriminator {name!r}; there are {', '.join(discriminator_names())}")
+    if name not in (names := discriminator_names()):
+        raise ValueError(f"no discriminator {name!r}; there are {', '.join(names)}")
     module = importlib.import_module(f"models.discriminators.{name}")
     found: type[DiscriminatorNetwork] = module.Discriminator
     return found

@@ -1,4 +1,4 @@
-"""Square windows of images, and resizing, as matrix products.
+"""Images -> square windows of them, and other sizes, by matrix products.
 
 A product with selection matrices is exact, has no loop over the batch, and its backward pass is
 deterministic on every device, which indexing and interpolation are not on CUDA.
@@ -52,7 +52,7 @@ def _selection(start: Tensor, side: int, size: int, dtype: torch.dtype) -> Tenso
 class BilinearResize(nn.Module):
     """Resize `[N, C, in, in]` to `[N, C, out, out]`, without antialiasing.
 
-    Equals `torch.nn.functional.interpolate(mode="bilinear")`: with `align_corners` the centres of
+    Equals `torch.nn.functional.interpolate(mode="bilinear")`: with `align_corners` the centers of
     the corner pixels fall on each other, without it the corners of the images do.
     """
 
@@ -62,11 +62,11 @@ class BilinearResize(nn.Module):
         super().__init__()
         position = torch.arange(out_size, dtype=torch.float64)
         if align_corners:
-            centre = position * (in_size - 1) / max(out_size - 1, 1)
+            center = position * (in_size - 1) / max(out_size - 1, 1)
         else:
-            centre = (position + 0.5) * in_size / out_size - 0.5
-        centre = centre.clamp(0, in_size - 1)
-        distance = (centre[:, None] - torch.arange(in_size, dtype=torch.float64)).abs()
+            center = (position + 0.5) * in_size / out_size - 0.5
+        center = center.clamp(0, in_size - 1)
+        distance = (center[:, None] - torch.arange(in_size, dtype=torch.float64)).abs()
         matrix = (1 - distance).clamp(min=0).float()
         self.register_buffer("matrix", matrix, persistent=False)
 

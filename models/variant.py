@@ -1,4 +1,8 @@
-"""What a variant is: networks, weighted loss terms, optimisers and schedules."""
+"""YAML of `models/variants` -> what a variant is: networks, loss terms, optimizers and schedules.
+
+This is the description alone, which `list` reads without PyTorch; `models.check` compares it with
+the code.
+"""
 
 import math
 import re
@@ -14,11 +18,6 @@ from pydantic import (
     Field,
     model_validator,
 )
-
-from models.initialization import LAWS
-from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS
-from models.networks import discriminator_class, generator_class
-from models.options import check_options
 
 LARGEST_OPTION = 2**16
 """Of the numbers among options, which are sides in pixels, channels and the like."""
@@ -58,7 +57,7 @@ class _Frozen(BaseModel):
 
 
 class Adam(_Frozen):
-    """Settings of the Adam optimiser (Kingma & Ba 2015)."""
+    """Settings of the Adam optimizer (Kingma & Ba 2015)."""
 
     lr: float = Field(gt=0)
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
@@ -84,48 +83,29 @@ class GeneratorTerm(_Frozen):
         return self.weight * min(1.0, (progress - self.start) / self.ramp)
 
 
-class _NetworkSpec(_Frozen):
+class NetworkSpec(_Frozen):
     """What generators and discriminators have in common."""
 
     network: str
     options: Options = {}
     initialisation: str = "fan_in"
-    """A law of `models.initialization`."""
+    """A scheme of `models.initialization`."""
     optimiser: Adam
     clip_norm: float | None = Field(default=None, gt=0)
     """Gradients are scaled down to this Euclidean norm."""
-
-    @model_validator(mode="after")
-    def _law_exists(self) -> Self:
-        if self.initialisation not in LAWS:
-            raise ValueError(
-                f"initialisation: no law {self.initialisation!r}; there are {', '.join(LAWS)}"
-            )
-        return self
 
 
 Level = Annotated[int, Field(ge=0, le=255)]
 
 
-class GeneratorSpec(_NetworkSpec):
+class GeneratorSpec(NetworkSpec):
     """The generator and what it is trained with."""
 
     losses: dict[str, GeneratorTerm] = Field(min_length=1)
     fill: tuple[Level, Level, Level] | None = None
-    """Colour of the hole in the masked image; mid-grey, which is 0 for networks, without it."""
+    """Color of the hole in the masked image; mid-gray, which is 0 for networks, without it."""
     mask_dilation: int = Field(default=0, ge=0, le=1024)
     """By how many pixels the hole is grown on each side in the mask that the network is given."""
-
-    @model_validator(mode="after")
-    def _exists(self) -> "GeneratorSpec":
-        check_options(generator_class(self.network), self.options, f"network {self.network}")
-        for name, term in self.losses.items():
-            if name not in GENERATOR_TERMS:
-                raise ValueError(
-                    f"losses: no term {name!r}; there are {', '.join(GENERATOR_TERMS)}"
-                )
-            check_options(GENERATOR_TERMS[name].function, term.options, f"losses.{name}")
-        return self
 
 
 Input = Literal["completed", "raw", "hole"]
@@ -140,7 +120,7 @@ class SkipRule(_Frozen):
     """Number of latest steps for the mean, the present one and skipped ones included."""
 
 
-class DiscriminatorSpec(_NetworkSpec):
+class DiscriminatorSpec(NetworkSpec):
     """A discriminator, what it looks at, and when it is trained."""
 
     input: Input
@@ -161,19 +141,6 @@ class DiscriminatorSpec(_NetworkSpec):
             raise ValueError("generator_input: an image and a hole have not the same size")
         return self
 
-    @model_validator(mode="after")
-    def _exists(self) -> "DiscriminatorSpec":
-        found = discriminator_class(self.network)
-        check_options(found, self.options, f"network {self.network}")
-        for name in self.losses:
-            fitting = [n for n, t in DISCRIMINATOR_TERMS.items() if t.judges is found.predicts]
-            if name not in fitting:
-                raise ValueError(
-                    f"losses: no term {name!r} for what {self.network} predicts; "
-                    f"there are {', '.join(fitting)}"
-                )
-        return self
-
 
 class Variant(_Frozen):
     """One system of the benchmark."""
@@ -188,28 +155,21 @@ class Variant(_Frozen):
     discriminators: dict[Part, DiscriminatorSpec] = {}
 
     @model_validator(mode="after")
-    def _terms_have_their_discriminator(self) -> "Variant":
-        used = set()
-        for name, term in self.generator.losses.items():
-            where = f"generator.losses.{name}.discriminator"
-            judges = GENERATOR_TERMS[name].judges
-            if judges is None:
-                if term.discriminator is not None:
-                    raise ValueError(f"{where}: {name} does not use a discriminator")
-                continue
-            if term.discriminator not in self.discriminators:
+    def _discriminators_are_those_that_are_used(self) -> Self:
+        used = {name: term.discriminator for name, term in self.generator.losses.items()}
+        for name, discriminator in used.items():
+            if discriminator is not None and discriminator not in self.discriminators:
                 valid = ", ".join(self.discriminators) or "none"
-                raise ValueError(f"{where}: {term.discriminator!r} is not one of: {valid}")
-            network = self.discriminators[term.discriminator].network
-            if discriminator_class(network).predicts is not judges:
-                raise ValueError(f"{where}: {name} cannot be computed from what {network} predicts")
-            used.add(term.discriminator)
-        if idle := self.discriminators.keys() - used:
+                raise ValueError(
+                    f"generator.losses.{name}.discriminator: {discriminator!r} is not one of: "
+                    f"{valid}"
+                )
+        if idle := self.discriminators.keys() - set(used.values()):
             raise ValueError(f"discriminators.{min(idle)}: no term of generator.losses uses it")
         return self
 
     @model_validator(mode="after")
-    def _learns_from_the_first_step_on(self) -> "Variant":
+    def _learns_from_the_first_step_on(self) -> Self:
         for term in self.generator.losses.values():
             judge = self.discriminators.get(term.discriminator or "")
             if term.weight_at(0) > 0 and (judge is None or judge.start == 0):

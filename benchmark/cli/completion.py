@@ -1,44 +1,62 @@
-"""`python -m benchmark completion`: what a shell offers when TAB is pressed.
+"""The name of a shell → the script that completes `python -m benchmark` there."""
 
-The scripts stay up to date by themselves: they ask the command line, in the Python that was typed,
-and run nothing unless the present folder is a checkout. Where there is nothing to offer, as for a
-path, the shell offers files.
-"""
+from typing import Annotated, Literal
 
-import argparse
-import sys
-from pathlib import Path
+from typer import Argument
 
-SHELLS = ("bash", "zsh", "fish")
-SUMMARY = "print what makes a shell complete these commands"
-HOW = """\
+from benchmark.cli.app import UPKEEP, app
+
+VARIABLE = "_INPAINTBENCH_COMPLETE"
+
+# A script asks Typer, in the Python that was typed: for the words from `benchmark` on, and the
+# number of the one that is to be completed. It runs nothing unless there is a checkout here.
+_SCRIPTS = {
+    "bash": """\
+_inpaintbench() {
+    local line="${COMP_LINE:0:COMP_POINT}" && COMPREPLY=()
+    [[ $line == *' -m benchmark '* && -f benchmark/__main__.py ]] || return 0
+    local words=(${line#* -m }x)  # the x is that of the last word, which may be empty
+    COMPREPLY=($(COMP_WORDS="${line#* -m }" COMP_CWORD=$((${#words[@]} - 1)) \\
+        _INPAINTBENCH_COMPLETE=complete_bash "$1" -m benchmark 2>/dev/null))
+}
+complete -o bashdefault -o default -F _inpaintbench python python3
+""",
+    "zsh": """\
+_inpaintbench() {
+    [[ "$words[2,3]" == '-m benchmark' && $CURRENT -gt 3 && -f benchmark/__main__.py ]] ||
+        { _python "$@"; return }
+    local found=($(COMP_WORDS="$words[3,CURRENT]" COMP_CWORD=$((CURRENT - 3)) \\
+        _INPAINTBENCH_COMPLETE=complete_bash $words[1] -m benchmark 2>/dev/null))
+    compset -P '*='
+    if (( $#found )); then compadd -a found; else _files; fi
+}
+compdef _inpaintbench python python3
+""",
+    "fish": """\
+function __inpaintbench
+    set -l words (commandline -opc)
+    test "$words[2..3]" = '-m benchmark' -a -f benchmark/__main__.py; or return
+    env COMP_WORDS="$words[3..] $(commandline -ct)" COMP_CWORD=(math (count $words) - 2) \\
+        _INPAINTBENCH_COMPLETE=complete_bash $words[1] -m benchmark 2>/dev/null
+end
+complete -c python -a '(__inpaintbench)'
+complete -c python3 -a '(__inpaintbench)'
+""",
+}
+
+
+@app.command(
+    rich_help_panel=UPKEEP,
+    short_help="TAB in bash, zsh or fish",
+    epilog="""\b
 In a checkout, for every shell to come:
-
   bash  python -m benchmark completion bash >> ~/.bashrc
-  zsh   python -m benchmark completion zsh >> ~/.zshrc   (compinit has to stand above it)
+  zsh   python -m benchmark completion zsh >> ~/.zshrc   (below compinit)
   fish  python -m benchmark completion fish > ~/.config/fish/conf.d/inpaintbench.fish
-"""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = HOW
-    parser.add_argument(
-        "what",
-        choices=(*SHELLS, "candidates"),
-        help="the shell whose script is printed; or candidates, which the scripts ask for: what "
-        "may stand in the place of the last word of stdin, which has one word per line",
-    )
-
-
-def run(options: argparse.Namespace) -> None:
-    """Print a script, or what may stand in the place of the last word, one per line."""
-    if options.what in SHELLS:
-        print(Path(__file__).with_suffix(f".{options.what}").read_text(), end="")
-        return
-    from benchmark.__main__ import command_parser
-    from benchmark.cli.candidates import candidates
-
-    for candidate in candidates(command_parser(), sys.stdin.read().splitlines() or [""]):
-        print(candidate)
+""",
+)
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"], Argument(help="the shell")],
+) -> None:
+    """Print what makes a shell complete these commands."""
+    print(_SCRIPTS[shell], end="")

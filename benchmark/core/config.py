@@ -203,13 +203,19 @@ def load_params(root: Path = Path()) -> Params:
         InputError: a key is wrong, or a name is not that of a suite or a variant.
     """
     params = load(Params, root / paths.PARAMS)
-    for kind, folder in (("suite", paths.SUITES), ("variant", paths.VARIANTS)):
-        for name in params.suites if kind == "suite" else params.variants:
-            try:
-                _config_path(root / folder, name, kind)
-            except InputError as error:
-                raise InputError(f"{root / paths.PARAMS}: {error}") from None
+    try:
+        check_names(params.suites, params.variants, root)
+    except InputError as error:
+        raise InputError(f"{root / paths.PARAMS}: {error}") from None
     return params
+
+
+def check_names(suites: Iterable[str], variants: Iterable[str], root: Path = Path()) -> None:
+    """Raise `InputError` unless these are names of suites and of variants."""
+    for name in suites:
+        _config_path(root / paths.SUITES, name, "suite")
+    for name in variants:
+        _config_path(root / paths.VARIANTS, name, "variant")
 
 
 def load_suite(name: str, root: Path = Path()) -> Suite:
@@ -221,8 +227,13 @@ def load_suite(name: str, root: Path = Path()) -> Suite:
     return load(Suite, _config_path(root / paths.SUITES, name, "suite"), name=name)
 
 
-def load_variant(name: str, root: Path = Path()) -> "Variant":
+def load_variant(name: str, root: Path = Path(), check: bool = True) -> "Variant":
     """Return the variant of that name.
+
+    Args:
+        name: the name.
+        root: the checkout.
+        check: compare it with the code of the networks and loss terms, which loads PyTorch.
 
     Raises:
         InputError: there is no such variant, or its file has a wrong key.
@@ -230,7 +241,16 @@ def load_variant(name: str, root: Path = Path()) -> "Variant":
     # Here, so that the split stage neither loads nor depends on the networks.
     from models.variant import Variant
 
-    return load(Variant, _config_path(root / paths.VARIANTS, name, "variant"), name=name)
+    path = _config_path(root / paths.VARIANTS, name, "variant")
+    variant = load(Variant, path, name=name)
+    if check:
+        from models.check import check_variant
+
+        try:
+            check_variant(variant)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from None
+    return variant
 
 
 def names_in(folder: Path) -> list[str]:

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 ROOT = Path(__file__).resolve().parents[2]
 _TOPS = ("benchmark", "models", "data")
 _COMMAND_LINE = (ROOT / "benchmark" / "__main__.py", ROOT / "benchmark" / "cli")
@@ -43,6 +41,8 @@ def stage_code(stage: str) -> list[Path]:
 
     Neither more nor less than what DVC watches: another file changes no digest, and no result.
     """
+    from ruamel.yaml import YAML  # here, as every command loads this module
+
     with PIPELINE.open(encoding="utf-8") as file:
         entry = YAML(typ="safe", pure=True).load(file)["stages"][stage]
     names = [name for name in entry.get("do", entry)["deps"] if not name.startswith(_RESULTS)]

@@ -23,7 +23,7 @@ from benchmark.evaluation.probes import PROBES, REAL, SEAM_FREE, SEAM_ONLY
 from benchmark.stats.bootstrap import counts_of
 from data.draws import integers_below, random_bits
 from data.errors import InputError
-from models.networks import Localisation, discriminator_class
+from models.networks import Localization, discriminator_class
 from models.variant import DiscriminatorSpec
 
 Values = NDArray[np.float64]
@@ -126,7 +126,7 @@ def diagnosis(
         For each probe the mean `confidence` and `iou` of a localizer, the mean `score` of another,
         and the `auc` of telling it from `real`; and `seam_reliance`.
     """
-    localises = discriminator_class(spec.network).predicts is Localisation
+    localises = discriminator_class(spec.network).predicts is Localization
     entry: dict[str, Any] = {
         "predicts": "localisation" if localises else "score",
         "input": spec.input,

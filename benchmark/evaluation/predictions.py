@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.losses import box_iou
-from models.networks import Localisation
+from models.networks import Localization
 from models.squares import crop_squares
 from models.variant import DiscriminatorSpec
 
@@ -57,7 +57,7 @@ def judge(network: nn.Module, spec: DiscriminatorSpec, images: Tensor, boxes: Te
     if spec.input == "hole":
         shown = crop_squares(shown, boxes[:, :2].long(), int(boxes[0, 2] - boxes[0, 0]))
     prediction = network(shown)
-    if isinstance(prediction, Localisation):
+    if isinstance(prediction, Localization):
         box = prediction.box.double()
         iou = box_iou(box, boxes.double() / images.shape[-1])
         altered = prediction.confidence.double().sigmoid()

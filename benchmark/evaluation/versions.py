@@ -6,11 +6,10 @@ it the whole tree clean. It belongs to a result by that result's digest; a recor
 counts as none.
 """
 
-import subprocess
 from typing import Any, Literal
 
 from benchmark.core.files import read_json, write_json
-from benchmark.core.hashing import ROOT, json_digest
+from benchmark.core.hashing import json_digest
 from benchmark.core.paths import Run
 from benchmark.evaluation.provenance import evaluation_digest
 from benchmark.training.checkpoints import MANIFEST, training_origin
@@ -19,18 +18,6 @@ from data.errors import InputError
 Part = Literal["training", "evaluation"]
 Version = dict[str, Any]
 """`commit` and `dirty`."""
-CODE = ("benchmark", "models", "data", "requirements.lock")
-"""What a change of makes the code another than that of the commit."""
-
-
-def code_version() -> Version:
-    """Return the commit of the checkout and whether its code differs from it; None: unknown."""
-    top, commit = _git("rev-parse", "--show-toplevel"), _git("rev-parse", "HEAD")
-    # The checkout may lie, without a repository of its own, within another project's.
-    if top is None or commit is None or not ROOT.samefile(top):
-        return {"commit": None, "dirty": None}
-    changes = _git("status", "--porcelain", "--untracked-files=all", "--", *CODE)
-    return {"commit": commit, "dirty": changes != ""}
 
 
 def record_training(run: Run, criterion: str, version: Version) -> None:
@@ -58,18 +45,3 @@ def _known(run: Run) -> dict[str, Any]:
     except InputError:
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _git(*arguments: str) -> str | None:
-    """Return what a git command prints; None without git or a repository."""
-    try:
-        done = subprocess.run(
-            # Without locks, so that no commit that is made meanwhile is in the way.
-            ["git", "--no-optional-locks", "-C", str(ROOT), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()

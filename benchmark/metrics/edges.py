@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from benchmark.metrics.pixels import check_images, mean_over
-from models.edges import sobel
+from models.filters import sobel
 
 
 def sharpness_h(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:

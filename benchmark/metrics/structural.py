@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmark.metrics.pixels import check_images, mean_over
-from models.similarity import WINDOW, similarity_map
+from models.filters import WINDOW, similarity_map
 
 UNIFORM_WINDOW = 7
 

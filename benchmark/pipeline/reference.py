@@ -1,4 +1,4 @@
-"""The reference command: keeps the results of this checkout's runs of a suite in the repository."""
+"""The results of this checkout's runs of a suite -> `reports/reference/<suite>/`, kept in git."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from benchmark.reporting.figures.pictures import chosen_rows, comparison, read_p
 from benchmark.reporting.leaderboard import leaderboard
 from benchmark.reporting.markdown import markdown_page
 from benchmark.reporting.sections.suite.summary import reference_facts
-from benchmark.reporting.tables import leaderboard_table
+from benchmark.reporting.tables import leaderboard_blocks
 from benchmark.reporting.verdicts import Verdicts
 from benchmark.training.describe import generator_flops
 from benchmark.training.gan import training_digest
@@ -32,8 +32,6 @@ from data.errors import InputError
 from data.store import Store
 
 README = "README.md"
-KINDS = ("scores", "metrics", "curves", "provenance")
-"""What a run must have to be kept."""
 FIGURE_BYTES = 1_000_000
 
 
@@ -47,7 +45,7 @@ def write_reference(
         note: what to say of the budget, in one line.
         overwrite: whether to replace a folder that is there.
         pictures: whether to keep a picture of completed images, which shows images of the dataset:
-            its licence has to allow that.
+            its license has to allow that.
 
     Returns:
         What was written to `reference.json`.
@@ -86,8 +84,13 @@ def write_reference(
     return facts
 
 
+def _required(run: paths.Run) -> tuple[Path, ...]:
+    """Return what a run must have to be kept."""
+    return run.scores, run.metrics, run.curves, run.provenance
+
+
 def find_runs(suite: Suite, data_sha256: str) -> tuple[list[paths.Run], dict[str, str]]:
-    """Return the complete runs of a suite, sorted, and why the others are none.
+    """Return the complete runs of a suite, sorted, and why the others are not complete.
 
     Args:
         suite: the suite.
@@ -95,7 +98,7 @@ def find_runs(suite: Suite, data_sha256: str) -> tuple[list[paths.Run], dict[str
     """
     found = {
         paths.Run(suite.name, path.parent.name, int(path.stem.removeprefix("seed")))
-        for kind in KINDS
+        for kind in ("scores", "metrics", "curves", "provenance")
         for path in (paths.REPORTS / kind / suite.name).glob("*/seed*")
         if re.fullmatch(r"seed[0-9]{1,10}\.(csv|json)", path.name)
     }
@@ -106,7 +109,7 @@ def find_runs(suite: Suite, data_sha256: str) -> tuple[list[paths.Run], dict[str
 
 def _incomplete(suite: Suite, run: paths.Run, data_sha256: str) -> str | None:
     """Return why a run cannot be kept."""
-    for path in (run.scores, run.metrics, run.curves, run.provenance):
+    for path in _required(run):
         if not path.is_file():
             return f"{path} is missing"
     if run.variant not in names_in(paths.VARIANTS):
@@ -120,10 +123,8 @@ def _incomplete(suite: Suite, run: paths.Run, data_sha256: str) -> str | None:
 
 
 def _provenance(run: paths.Run) -> Mapping[str, Any]:
-    options = f"--suite {run.suite} --variant {run.variant} --seed {run.seed}"
-    content: Mapping[str, Any] = read_json(
-        run.provenance, f"python -m benchmark evaluate {options}"
-    )
+    made_by = f"python -m benchmark evaluate --suite {run.suite} --variant {run.variant}"
+    content: Mapping[str, Any] = read_json(run.provenance, f"{made_by} --seed {run.seed}")
     validate(Provenance, content, run.provenance)
     return content
 
@@ -135,14 +136,9 @@ def _machines(runs: Sequence[paths.Run]) -> list[Machine]:
         content = _provenance(run)
         try:
             for facts in (content["training"]["environment"], content["evaluation"]):
-                machine = Machine(
-                    cpu=facts["cpu"],
-                    gpu=facts.get("gpu"),
-                    threads=facts["threads"],
-                    system=facts["system"],
-                    python=facts["python"],
-                    torch=facts["libraries"]["torch"],
-                )
+                names = ("cpu", "threads", "system", "python")
+                known = {name: facts[name] for name in names} | {"gpu": facts.get("gpu")}
+                machine = Machine(**known, torch=facts["libraries"]["torch"])
                 machines += [] if machine in machines else [machine]
         except (KeyError, TypeError) as error:
             raise InputError(f"{run.provenance}: {error} is missing; evaluate again") from None
@@ -151,15 +147,10 @@ def _machines(runs: Sequence[paths.Run]) -> list[Machine]:
 
 def _copy_files(runs: Sequence[paths.Run], variants: Sequence[str], folder: Path) -> None:
     suite = runs[0].suite
-    copies = {
-        path: paths.kept(folder, path)
-        for path in (paths.baseline_scores(suite), paths.baseline_metrics(suite))
-    }
+    results = [paths.baseline_scores(suite), paths.baseline_metrics(suite)]
     for run in runs:
-        kept = (run.scores, run.metrics, run.curves, run.provenance, run.version, run.diagnosis)
-        for path in kept:
-            if path.is_file():
-                copies[path] = paths.kept(folder, path)
+        results += [*_required(run), *filter(Path.is_file, (run.version, run.diagnosis))]
+    copies = {path: paths.kept(folder, path) for path in results}
     copies[paths.SUITES / f"{suite}.yaml"] = folder / SUITE
     for name in variants:
         copies[paths.VARIANTS / f"{name}.yaml"] = folder / "variants" / f"{name}.yaml"
@@ -172,7 +163,7 @@ def _write_figure(results: Results, path: Path) -> bool:
     """Draw as many completed images as fit into the size of a figure, and say whether any did."""
     try:
         pictures = read_pictures(results)
-    except InputError:  # Scores can be kept without them.
+    except InputError:  # scores can be kept without them
         return False
     rows = chosen_rows(pictures.labels)
     while rows:
@@ -192,7 +183,7 @@ def reference_readme(reference: Reference) -> str:
             f"Made by `python -m benchmark reference --suite {facts.suite}`; shown by the report."
         ),
         Items(reference_facts(reference)),
-        leaderboard_table(leaderboard(results, Verdicts(results))),
+        *leaderboard_blocks(leaderboard(results, Verdicts(results))),
     ]
     if facts.left_out:
         left_out = [f"`{run}`: {plain(why)}" for run, why in sorted(facts.left_out.items())]

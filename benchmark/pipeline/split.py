@@ -1,28 +1,20 @@
-"""The split stage: from a source to packed images, content-based splits and fixed holes."""
+"""The split stage: a source of images -> packed images, splits by content and fixed holes."""
 
-import multiprocessing
 import os
-import signal
-import threading
-import traceback
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection
-from multiprocessing.connection import wait as wait_for_any
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmark.core import paths
 from benchmark.core.config import Suite
 from benchmark.core.files import atomic_folder, write_json
+from benchmark.pipeline.workers import map_in_order
 from data.draws import Label
 from data.errors import InputError
 from data.masks import mask_bank
@@ -32,7 +24,6 @@ from data.store import Record, pixel_sha256, write_manifest
 
 CHUNK = 16
 """Images that a worker decodes at a time."""
-STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def usable_cpus() -> int:
@@ -68,7 +59,8 @@ def split_suite(suite: Suite, root: Path | None = None, workers: int = 1) -> dic
         candidates = [Candidate(hashes[i] or "", items[i].group, items[i].split) for i in readable]
         with _naming(suite):
             places = assign_splits(candidates, suite.splits)
-        records, rows = _order(suite, [items[i] for i in readable], candidates, places)
+        records, members = _order(suite, [items[i] for i in readable], candidates, places)
+        rows = [readable[member] for member in members]
         summary = {
             "counts": {split: sum(r.split == split for r in records) for split in SPLITS},
             "duplicates": len(readable) - len({c.sha256 for c in candidates}),
@@ -94,156 +86,56 @@ def split_suite(suite: Suite, root: Path | None = None, workers: int = 1) -> dic
 
 
 def _pack(
-    suite: Suite, items: Sequence[Item], root: Path, path: Path, workers: int
+    suite: Suite, items: Sequence[Item], root: Path, packed: Path, workers: int
 ) -> list[str | None]:
-    """Write the pixels of all readable images one after the other, in the source's order.
+    """Write the pixels of all images to a file, each at its place in the source's order.
 
     Files are written and read piecewise: pages of a mapped one would count as memory in use.
 
     Returns:
-        The hash of each image, None where it is unreadable.
+        The hash of each image, None where it is unreadable and its place stays empty.
     """
+    packed.touch()
     hashes: list[str | None] = []
-    decode = partial(_decode, suite, root)
+    starts = range(0, len(items), CHUNK)
+    chunks = ((start, items[start : start + CHUNK]) for start in starts)
+    work = partial(_pack_chunk, suite, root, packed.absolute())
     bar = tqdm(total=len(items), desc=f"split {suite.name}", unit="image", mininterval=0.5)
     # Closed here: an exception keeps the frames that it has left, and with them their processes.
-    results = closing(_map(decode, items, workers))
-    with bar, path.open("wb") as packed, results as decoded:
-        for result in decoded:
-            if isinstance(result, UnreadableImageError):
-                if suite.unreadable == "error":
+    with bar, closing(map_in_order(work, chunks, min(workers, len(starts)))) as results:
+        for chunk in results:
+            for result in chunk:
+                if isinstance(result, UnreadableImageError) and suite.unreadable == "error":
                     raise InputError(
                         f"{result}. Remove it, or set `unreadable: skip` in "
                         f"{paths.SUITES / suite.name}.yaml to leave such files out and count them"
                     )
-                hashes.append(None)
-            else:
-                packed.write(result.tobytes())
-                hashes.append(pixel_sha256(result))
-            bar.update()
+                hashes.append(result if isinstance(result, str) else None)
+            bar.update(len(chunk))
     return hashes
 
 
-Decoded = NDArray[np.uint8] | UnreadableImageError
+def _pack_chunk(
+    suite: Suite, root: Path, packed: Path, chunk: tuple[int, Sequence[Item]]
+) -> list[str | UnreadableImageError]:
+    """Decode images and write their pixels; return the hash of each, or why there is none.
 
-
-def _map(
-    decode: Callable[[Item], Decoded], items: Sequence[Item], workers: int
-) -> Generator[Decoded, None, None]:
-    """Decode in order, with a bounded number of images on the way, so that memory stays flat."""
-    if workers <= 1 or len(items) <= CHUNK:
-        yield from map(decode, items)
-        return
-    starts = range(0, len(items), CHUNK)
-    chunks = iter(enumerate(items[start : start + CHUNK] for start in starts))
-    done: dict[int, list[Decoded]] = {}
-    with _processes(decode, min(workers, len(starts))) as idle:
-        busy: dict[Connection, int] = {}
-        for number in range(len(starts)):
-            while number not in done:
-                ahead = 4 * workers - len(done) - len(busy)
-                for connection, (sent, chunk) in zip(idle[:ahead], chunks, strict=False):
-                    idle.remove(connection)
-                    busy[connection] = sent
-                    with _noticing_the_dead():
-                        connection.send(chunk)
-                ready = wait_for_any(list(busy))
-                for connection in [c for c in busy if c in ready]:
-                    done[busy.pop(connection)] = _received(connection)
-                    idle.append(connection)
-            yield from done.pop(number)
-
-
-def _received(connection: Connection) -> list[Decoded]:
-    with _noticing_the_dead():
-        result: list[Decoded] | Exception = connection.recv()
-    if isinstance(result, Exception):
-        raise result
-    return result
-
-
-@contextmanager
-def _noticing_the_dead() -> Iterator[None]:
-    try:
-        yield
-    except (EOFError, OSError):
-        raise InputError(
-            "a process that decodes was killed, probably for want of memory; try --workers 1"
-        ) from None
-
-
-@contextmanager
-def _processes(decode: Callable[[Item], Decoded], count: int) -> Iterator[list[Connection]]:
-    """Start processes that decode what they are sent, and end them with the block.
-
-    Each has a connection of its own, so that one that is killed, be it in the middle of a result,
-    is noticed.
+    Pixels go to the file from here, as they are too large to be handed over safely.
     """
-    # spawn: forking a process that has threads (PyTorch, OpenCV) can dead-lock.
-    context = multiprocessing.get_context("spawn")
-    resource_tracker.ensure_running()  # before signals are held, since it lets them through
-    started: list[tuple[BaseProcess, Connection]] = []
-    try:
-        with _held_signals():
-            for _ in range(count):
-                ours, theirs = context.Pipe()
-                process = context.Process(target=_serve, args=(theirs, decode), daemon=True)
-                process.start()
-                theirs.close()
-                started.append((process, ours))
-        yield [ours for _, ours in started]
-    finally:
-        for worker, connection in started:
-            connection.close()
-            worker.kill()  # what it is at may take long
-        for worker, _ in started:
-            worker.join()
-
-
-@contextmanager
-def _held_signals() -> Iterator[None]:
-    """Let signals that stop a program wait for the end of the block.
-
-    A process that is started within it does not hear them until it says so. Ctrl-C goes to all
-    processes of a terminal, and would have one that still loads its modules print a traceback.
-    """
-    received: list[int] = []
-    handlers = {}
-    # Elsewhere no handler is called, and none may be set.
-    if threading.current_thread() is threading.main_thread():
-        handlers = {n: signal.signal(n, lambda number, _: received.append(number)) for n in STOPS}
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    if received:
-        signal.raise_signal(received[0])
-
-
-def _serve(connection: Connection, decode: Callable[[Item], Decoded]) -> None:
-    """Decode what comes, until the process at the other end has gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-    with suppress(EOFError, ConnectionError):
-        while True:
-            items = connection.recv()
+    start, items = chunk
+    results: list[str | UnreadableImageError] = []
+    with packed.open("r+b") as file:
+        for index, item in enumerate(items, start=start):
             try:
-                result: list[Decoded] | Exception = [decode(item) for item in items]
-            except Exception as error:
-                error.add_note(traceback.format_exc())  # a traceback does not travel itself
-                result = error
-            connection.send(result)
-
-
-def _decode(suite: Suite, root: Path, item: Item) -> NDArray[np.uint8] | UnreadableImageError:
-    try:
-        pixels = suite.source.read(item, root, suite.image_size)
-    except UnreadableImageError as error:
-        return error
-    return suite.resize.apply(pixels, suite.image_size)
+                pixels = suite.source.read(item, root, suite.image_size)
+            except UnreadableImageError as error:
+                results.append(error)
+                continue
+            pixels = suite.resize.apply(pixels, suite.image_size)
+            file.seek(index * pixels.nbytes)
+            file.write(pixels.tobytes())
+            results.append(pixel_sha256(pixels))
+    return results
 
 
 @contextmanager

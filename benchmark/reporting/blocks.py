@@ -112,7 +112,7 @@ class Cell:
     note: str = ""
     """What a pointer shows."""
     kind: str = ""
-    """A verdict, which gives it a colour."""
+    """A verdict, which gives it a color."""
     mark: str = ""
     """SVG of a method's mark, before the text."""
     is_sentence: bool = False
@@ -162,10 +162,6 @@ class Table(Block):
     heads: Sequence[Head]
     groups: Sequence[Group]
     kind: Literal["", "scores", "claims"] = ""
-    caption: str = ""
-    """In the dialect."""
-    footnotes: Sequence[str] = ()
-    """In the dialect; each explains a dash."""
 
 
 def simple_table(

@@ -100,7 +100,7 @@ def _figure(figure: Figure | Choice) -> str:
 
 
 def markdown_table(table: Table) -> str:
-    """Return a table, its caption and its footnotes; the title of a group is a row of its own."""
+    """Return a table; the title of a group is a row of its own."""
     sides = ["---" if head.is_text else "---:" for head in table.heads]
     lines = [_line([_head(head) for head in table.heads]), _line(sides)]
     for group in table.groups:
@@ -110,8 +110,7 @@ def markdown_table(table: Table) -> str:
         for row in group.rows:
             cells = [text for cell in row.cells for text in (_cell(cell), *[""] * (cell.span - 1))]
             lines.append(_line(cells))
-    notes = [f"— {words(note)}" for note in table.footnotes]
-    return "\n\n".join(["\n".join(lines), *filter(None, [words(table.caption)]), *notes])
+    return "\n".join(lines)
 
 
 def _line(cells: Sequence[str]) -> str:

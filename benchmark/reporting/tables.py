@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from benchmark.core.text import csv_cell, escape_latex, number, sentence_latex
 from benchmark.metrics.registry import Better, Column, distance
-from benchmark.reporting.blocks import Cell, Group, Head, Row, Table, plain, with_code
+from benchmark.reporting.blocks import Block, Cell, Group, Head, Row, Table, Text, plain, with_code
 from benchmark.reporting.leaderboard import Leaderboard, Score, Standing
 
 LATEX_ARROWS: dict[Better, str] = {
@@ -23,8 +23,8 @@ GROUP_TITLES = {"variant": "", "baseline": "baselines, ranked apart", "oracle": 
 VERDICT_KINDS = {"✓": "better", "✗": "worse", "≈": "inconclusive"}
 
 
-def leaderboard_table(board: Leaderboard) -> Table:
-    """Return a leaderboard as a table of the report, without its intervals."""
+def leaderboard_blocks(board: Leaderboard) -> list[Block]:
+    """Return a leaderboard as a table without intervals, and what must be said with it."""
     heads = [Head("method", True), Head("verdict", True)]
     heads += [Head(column.name, better=column.better) for column in board.columns]
     groups = [
@@ -33,8 +33,8 @@ def leaderboard_table(board: Leaderboard) -> Table:
         )
         for kind, title in GROUP_TITLES.items()
     ]
-    notes = [with_code(note) for note in board.footnotes]
-    return Table(board.caption, heads, groups, "", plain(board.caption), notes)
+    notes = [Text(f"— {with_code(note)}", "notes") for note in board.footnotes]
+    return [Table(board.caption, heads, groups), Text(plain(board.caption), "notes"), *notes]
 
 
 def leaderboard_row(row: Standing, columns: Sequence[Column]) -> Row:

@@ -51,15 +51,8 @@ class Verdicts:
 
     def marker(self, method: str) -> str:
         """Return the short verdict on a variant; nothing for a baseline."""
-        found = self._of(method)
+        found = [c for c in self.against if c.method == method]
         return marker(found, self.strongest) if found else ""
-
-    def sentences(self) -> list[str]:
-        """Return one sentence for each variant, the best first."""
-        return [sentence(self._of(name), self.means[name]) for name in self.best_first]
-
-    def _of(self, variant: str) -> list[Comparison]:
-        return [c for c in self.against if c.method == variant]
 
 
 def against_baselines(results: Results, metric: str = METRIC) -> list[Comparison]:
@@ -116,7 +109,7 @@ def chances_of_best(results: Results) -> dict[str, float]:
 def marker(comparisons: Sequence[Comparison], strongest: str) -> str:
     """Return the short verdict that stands beside a variant's row.
 
-    A symbol and words, never a colour: losing to Telea is named first, then losing to the
+    A symbol and words, never a color: losing to Telea is named first, then losing to the
     strongest baseline, then losing to any other.
 
     Args:
@@ -172,25 +165,6 @@ def _who(better: int, worse: int, total: int, reference: str) -> str:
     )
     parts = [f"{n} {one if n == 1 else many} it" for n, one, many in counts if n]
     return f"against {reference}, of {total} learned variants {', '.join(parts)}"
-
-
-def sentence(comparisons: Sequence[Comparison], mean: float) -> str:
-    """Return what one variant's comparisons with every baseline say, grouped by verdict."""
-    phrases = {"better": "better than", "worse": "worse than", "equivalent": "as good as"}
-    groups = []
-    for verdict in ("worse", *UNDECIDED, "better"):
-        group = [c for c in comparisons if c.verdict == verdict]
-        if group:
-            listed = ", ".join(
-                f"{c.reference} ({_signed(c.difference)} [{_signed(c.low)}, {_signed(c.high)}])"
-                for c in group
-            )
-            groups.append(f"{phrases.get(verdict, 'not distinguishable from')} {listed}")
-    return f"{comparisons[0].method} ({METRIC} {mean:.4f}) is " + "; ".join(groups) + "."
-
-
-def _signed(value: float) -> str:
-    return f"{round(value, 5) + 0.0:+.5f}"  # + 0.0 turns -0.0 into 0.0
 
 
 def coverage(seeds: int) -> str:

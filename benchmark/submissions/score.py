@@ -47,7 +47,7 @@ from benchmark.submissions.submission import (
 )
 from data.errors import InputError, printable
 from models.baselines import BASELINES
-from models.similarity import WINDOW
+from models.filters import WINDOW
 
 BASELINE_NAMES = ("mean_colour", "telea", "navier_stokes")
 """Those that need no training images and run at any size."""

@@ -1,4 +1,8 @@
-"""What a variant is made of and trained with: layers, parameters, FLOPs, loss terms, schedules."""
+"""A variant -> what it is made of and trained with: layers, parameters, FLOPs, loss terms.
+
+Layers are traced here, as torchinfo counts neither the products between activations (attention)
+nor those of layers that have a cheaper form (`models/layers.py`), and so finds other FLOPs.
+"""
 
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,13 +11,14 @@ from functools import partial
 from typing import Any
 
 import torch
+from tabulate import SEPARATING_LINE, tabulate
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.core.config import Suite
 from data.errors import InputError, printable
 from models.networks import discriminator_class, generator_class
-from models.variant import Variant
+from models.variant import NetworkSpec, Variant
 
 NOMINAL_IMAGE_PX, NOMINAL_HOLE_PX = 128, 64
 """Sizes where no suite gives them: those of most publications."""
@@ -77,10 +82,8 @@ def describe_variant(
     for name, spec in variant.discriminators.items():
         side = hole_size if spec.input == "hole" else image_size
         make = partial(discriminator_class(spec.network), side, **spec.options)
-        network = _build(make, variant, image_size, hole_size)
-        facts = _facts(network, [torch.empty(1, 3, side, side, device="meta")])
-        training = spec.model_dump(mode="json", exclude={"network"})
-        discriminators[name] = {"network": spec.network, **facts, "training": training}
+        inputs = [torch.empty(1, 3, side, side, device="meta")]
+        discriminators[name] = _describe_network(variant, spec, make, inputs, image_size, hole_size)
     return {
         "variant": variant.name,
         "title": variant.title,
@@ -98,38 +101,39 @@ def describe_variant(
 def _describe_generator(variant: Variant, image_size: int, hole_size: int) -> dict[str, Any]:
     spec = variant.generator
     make = partial(generator_class(spec.network), image_size, hole_size, **spec.options)
-    network = _build(make, variant, image_size, hole_size)
     with torch.device("meta"):
         masked, mask = (torch.empty(1, c, image_size, image_size) for c in (3, 1))
         corner = torch.empty(1, 2, dtype=torch.int64)
-    training = spec.model_dump(mode="json", exclude={"network"})
-    facts = _facts(network, [masked, mask, corner])
-    return {"network": spec.network, **facts, "training": training}
+    return _describe_network(variant, spec, make, [masked, mask, corner], image_size, hole_size)
 
 
-def _build(
-    make: Callable[[], nn.Module], variant: Variant, image_size: int, hole_size: int
-) -> nn.Module:
-    """Build a network without memory for its weights."""
+def _describe_network(
+    variant: Variant,
+    spec: NetworkSpec,
+    make: Callable[[], nn.Module],
+    inputs: Sequence[Tensor],
+    image_size: int,
+    hole_size: int,
+) -> dict[str, Any]:
+    """Build a network without memory for its weights, and return its facts."""
     try:
         with torch.device("meta"):
-            return make()
+            network = make()
     except ValueError as error:
         raise InputError(
             f"variant {variant.name} does not fit images of {image_size} px with holes of "
             f"{hole_size} px: {error}"
         ) from None
-
-
-def _facts(network: nn.Module, inputs: Sequence[Tensor]) -> dict[str, Any]:
     layers = trace_layers(network, inputs)
     blocks = {name: _count(block.parameters()) for name, block in network.named_children()}
     return {
+        "network": spec.network,
         "parameters": _count(network.parameters()),
         "blocks": {name: count for name, count in blocks.items() if count},
         "flops": sum(layer.flops for layer in layers),
         "resampling_flops": sum(layer.resampling_flops for layer in layers),
         "layers": [asdict(layer) for layer in layers],
+        "training": spec.model_dump(mode="json", exclude={"network"}),
     }
 
 
@@ -198,7 +202,7 @@ def description_text(content: Mapping[str, Any]) -> str:
     ]
     for role, facts in networks.items():
         lines += ["", f"{role[0].upper()}{role[1:]}: {facts['network']}"]
-        lines += _aligned(_network_rows(facts))
+        lines += _table(facts)
     lines += ["", *_wrapped(CONVENTION), *_wrapped(RESAMPLING), "", "Training"]
     for role, facts in networks.items():
         lines += [f"  {role}", *_training_lines(facts["training"])]
@@ -216,19 +220,27 @@ def _wrapped(text: str, start: str = "") -> list[str]:
     )
 
 
-def _network_rows(facts: Mapping[str, Any]) -> list[list[str]]:
-    """Return the rows of a network's table: layers, a rule, blocks and the total."""
-    rows = [list(HEADS)]
-    for layer in facts["layers"]:
-        shape = "x".join(str(side) for side in layer["output"])
-        rows.append([layer["name"] or "(whole)", layer["kind"], shape, *_amounts(layer)])
-    rows.append([])
+def _table(facts: Mapping[str, Any]) -> list[str]:
+    """Return a network's layers, the parts that it names, and the total.
+
+    Columns without a value are left out.
+    """
+    layers, sums = facts["layers"], []
     for block, count in facts["blocks"].items():
-        inside = [n for n in facts["layers"] if f"{n['name']}.".startswith(f"{block}.")]
-        sums = {key: sum(n[key] for n in inside) for key in ("flops", "resampling_flops")}
-        rows.append([block, "", "", *_amounts({"parameters": count, **sums})])
-    rows.append(["total", "", "", *_amounts(facts)])
-    return rows
+        inside = [n for n in layers if f"{n['name']}.".startswith(f"{block}.")]
+        flops = {key: sum(n[key] for n in inside) for key in ("flops", "resampling_flops")}
+        sums.append([block, "", "", *_amounts({"parameters": count, **flops})])
+    sums.append(["total", "", "", *_amounts(facts)])
+    rows: list[list[str]] = []
+    for layer in layers:
+        shape = "x".join(map(str, layer["output"]))
+        rows.append([layer["name"] or "(whole)", layer["kind"], shape, *_amounts(layer)])
+    shown = [i for i in range(len(HEADS)) if any(row[i] for row in rows)]
+    lines: list[Any] = [[row[i] for i in shown] for row in (*rows, *sums)]
+    lines.insert(len(rows), SEPARATING_LINE)
+    aligned = ["left" if i < 2 else "right" for i in shown]
+    table = tabulate(lines, [HEADS[i] for i in shown], disable_numparse=True, colalign=aligned)
+    return [f"  {line}".rstrip() for line in table.splitlines()]
 
 
 def _amounts(entry: Mapping[str, Any]) -> list[str]:
@@ -238,52 +250,24 @@ def _amounts(entry: Mapping[str, Any]) -> list[str]:
     return [parameters, *(f"{value:,.3f}" if value else "" for value in flops)]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines, the first two columns to the left; an empty row becomes a rule.
-
-    Columns with nothing but a head are left out.
-    """
-    body = [row for row in rows[1:] if row]
-    shown = [i for i in range(len(rows[0])) if any(row[i] for row in body)]
-    widths = {i: max(len(row[i]) for row in (rows[0], *body)) for i in shown}
-    lines = []
-    for row in rows:
-        cells = [row[i].ljust(w) if i < 2 else row[i].rjust(w) for i, w in widths.items() if row]
-        lines.append("  " + ("  ".join(cells) or "-" * (sum(widths.values()) + 2 * len(shown) - 2)))
-    return [line.rstrip() for line in lines]
-
-
 def _training_lines(training: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for key, value in training.items():
-        if key == "optimiser":
-            lines += _wrapped(f"Adam, {_words(value)}", "    optimiser: ")
-        elif key != "losses" and value not in (None, {}):
-            lines += _wrapped(_words(value), f"    {key}: ")
-    for name, term in training["losses"].items():
-        lines += _wrapped(_term(term), f"    loss {name}: ")
-    return lines
-
-
-def _term(term: float | Mapping[str, Any]) -> str:
-    """Return a loss term's weight, judge, schedule and options in words."""
-    if not isinstance(term, Mapping):
-        return f"weight {term:g}"
-    words = [f"weight {term['weight']:g}"]
-    if term["discriminator"] is not None:
-        words.append(f"judged by {term['discriminator']}")
-    if term["start"] or term["ramp"]:
-        words.append(f"from {term['start']:.3g} of the run on")
-    if term["ramp"]:
-        words.append(f"growing over {term['ramp']:.3g} of it")
-    if term["options"]:
-        words.append(_words(term["options"]))
-    return ", ".join(words)
+    """Return what a network is trained with, by the keys of the variant's file."""
+    entries = {key: value for key, value in training.items() if key != "losses"}
+    entries |= {f"loss {name}": term for name, term in training["losses"].items()}
+    return [
+        line
+        for key, value in entries.items()
+        if value not in (None, {})
+        for line in _wrapped(_words(value), f"    {key}: ")
+    ]
 
 
 def _words(value: Any) -> str:
+    """Return plain values as text; entries of a mapping that have no effect are left out."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_words(item)}" for key, item in value.items())
+        idle = [(key, item) for key, item in value.items() if item in (None, {})]
+        idle += [("start", 0), ("ramp", 0)]
+        return ", ".join(f"{k} {_words(v)}" for k, v in value.items() if (k, v) not in idle)
     if isinstance(value, list):
         return " / ".join(_words(item) for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""What changed between two versions of the results, run by run and metric by metric."""
+"""Two versions of the results -> what changed, run by run and metric by metric."""
 
 import json
 import math
@@ -20,8 +20,9 @@ from benchmark.stats.comparison import (
     paired_differences,
     score_matrix,
 )
-from benchmark.versions.diff import differences_of
-from benchmark.versions.snapshot import BASELINES, LARGEST, Snapshot, Subject, changed_files
+from benchmark.versions.diff import diff_bytes, machine_differences
+from benchmark.versions.snapshot import LARGEST, Snapshot, Subject, changed_files
+from benchmark.versions.tolerances import BASELINES
 from data.errors import InputError
 
 State = Literal["identical", "compared", "means only", "not comparable", "new", "vanished"]
@@ -114,28 +115,30 @@ def _subject_change(subject: Subject, old: Snapshot, new: Snapshot) -> SubjectCh
 
 def _state(subject: Subject, old: Snapshot, new: Snapshot) -> tuple[State, str]:
     """Return how far the two versions of a subject can be compared, and why no further."""
-    metrics = [side.metrics(subject) for side in (old, new)]
-    contents = [side.content(subject) for side in (old, new)]
-    for side, content in zip((old, new), metrics, strict=True):
-        if content is None:
+    protocols, keys = [], []
+    for side in (old, new):
+        if (metrics := side.metrics(subject)) is None:
             return "not comparable", f"{side.name} has no {subject.metrics.as_posix()}"
-    if contents[0] == contents[1]:
+        protocols.append(metrics.protocol)
+    files = [
+        file
+        for path in (subject.metrics, subject.scores)
+        for file in diff_bytes(path, new.place(path), old.place(path))
+    ]
+    if all(file.state == "identical" for file in files):
         return "identical", ""
-    protocols = [content.protocol for content in metrics if content is not None]
     if protocols[0] != protocols[1]:
         return "not comparable", f"scored by protocol {protocols[0]}, and now {protocols[1]}"
-    score_tables = []
-    for side in (old, new):
-        if (score_table := side.score_table(subject)) is None:
+    tables = [side.score_table(subject) for side in (old, new)]
+    for side, table in zip((old, new), tables, strict=True):
+        if table is None:
             return "means only", f"{side.name} has no {subject.scores.as_posix()} in git"
-        score_tables.append(score_table)
+    present = [table for table in tables if table is not None]
     # A method that one side alone has is told by its metrics.
-    shared = set(score_tables[0]["method"]) & set(score_tables[1]["method"])
-    rows = [
-        score_table.loc[score_table["method"].isin(shared), list(PAIRED)]
-        for score_table in score_tables
-    ]
-    keys = [set(frame.itertuples(index=False, name=None)) for frame in rows]
+    shared = set.intersection(*(set(table["method"]) for table in present))
+    for table in present:
+        rows = table.loc[table["method"].isin(shared), list(PAIRED)]
+        keys.append(set(rows.itertuples(index=False, name=None)))
     if not keys[0] & keys[1]:
         return "not comparable", "no image has the same hole in both"
     only = (len(keys[0] - keys[1]), len(keys[1] - keys[0]))
@@ -159,7 +162,7 @@ def _origin_changes(
     if not all(isinstance(machine, Mapping) for machine in machines):
         return tuple(digests), ()
     here, there = ({**machine} for machine in machines if isinstance(machine, Mapping))
-    return tuple(digests), tuple(differences_of(here, there, names=("now", "before")))
+    return tuple(digests), tuple(machine_differences(here, there, names=("now", "before")))
 
 
 def _metric_changes(
@@ -216,15 +219,11 @@ def _pairs(
     """Return the scores of a method that both versions have, those of both in one row."""
     sides = []
     for side, end in ((old, OLD), (new, NEW)):
-        score_tables = [side.score_table(subject) for subject in subjects]
-        there = [
-            score_table[score_table["method"] == method]
-            for score_table in score_tables
-            if score_table is not None
-        ]
-        if not there:
+        tables = [side.score_table(subject) for subject in subjects]
+        present = [table[table["method"] == method] for table in tables if table is not None]
+        if not present:
             return None
-        frame = pd.concat(there, ignore_index=True)
+        frame = pd.concat(present, ignore_index=True)
         names = {metric: f"{metric}{end}" for metric in metric_columns(frame)}
         sides.append(frame[[*PAIRED, *names]].rename(columns=names))
     return sides[0].merge(sides[1], on=list(PAIRED))
@@ -241,7 +240,7 @@ def _moves(pairs: pd.DataFrame | None, metric: str) -> bool:
 def _compared(
     pairs: pd.DataFrame | None, method: str, metric: str, image_px: int
 ) -> Comparison | None:
-    """Compare a method with itself on the images, holes and seeds that both score tables have."""
+    """Compare a method with itself on the images, holes and seeds of both score tables."""
     columns = [f"{metric}{end}" for end in (NEW, OLD)]
     if pairs is None or metric not in METRICS or not {*columns} <= {*pairs.columns}:
         return None
@@ -273,8 +272,8 @@ def _adjusted(changes: Sequence[MetricChange]) -> list[MetricChange]:
 def _setting_changes(old: Snapshot, new: Snapshot, subjects: Iterable[Subject]) -> list[str]:
     """Return a line for each key that differs of the settings of what both versions have."""
     ordered = sorted(subjects)
-    files = [] if old.reference or new.reference else [paths.PARAMS]
-    files += [paths.SUITES / f"{name}.yaml" for name in dict.fromkeys(s.suite for s in ordered)]
+    # Not params.yaml: it selects runs, and these are listed as new or vanished.
+    files = [paths.SUITES / f"{name}.yaml" for name in dict.fromkeys(s.suite for s in ordered)]
     names = sorted({s.name for s in ordered} - {BASELINES})
     files += [paths.VARIANTS / f"{name}.yaml" for name in names]
     lines = []

@@ -1,4 +1,4 @@
-"""A comparison of two versions as text, as Markdown for a pull request, and as plain values."""
+"""A comparison of two versions -> text, Markdown for a pull request, and plain values."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,10 +10,15 @@ from benchmark.metrics import PROTOCOL
 from benchmark.metrics.registry import HEADLINE
 from benchmark.stats.intervals import MIN_SEEDS
 from benchmark.versions.compare import MetricChange, SubjectChange, VersionComparison
+from benchmark.versions.snapshot import Snapshot
+from benchmark.versions.tolerances import BASELINES, Tolerances
 
 HEADS = ("method", "metric", "old", "new", "difference [95 % interval]", "p (Holm)", "verdict")
 MOST_LINES = 40
 """Of settings or files that are listed; JSON has all."""
+MOST_NAMES = 5
+"""Of metrics that are listed in one line."""
+RETURN = "git restore README.md dvc.lock reports"
 LONGEST_LINE = 200
 """Characters of it; a setting may be a paragraph."""
 
@@ -41,6 +46,60 @@ def comparison_markdown(found: VersionComparison, all_metrics: bool = False) -> 
         blocks.append(f"<details><summary>{heading}</summary>\n\n{listed}\n\n</details>")
     blocks += [escape_markdown(note) for note in _notes(found)]
     return "\n\n".join(blocks) + "\n"
+
+
+def comparison_line(found: VersionComparison, tolerances: Tolerances) -> str:
+    """Return in one line whether a rebuild gave what was committed, and how to return to that.
+
+    Args:
+        found: the committed results, and those of the checkout.
+        tolerances: how far means may differ on another machine.
+    """
+    committed, here = _machine(found.old), _machine(found.new)
+    is_same = not any(change.environment for change in found.subjects)
+    where = f"made on the machine of the committed results ({here})"
+    if not is_same:
+        where = f"made on another machine ({here}) than the committed results ({committed})"
+    compared = [c for c in found.metrics if c.old is not None and c.new is not None]
+    trained = {(change.subject.suite, change.subject.name) for change in found.subjects}
+    outside = [
+        f"{c.suite}/{c.method}/{c.metric}"
+        for c in compared
+        if not _within(c, c.method if (c.suite, c.method) in trained else BASELINES, tolerances)
+    ]
+    parts = [f"{len(compared) - len(outside)} of {len(compared)} metrics within tolerance"]
+    if outside:
+        more = f" and {len(outside) - MOST_NAMES} more" if len(outside) > MOST_NAMES else ""
+        parts.append(f"not {', '.join(outside[:MOST_NAMES])}{more}")
+    for state in ("new", "vanished", "not comparable"):
+        if names := [str(change.subject) for change in found.subjects if change.state == state]:
+            parts.append(f"{state}: {', '.join(names)}")
+    if found.identical:
+        return f"{where}: identical"
+    return f"{where}: {'; '.join(parts)}; `{RETURN}` returns to the committed ones"
+
+
+def _machine(side: Snapshot) -> str:
+    """Return the processors or GPUs that trained a version."""
+    environments = [
+        side.training(s).get("environment", {}) for s in side.subjects if s.name != BASELINES
+    ]
+    names = [str(e.get("gpu") or e.get("cpu") or "unknown") for e in environments]
+    return one_line(", ".join(dict.fromkeys(names))) or "unknown"
+
+
+def _within(change: MetricChange, subject: str, tolerances: Tolerances) -> bool:
+    """Return whether a metric is the same, or differs by no more than another machine may.
+
+    Args:
+        change: the metric.
+        subject: the variant, or `baselines`.
+        tolerances: what was measured.
+    """
+    if change.is_same or change.old is None or change.new is None:
+        return change.is_same
+    largest = tolerances.tolerance(change.suite, subject, change.metric)
+    return largest is not None and abs(change.new - change.old) <= largest
 
 
 def comparison_json(found: VersionComparison) -> dict[str, Any]:

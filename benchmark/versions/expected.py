@@ -1,10 +1,9 @@
-"""The results that a rebuild is compared with: those of the checkout, or reference runs."""
+"""The options of `verify` -> the results that a rebuild is compared with."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -13,33 +12,49 @@ from benchmark.core import paths
 from benchmark.core.config import Suite, load_params, load_suite, load_variant
 from benchmark.core.files import read_json
 from benchmark.core.yaml_files import load, validate
-from benchmark.evaluation.reference_runs import FACTS, SUITE, Facts
+from benchmark.evaluation.reference_runs import FACTS
 from benchmark.evaluation.results import Provenance
 from benchmark.metrics import missing_metrics
 from benchmark.training.gan import training_digest
 from benchmark.versions.rebuild import Selection, file_md5, file_md5s, folder_md5
+from benchmark.versions.snapshot import Snapshot, Subject
+from benchmark.versions.tolerances import BASELINES
 from data.errors import InputError
-from models.variant import Variant
 
 LOCK = Path("dvc.lock")
 REPORT_FILES = ("report.md", "report.html", "summary.json", "claims.json")
-Item = TypeVar("Item", str, int)
 
 
 @dataclass(frozen=True)
-class Pinned:
-    """Results that were kept, and what they were made with."""
+class Expected:
+    """Results that are kept, and which of them to build again."""
 
+    results: Snapshot
     selection: Selection
-    suites: Mapping[str, Suite]
-    variants: Mapping[str, Variant]
-    place: Callable[[Path], Path] = Path
-    """From where a checkout has an artefact to where the pinned one is."""
-    configurations: Mapping[Path, Path] = field(default_factory=dict)
-    """Files to put into the copy, by their place there."""
-    is_reference: bool = False
-    locked: Mapping[str, str] = field(default_factory=dict)
-    """DVC's hash of every output of the pipeline."""
+    locked: Mapping[str, str]
+    """DVC's hash of every output of the pipeline, by path."""
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether these are reference runs, of which the settings are kept, and no weights."""
+        return self.results.reference is not None
+
+    def suite(self, name: str) -> Suite:
+        """Return a suite as it was used."""
+        path = paths.SUITES / f"{name}.yaml"
+        return load(Suite, self.results.settings_file(path), name=name)
+
+    @property
+    def configurations(self) -> dict[Path, Path]:
+        """The files of settings, by their place in a checkout."""
+        files = [paths.SUITES / f"{name}.yaml" for name in self.selection.suites]
+        variants = dict.fromkeys(run.variant for run in self.selection.runs)
+        files += [paths.VARIANTS / f"{name}.yaml" for name in variants]
+        return {path: self.results.settings_file(path) for path in files}
+
+    def provenance(self, run: paths.Run) -> Mapping[str, Any]:
+        """Return where a run comes from."""
+        return self.results.provenance(Subject.of(run))
 
     def check(self) -> None:
         """Find out before a rebuild what would stop it, or leave nothing to compare with.
@@ -47,67 +62,54 @@ class Pinned:
         Raises:
             InputError: there is no such result, it has other settings, or images are missing.
         """
+        place = self.results.place
         for run in self.selection.runs:
-            self._check_run(run)
+            for path in (run.metrics, run.scores, run.curves, run.provenance):
+                _require(place(path), str(run))
+            self._check_origin(run)
         for name in self.selection.suites:
             if self.selection.baselines:
-                place = self.place(paths.baseline_metrics(name))
-                self._require(place, f"the baselines of {name}")
-            self.suites[name].source.items(paths.raw(name))
+                _require(place(paths.baseline_metrics(name)), f"the baselines of {name}")
+            self.suite(name).source.items(paths.raw(name))
         if self.selection.report:
             for file in REPORT_FILES:
-                self._require(paths.REPORTS / file, "the report")
-        if not self.hides_weights and (gaps := self._gaps()):
+                _require(paths.REPORTS / file, "the report")
+        gaps = [name for name in missing_metrics() if name not in self.missing_metrics]
+        if gaps and not self.missing_metrics:
             raise InputError(
-                f"{gaps[0]} is pinned and cannot be computed here: {missing_metrics()[gaps[0]]}"
+                f"{gaps[0]} is expected and cannot be computed here: {missing_metrics()[gaps[0]]}"
             )
 
-    def _check_run(self, run: paths.Run) -> None:
-        for path in (run.metrics, run.scores, run.curves):
-            self._require(self.place(path), str(run))
-        training = self.provenance(run).get("training", {})
+    def _check_origin(self, run: paths.Run) -> None:
+        path = self.results.place(run.provenance)
+        validate(Provenance, read_json(path, "python -m benchmark evaluate"), path)
+        training = self.provenance(run)["training"]
         if "data_sha256" not in training:
-            raise InputError(f"{self.place(run.provenance)}: does not say of which data the run is")
-        present = training_digest(self.suites[run.suite], self.variants[run.variant])
-        # Of reference runs the settings are kept, and an older version may have hashed them.
-        if not self.is_reference and training.get("config_sha256") != present:
-            raise InputError(
-                f"no pinned result of {run} with the present settings; `dvc repro` makes it"
-            )
-
-    def _require(self, path: Path, what: str) -> None:
-        if not path.is_file():
-            raise InputError(f"no pinned result of {what}: {path} is missing")
-
-    def _gaps(self) -> list[str]:
-        return [name for name in missing_metrics() if name not in self._missing()]
+            raise InputError(f"{path}: does not say which data the run was trained on")
+        # Reference runs keep their settings, and an older version may have hashed them.
+        if not self.is_reference:
+            present = training_digest(self.suite(run.suite), load_variant(run.variant))
+            if training.get("config_sha256") != present:
+                what = f"no expected result of {run} with the present settings"
+                raise InputError(f"{what}; `dvc repro` makes it")
 
     @property
-    def hides_weights(self) -> bool:
-        """Whether a rebuild has to do without weights of LPIPS, as what is pinned did."""
-        return bool(self._missing())
-
-    def _missing(self) -> set[str]:
-        files = [self.place(run.metrics) for run in self.selection.runs]
-        gaps = [_gaps_of(path) for path in files]
-        if any(names != gaps[0] for names in gaps):
-            raise InputError(
-                "the pinned results were made with and without weights of LPIPS; narrow them with "
-                "--suite, --variant and --seed"
-            )
-        return gaps[0]
-
-    def provenance(self, run: paths.Run) -> Mapping[str, Any]:
-        """Return where a run comes from.
+    def missing_metrics(self) -> set[str]:
+        """The metrics that the runs were scored without, as weights of LPIPS were not there.
 
         Raises:
-            InputError: there is no such run.
+            InputError: some runs were scored with them, and some without.
         """
-        path = self.place(run.provenance)
-        self._require(path, str(run))
-        content = read_json(path, "python -m benchmark evaluate")
-        validate(Provenance, content, path)
-        return cast(Mapping[str, Any], content)
+        gaps = []
+        for run in self.selection.runs:
+            metrics = self.results.metrics(Subject.of(run))
+            gaps.append(set(metrics.missing) if metrics else set())
+        if any(names != gaps[0] for names in gaps):
+            raise InputError(
+                "the expected results were made with and without weights of LPIPS; narrow them "
+                "with --suite, --variant and --seed"
+            )
+        return gaps[0]
 
     def md5(self, path: Path, beside: Path) -> str | None:
         """Return DVC's hash of an artefact that is not in git; None where it is not known.
@@ -128,92 +130,55 @@ class Pinned:
         return file_md5(path) if path.is_file() else None
 
 
-def locked_md5s() -> dict[str, str]:
+def _require(path: Path, what: str) -> None:
+    if not path.is_file():
+        raise InputError(f"no expected result of {what}: {path} is missing")
+
+
+def expected_results(
+    suite: str | None = None,
+    variant: str | None = None,
+    seed: int | None = None,
+    reference: bool = False,
+) -> Expected:
+    """Return the results of this checkout, or reference runs, narrowed to the names that are given.
+
+    Raises:
+        InputError: there are no such runs.
+    """
+    folder = Path()
+    if reference:
+        kept = sorted(path.parent.name for path in paths.REFERENCES.glob(f"*/{FACTS}"))
+        if suite is None or suite not in kept:
+            problem = "needs --suite" if suite is None else f"no reference runs of suite {suite!r}"
+            raise InputError(f"--reference: {problem}; there are {', '.join(kept) or 'none'}")
+        folder = paths.reference(suite)
+    else:
+        load_params()  # names a suite or variant that there is none of
+    results = Snapshot(folder.as_posix(), folder)
+    runs = tuple(subject.run for subject in results.subjects if subject.name != BASELINES)
+    for kind, wanted in (("suite", suite), ("variant", variant), ("seed", seed)):
+        if wanted is None:
+            continue
+        known = list(dict.fromkeys(getattr(run, kind) for run in runs))
+        if wanted not in known:
+            if kind != "seed":  # a name that was misspelled is answered with the one that was meant
+                (load_suite if kind == "suite" else load_variant)(str(wanted))
+            listed = ", ".join(map(str, known))
+            raise InputError(f"no expected result of {kind} {wanted}; there are those of {listed}")
+        runs = tuple(run for run in runs if getattr(run, kind) == wanted)
+    is_whole = variant is None and seed is None
+    selection = Selection(
+        runs, baselines=is_whole, report=is_whole and suite is None and not reference
+    )
+    return Expected(results, selection, _locked_md5s())
+
+
+def _locked_md5s() -> dict[str, str]:
     """Return the hash of every output that `dvc.lock` records; of a damaged file, none."""
     try:
         stages = YAML(typ="safe").load(LOCK.read_text(encoding="utf-8"))["stages"]
-        return {
-            out["path"]: out["md5"]
-            for stage in stages.values()
-            for out in stage.get("outs", [])
-            if "md5" in out
-        }
+        outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+        return {out["path"]: out["md5"] for out in outs if "md5" in out}
     except (OSError, YAMLError, AttributeError, KeyError, TypeError, ValueError):
         return {}
-
-
-def pinned_checkout(suite: str | None, variant: str | None, seed: int | None) -> Pinned:
-    """Return the results of what params.yaml selects, narrowed to those names that are given.
-
-    Raises:
-        InputError: params.yaml does not select such a run.
-    """
-    params = load_params()
-    runs = params.all_runs
-    suites = _narrow("suite", suite, params.suites, lambda: load_suite(suite or ""))
-    variants = _narrow("variant", variant, params.variants, lambda: load_variant(variant or ""))
-    seeds = _narrow("seed", seed, tuple(dict.fromkeys(run.seed for run in runs)))
-    runs = tuple(r for r in runs if r.suite in suites and r.variant in variants and r.seed in seeds)
-    whole_suites = variant is None and seed is None
-    return Pinned(
-        Selection(runs, baselines=whole_suites, report=whole_suites and suite is None),
-        {name: load_suite(name) for name in suites},
-        {name: load_variant(name) for name in variants},
-        locked=locked_md5s(),
-    )
-
-
-def pinned_reference(suite: str | None, variant: str | None, seed: int | None) -> Pinned:
-    """Return reference runs of a suite, with the settings that they were made with.
-
-    Raises:
-        InputError: no such run is kept.
-    """
-    kept = sorted(path.parent.name for path in paths.REFERENCES.glob(f"*/{FACTS}"))
-    if suite is None or suite not in kept:
-        problem = "needs --suite" if suite is None else f"no reference runs of suite {suite!r}"
-        raise InputError(f"--reference: {problem}; there are {', '.join(kept) or 'none'}")
-    folder = paths.reference(suite)
-    facts = load(Facts, folder / FACTS)
-    variants = _narrow("variant", variant, tuple(facts.runs))
-    every = [paths.Run(suite, name, number) for name in variants for number in facts.runs[name]]
-    seeds = _narrow("seed", seed, tuple(dict.fromkeys(run.seed for run in every)))
-    files = {paths.SUITES / f"{suite}.yaml": folder / SUITE}
-    files |= {
-        paths.VARIANTS / f"{name}.yaml": folder / "variants" / f"{name}.yaml" for name in variants
-    }
-    return Pinned(
-        Selection(
-            tuple(run for run in every if run.seed in seeds),
-            baselines=variant is None and seed is None,
-        ),
-        {suite: load(Suite, folder / SUITE, name=suite)},
-        {n: load(Variant, folder / "variants" / f"{n}.yaml", name=n) for n in variants},
-        place=partial(paths.kept, folder),
-        configurations=files,
-        is_reference=True,
-    )
-
-
-def _narrow(
-    kind: str,
-    wanted: Item | None,
-    selected: Sequence[Item],
-    check: Callable[[], object] = lambda: None,
-) -> Sequence[Item]:
-    if wanted is None:
-        return selected
-    if wanted not in selected:
-        check()  # says of a name that is that of nothing which one was meant
-        shown = ", ".join(str(item) for item in selected)
-        raise InputError(f"no pinned result of {kind} {wanted}; there are those of {shown}")
-    return [wanted]
-
-
-def _gaps_of(path: Path) -> set[str]:
-    """Return the metrics that a metrics file says are missing."""
-    content = read_json(path, "python -m benchmark evaluate")
-    gaps = content.get("missing", {}) if isinstance(content, dict) else None
-    if not isinstance(gaps, dict):
-        raise InputError(f"{path}: not a file of metrics")
-    return set(gaps)

@@ -1,12 +1,12 @@
-"""The gate: whether results are whole, and nothing in them got worse than those of a base version.
+"""A base version and a new one -> whether the new results are whole and no worse.
 
 What does not train (baselines, the oracle) is a canary: it may not change at all, as its scores
 depend on images, holes and metrics alone. What trains may not be worse, image by image, by more
-than its band.
+than its tolerance.
 """
 
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -21,9 +21,8 @@ from benchmark.stats.comparison import FLATTEST, equivalence_margin
 from benchmark.stats.intervals import CONFIDENCE, MIN_SEEDS
 from benchmark.versions.compare import MetricChange, VersionComparison, compare_versions
 from benchmark.versions.comparison_text import comparison_json
-from benchmark.versions.seed_spread import seed_spread
-from benchmark.versions.snapshot import BASELINES, MADE_BY, Snapshot, Subject
-from benchmark.versions.tolerances import COMMAND, TRAINED
+from benchmark.versions.snapshot import MADE_BY, Snapshot, Subject
+from benchmark.versions.tolerances import BASELINES, COMMAND
 from data.errors import InputError, printable
 
 Kind = Literal["damaged", "vanished", "missing", "not comparable", "canary", "regression"]
@@ -56,19 +55,19 @@ class GateResult:
     """What was found and is allowed by name."""
     checked: int
     """Metrics of methods that were compared."""
-    without_spread: tuple[str, ...]
-    """Metrics of methods of which no seed spread is known, so that images alone decide."""
+    without_seed_sd: tuple[str, ...]
+    """Metrics of methods whose seed standard deviation is not known: images decide."""
     elsewhere: tuple[str, ...]
-    """Methods whose bands are wider, as they were trained on another machine."""
+    """Methods whose tolerances are wider, as they were trained on another machine."""
     by_means: tuple[str, ...]
-    """Runs of which the base has no score table, so that they were compared by their means alone."""
+    """Runs of which the base has no score table, so that only their means were compared."""
 
 
 def check_gate(base: Snapshot, new: Snapshot, allowed: Sequence[str] = ()) -> GateResult:
     """Hold the results of a version against those of a base.
 
     Args:
-        base: the version to hold against; its bands count, as those of the new one may be wider.
+        base: the version to hold against; its tolerances count, as new ones may be wider.
         new: the version to check.
         allowed: names `suite/method/metric`, or beginnings of them, of failures that are meant.
 
@@ -85,12 +84,13 @@ def check_gate(base: Snapshot, new: Snapshot, allowed: Sequence[str] = ()) -> Ga
             if isinstance(canaries, Failure):
                 canaries = found
             failures += _gaps(base, found, subject, canaries)
-    compared = compare_versions(base, replace(new, without=frozenset(damages)))
+    whole = tuple(subject for subject in new.subjects if subject not in damages)
+    compared = compare_versions(base, replace(new, chosen=whole))
     failures += _lost_runs(compared, damages)
     if not any(change.old is not None for change in compared.metrics) and not failures:
         raise InputError(f"{printable(base.name)}: has no results that these could be held against")
-    bands = _Bands(base, compared)
-    failures += [failure for change in compared.metrics if (failure := _judge(change, bands))]
+    limits = _Limits(base, compared)
+    failures += [failure for change in compared.metrics if (failure := _judge(change, limits))]
     for name in allowed:
         if not any(failure.is_of(name) for failure in failures):
             raise InputError(f"--allow {printable(name)}: nothing of that name fails; leave it out")
@@ -100,8 +100,8 @@ def check_gate(base: Snapshot, new: Snapshot, allowed: Sequence[str] = ()) -> Ga
         failures=tuple(f for f in failures if f not in let),
         allowed=tuple(let),
         checked=sum(change.old is not None for change in compared.metrics),
-        without_spread=tuple(sorted(bands.without_spread)),
-        elsewhere=tuple(sorted(bands.widened)),
+        without_seed_sd=tuple(sorted(limits.without_seed_sd)),
+        elsewhere=tuple(sorted(limits.widened)),
         by_means=tuple(str(c.subject) for c in compared.subjects if c.state == "means only"),
     )
 
@@ -110,8 +110,10 @@ def _read(base: Snapshot, new: Snapshot, subject: Subject) -> Metrics | Failure:
     """Return the metrics of a subject, or what is wrong with its files by themselves."""
     metrics, score_table = new.place(subject.metrics), new.place(subject.scores)
     model = BaselineMetrics if subject.name == BASELINES else RunMetrics
+    # As of suites whose score tables are in DVC's cache alone.
+    has_means_alone = base.metrics(subject) and base.score_table(subject) is None
     try:
-        if not score_table.is_file() and metrics.is_file() and _has_means_alone(base, subject):
+        if has_means_alone and metrics.is_file() and not score_table.is_file():
             return validate(model, read_json(metrics, MADE_BY), metrics)
         for path in (metrics, score_table):
             if not path.is_file():
@@ -127,12 +129,6 @@ def _read(base: Snapshot, new: Snapshot, subject: Subject) -> Metrics | Failure:
         return Failure("damaged", str(subject), new.named(f"{score_table}: has rows of {owners}"))
     new.score_tables[subject] = frame
     return found
-
-
-def _has_means_alone(base: Snapshot, subject: Subject) -> bool:
-    """Return whether the base has no score table of a subject, as of suites whose score tables DVC keeps."""
-    metrics, score_table = base.content(subject)
-    return metrics is not None and score_table is None
 
 
 def _gaps(base: Snapshot, found: Metrics, subject: Subject, canaries: Metrics) -> list[Failure]:
@@ -165,7 +161,7 @@ def _lacking(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return [(metric, images - count) for metric, count in counts.items()]
 
 
-def _lost_runs(found: VersionComparison, damaged: Container[Subject]) -> list[Failure]:
+def _lost_runs(found: VersionComparison, damaged: Collection[Subject]) -> list[Failure]:
     """Return the runs of the base that are no longer there, or cannot be compared."""
     failures = []
     for change in found.subjects:
@@ -180,7 +176,7 @@ def _lost_runs(found: VersionComparison, damaged: Container[Subject]) -> list[Fa
     return failures
 
 
-def _judge(change: MetricChange, bands: "_Bands") -> Failure | None:
+def _judge(change: MetricChange, limits: "_Limits") -> Failure | None:
     """Return what is wrong with a metric, if anything."""
     where = f"{change.suite}/{change.method}/{change.metric}"
     if change.old is None or change.is_same:
@@ -188,7 +184,7 @@ def _judge(change: MetricChange, bands: "_Bands") -> Failure | None:
     if change.new is None:
         return Failure("missing", where, f"was {change.old:.5g}, and has no value now")
     numbers = f"{change.old:.5g} -> {change.new:.5g}"
-    if (change.suite, change.method) not in bands.trained:
+    if (change.suite, change.method) not in limits.trained:
         return Failure("canary", where, f"{numbers}; it depends on images, holes and metrics alone")
     if change.metric not in METRICS:
         return Failure("not comparable", where, f"{numbers}; this code does not know the metric")
@@ -202,9 +198,11 @@ def _judge(change: MetricChange, bands: "_Bands") -> Failure | None:
         interval = f"{found.difference:+.4g} [{found.low:+.4g}, {found.high:+.4g}]"
         if METRICS[change.metric].better in ("zero", "one"):
             interval = f"distance from the ideal {interval}"
-    if worse_by <= 0 or worse_by <= (band := bands.of(change)):
+    if worse_by <= 0 or worse_by <= (limit := limits.of(change)):
         return None
-    return Failure("regression", where, f"{numbers}; {interval}, beyond the band of {band:.3g}")
+    return Failure(
+        "regression", where, f"{numbers}; {interval}, beyond the tolerance of {limit:.3g}"
+    )
 
 
 def _distance(value: float, metric: str) -> float:
@@ -213,7 +211,7 @@ def _distance(value: float, metric: str) -> float:
     return distance(max(value, FLATTEST) if better == "one" else value, better)
 
 
-class _Bands:
+class _Limits:
     """By how much methods may get worse: what another seed, or another machine, would change."""
 
     def __init__(self, base: Snapshot, found: VersionComparison) -> None:
@@ -221,51 +219,49 @@ class _Bands:
         self.trained = {(c.subject.suite, c.subject.name) for c in trained}
         self._elsewhere = {(c.subject.suite, c.subject.name) for c in trained if c.environment}
         self._base = base
-        self.without_spread: set[str] = set()
-        """Metrics of methods whose spread over seeds was not measured: their bands are narrower."""
+        self.without_seed_sd: set[str] = set()
+        """Metrics of methods whose seeds were not measured: their limits are narrower."""
         self.widened: set[str] = set()
-        """Methods whose bands are wider, as they were trained on another machine."""
+        """Methods whose limits are wider, as they were trained on another machine."""
 
     def of(self, change: MetricChange) -> float:
-        """Return the band of a metric of a method that trains."""
+        """Return by how much a metric of a method that trains may get worse."""
         key, seeds = (change.suite, change.method), 0
         if change.comparison is not None:
             seeds = change.comparison.seeds
-        band = equivalence_margin(change.metric)
+        limit = equivalence_margin(change.metric)
         if key in self._elsewhere:
-            kinds = self._base.bands.bands.get(change.suite, {})
-            if measured := kinds.get(TRAINED, {}).get(change.metric):
-                band = max(band, measured.band)
+            tolerance = self._base.tolerances.tolerance(*key, change.metric)
+            if tolerance is not None:
+                limit = max(limit, tolerance)
                 self.widened.add("/".join(key))
         if seeds >= MIN_SEEDS:  # then the interval covers them
-            return band
-        spread = seed_spread(self._base, *key, change.metric)
-        if spread is None:
-            self.without_spread.add("/".join((*key, change.metric)))
-            return band
-        # The difference of two means over seeds. The spread is known from a few seeds, and a gate
-        # rather refuses once too often: hence no wider quantile for that.
-        reach = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(2 / max(1, seeds)) * spread
-        return max(band, reach)
+            return limit
+        seed_sd = self._base.seed_sd(*key, change.metric)
+        if seed_sd is None:
+            self.without_seed_sd.add("/".join((*key, change.metric)))
+            return limit
+        # The difference of two means over seeds. The deviation is known from a few seeds, and a
+        # gate rather refuses once too often: hence no wider quantile for that.
+        reach = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(2 / max(1, seeds)) * seed_sd
+        return max(limit, reach)
 
 
 def gate_text(result: GateResult) -> str:
     """Return what the gate found as lines for a terminal."""
     old, new = result.comparison.old.name, result.comparison.new.name
-    lines = [f"{failure}" for failure in result.failures]
+    lines = [str(failure) for failure in result.failures]
     lines += [f"allowed: {failure}" for failure in result.allowed]
-    if result.without_spread:
-        listed = ", ".join(result.without_spread)
-        lines.append(
-            f"note: what another seed changes is not known of {listed}, so that whatever the "
-            f"images show counts; `{COMMAND}` measures it"
-        )
-    if result.elsewhere:
-        listed = ", ".join(result.elsewhere)
-        lines.append(f"note: trained on another machine, which widens their bands: {listed}")
-    if result.by_means:
-        listed = ", ".join(result.by_means)
-        lines.append(f"note: {old} has no score table of {listed}; their means were compared")
+    notes = (
+        (
+            "what another seed changes is not known of {}, so that whatever the images show "
+            f"counts; `{COMMAND}` measures it",
+            result.without_seed_sd,
+        ),
+        ("trained on another machine, which widens the tolerances: {}", result.elsewhere),
+        (f"{old} has no score table of {{}}; their means were compared", result.by_means),
+    )
+    lines += [f"note: {note.format(', '.join(names))}" for note, names in notes if names]
     count = len(result.failures)
     verdict = f"{count} failure{'s' if count > 1 else ''}" if count else "passed"
     lines.append(f"{printable(old)} -> {printable(new)}: {result.checked} metrics, {verdict}")
@@ -274,13 +270,13 @@ def gate_text(result: GateResult) -> str:
 
 def gate_json(result: GateResult) -> dict[str, Any]:
     """Return what the gate found as plain values."""
-    listed = {"failures": result.failures, "allowed": result.allowed}
     return {
         "passed": not result.failures,
         "checked": result.checked,
-        "without_spread": list(result.without_spread),
+        "without_seed_sd": list(result.without_seed_sd),
         "elsewhere": list(result.elsewhere),
         "by_means": list(result.by_means),
-        **{name: [asdict(failure) for failure in found] for name, found in listed.items()},
+        "failures": [asdict(failure) for failure in result.failures],
+        "allowed": [asdict(failure) for failure in result.allowed],
         "comparison": comparison_json(result.comparison),
     }

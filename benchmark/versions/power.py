@@ -1,15 +1,12 @@
-"""How many test images and training seeds it takes to see a difference, from known variances."""
+"""Score tables of two methods -> how many images and seeds it takes to see their difference."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import optimize
-from scipy.stats import chi2, norm, t
 
 from benchmark.metrics import METRICS
 from benchmark.stats.comparison import (
@@ -18,17 +15,14 @@ from benchmark.stats.comparison import (
     paired_differences,
     score_matrix,
 )
-from benchmark.stats.intervals import CONFIDENCE, MIN_SEEDS, Array, Components, variance_components
-from benchmark.versions.seed_spread import seed_spread
-from benchmark.versions.snapshot import BASELINES, Snapshot, Subject
-from benchmark.versions.tolerances import BANDS
+from benchmark.stats.intervals import MIN_SEEDS, Array, Components, variance_components
+from benchmark.stats.power import detectable_difference, images_needed
+from benchmark.versions.snapshot import Snapshot, Subject
+from benchmark.versions.tolerances import BASELINES, TOLERANCES
 from data.errors import InputError
 
-MOST_IMAGES = 10**7
 SEEDS = (1, 3, 5, 10)
 """For which a plan is made."""
-_LEVELS = (np.arange(200) + 0.5) / 200
-"""Of the quantiles of a variance's estimate, over which a probability is averaged."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +103,17 @@ def make_plan(
         if difference == 0:
             raise InputError(f"--difference: must be given, as the {metric} of {reference} is 0")
     images = found.shape[1]
-    rows = [_row(components, images, s, difference, power, bool(origin)) for s in SEEDS]
+    rows = tuple(
+        Row(
+            seeds,
+            detectable_difference(components, images, seeds, power),
+            images_needed(components, seeds, difference, power),
+            covers_seeds=seeds >= MIN_SEEDS and bool(origin),
+        )
+        for seeds in SEEDS
+    )
     return Plan(
-        suite, metric, method, reference, images, difference, power, components, origin, tuple(rows)
+        suite, metric, method, reference, images, difference, power, components, origin, rows
     )
 
 
@@ -126,10 +128,10 @@ def _subjects(results: Snapshot, suite: str, name: str) -> list[Subject]:
 
 
 def _table(results: Snapshot, suite: str, name: str, metric: str) -> pd.DataFrame:
-    score_tables = [results.score_table(subject) for subject in _subjects(results, suite, name)]
-    there = [score_table for score_table in score_tables if score_table is not None]
+    tables = [results.score_table(subject) for subject in _subjects(results, suite, name)]
+    there = [table for table in tables if table is not None]
     if not there:
-        raise InputError(f"{suite}/{name}: has no score_table")
+        raise InputError(f"{suite}/{name}: has no score table")
     frame = pd.concat(there, ignore_index=True)
     if name not in set(frame["method"]) or metric not in frame:
         names = ", ".join(dict.fromkeys(frame["method"]))
@@ -145,96 +147,13 @@ def _components(
     if found.shape[0] >= 2:
         parts = variance_components(found)
         whole = Components(*(max(0.0, value) for value in asdict(parts).values()))
-        return whole, f"{found.shape[0]} seeds of the score_tables"
+        return whole, f"{found.shape[0]} seeds of the score tables"
     of_images = float(found.var(ddof=1))
-    spreads = [seed_spread(results, suite, name, metric) for name in trained]
-    known = [spread for spread in spreads if spread is not None]
-    if len(known) < len(spreads):
+    sds = [results.seed_sd(suite, name, metric) for name in trained]
+    known = [sd for sd in sds if sd is not None]
+    if len(known) < len(sds):
         return Components(0.0, of_images, 0.0), ""
-    return Components(sum(s**2 for s in known), of_images, 0.0), BANDS.as_posix()
-
-
-def _row(
-    parts: Components,
-    images: int,
-    seeds: int,
-    difference: float,
-    power: float,
-    knows_seeds: bool,
-) -> Row:
-    def suffices(count: int) -> bool:
-        return probability_seen(parts, count, seeds, difference) >= power
-
-    needed: int | None = None
-    if suffices(MOST_IMAGES):
-        low, needed = 1, MOST_IMAGES  # more images than `low`, at most `needed`
-        while needed - low > 1:
-            middle = (low + needed) // 2
-            low, needed = (low, middle) if suffices(middle) else (middle, needed)
-    seen = detectable_difference(parts, images, seeds, power)
-    return Row(seeds, seen, needed, seeds >= MIN_SEEDS and knows_seeds)
-
-
-def detectable_difference(parts: Components, images: int, seeds: int, power: float) -> float:
-    """Return the least difference whose interval leaves out 0 with a probability.
-
-    Args:
-        parts: variances of a single difference, not all 0.
-        images: of the test split.
-        seeds: of each method; with fewer than `MIN_SEEDS`, what seeds change is left out, as the
-            intervals leave it out.
-        power: the probability.
-    """
-    if images < 2:
-        return math.inf
-
-    def excess(difference: float) -> float:
-        return probability_seen(parts, images, seeds, difference) - power
-
-    if excess(0) >= 0:
-        return 0.0
-    most = math.sqrt(parts.seed + parts.image + parts.residual)
-    while excess(most) < 0:
-        most *= 2
-    return float(optimize.brentq(excess, 0.0, most, xtol=1e-9 * most, rtol=1e-9))
-
-
-def probability_seen(parts: Components, images: int, seeds: int, difference: float) -> float:
-    """Return the probability that the interval of a difference leaves out 0.
-
-    The interval is that of `statistics.paired_interval`, whose width varies too: variances are
-    estimated, which with three seeds matters most. Differences are taken as normal.
-
-    Args:
-        parts: variances of a single difference, not all 0.
-        images: of the test split.
-        seeds: of each method; see `detectable_difference`.
-        difference: what is to be seen.
-    """
-    if images < 2:
-        return 0.0
-    variance = (parts.image + parts.residual / seeds) / images
-    squares = variance * _quantile(images - 1) ** 2 * _scaled_variances(images - 1)[:, None]
-    if seeds >= MIN_SEEDS:
-        residual = parts.residual / (seeds * images)
-        estimated = (parts.seed / seeds + residual) * _scaled_variances(seeds - 1) - residual
-        squares = squares + _quantile(seeds - 1) ** 2 * np.maximum(0.0, estimated)
-        variance += parts.seed / seeds
-    reach, error = np.sqrt(squares), math.sqrt(variance)
-    seen = norm.sf((reach - difference) / error) + norm.cdf((-reach - difference) / error)
-    return float(seen.mean())
-
-
-def _quantile(degrees: int) -> float:
-    """Return the quantile of the t distribution by which intervals reach."""
-    return float(t.isf((1 - CONFIDENCE) / 2, degrees))
-
-
-@cache
-def _scaled_variances(degrees: int) -> Array:
-    """Return what an estimate of the variance 1 may come out as, each value as likely."""
-    values: Array = chi2.ppf(_LEVELS, degrees) / degrees
-    return values
+    return Components(sum(sd**2 for sd in known), of_images, 0.0), TOLERANCES.as_posix()
 
 
 def plan_text(plan: Plan) -> str:
@@ -246,7 +165,7 @@ def plan_text(plan: Plan) -> str:
         f"standard deviation of the difference between images {sds[0]}, of the rest {sds[1]}",
         f"between training seeds {math.sqrt(parts.seed):.4g} ({plan.seed_variance_from})"
         if plan.seed_variance_from
-        else "between training seeds: not known, so left out below; `bands` measures it",
+        else "between training seeds: not known, so left out below; `tolerances` measures it",
         "",
         f"seeds  seen with {plan.images} images  images to see {plan.difference:.4g}",
     ]

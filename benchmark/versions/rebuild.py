@@ -1,4 +1,4 @@
-"""Rebuilding results in a copy of the checkout, with the stages as plain commands."""
+"""A selection of runs -> their results, built again by the stages in a copy of the checkout."""
 
 import hashlib
 import json
@@ -7,28 +7,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.core import paths
+from benchmark.core import git, paths
 from benchmark.core.exit_codes import INTERRUPTED, MISUSED
 from benchmark.training.checkpoints import MANIFEST
 from data.errors import InputError
 
-NEEDED = (
-    *("benchmark", "data", "models"),
-    *("reports/reference", "reports/templates", "reports/versions"),
-)
-"""The folders that the stages read; what they make is not in a copy."""
-NEEDED_FILES = ("params.yaml", "requirements.lock")
+SOURCES = ("benchmark", "data", "models")
+INPUTS = ("reports/reference", "reports/templates", "reports/versions")
+"""What the stages read of folders that they, or the user, fill."""
+FILES = ("dvc.yaml", "params.yaml", "requirements.lock")
 LEFT_OUT = ("data/prepared", "data/raw", "models/checkpoints", "models/scratch")
-LAST_STAGE = "diagnose"
-"""The last one that reads a run's weights."""
+RUN_STAGES = ("train", "evaluate", "diagnose")
+"""What makes the results of a run; the last one is the last to read its weights."""
 PATIENCE_S = 20
 """How long a stage that is interrupted may take to clean up."""
-
 WITHOUT_ONEDNN = (
     "import runpy, sys, torch; torch.backends.mkldnn.set_flags(False); del sys.argv[0]; "
     "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
@@ -94,55 +91,36 @@ def checkout_copy(keep: Path | None = None) -> Iterator[Path]:
     Raises:
         InputError: that folder exists.
     """
+    if keep is not None and keep.exists():
+        raise InputError(f"{keep}: exists already; name a new folder")
     files = source_files(Path())
-    if keep is not None:
-        if keep.exists():
-            raise InputError(f"{keep}: exists already; name a new folder")
-        _fill(keep, files)
-        yield keep
-        return
-    with tempfile.TemporaryDirectory(prefix="inpaintbench-") as folder:
-        _fill(Path(folder), files)
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(prefix="inpaintbench-") as temporary:
+        folder = keep or Path(temporary)
+        for path in files:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, folder / path)
+        (folder / paths.RAW).mkdir(parents=True, exist_ok=True)
+        for images in sorted(paths.RAW.glob("*")):
+            (folder / paths.RAW / images.name).symlink_to(images.resolve())
+        yield folder
 
 
 def source_files(root: Path) -> list[Path]:
     """Return the files of a checkout that the stages read, relative to it, sorted.
 
-    What git ignores is none of them; without git, everything below the folders of sources is.
+    Files that git ignores are left out; without git, all files below the folders of sources count.
     """
-    listed = _files_of_git(root)
-    if listed is None:
-        found = [path for top in NEEDED for path in (root / top).rglob("*")]
-        listed = [path.relative_to(root) for path in found if path.suffix != ".pyc"]
-    listed += [Path(name) for name in NEEDED_FILES]
+    options = ("-z", "--cached", "--others", "--exclude-standard")
+    names = git.names("ls-files", *options, *SOURCES, *INPUTS, folder=root)
+    # A checkout may lie in an ignored folder of another repository.
+    if names is None or "benchmark/__main__.py" not in names:
+        found = [path for top in (*SOURCES, *INPUTS) for path in (root / top).rglob("*")]
+        names = [path.relative_to(root).as_posix() for path in found if path.suffix != ".pyc"]
     return sorted(
         path
-        for path in set(listed)
+        for path in {Path(name) for name in (*names, *FILES)}
         if (root / path).is_file() and not any(path.is_relative_to(top) for top in LEFT_OUT)
     )
-
-
-def _files_of_git(root: Path) -> list[Path] | None:
-    """Return the files that git tracks or would track; None where it does not know the checkout."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *NEEDED]
-    try:
-        done = subprocess.run(command, cwd=root, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    found = [Path(os.fsdecode(name)) for name in done.stdout.split(b"\0") if name]
-    # A checkout may lie in an ignored folder of another repository.
-    return found if Path("benchmark/__main__.py") in found else None
-
-
-def _fill(folder: Path, files: Sequence[Path]) -> None:
-    for path in files:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, folder / path)
-    (folder / paths.RAW).mkdir(parents=True, exist_ok=True)
-    if paths.RAW.is_dir():
-        for images in sorted(paths.RAW.iterdir()):
-            (folder / paths.RAW / images.name).symlink_to(images.resolve())
 
 
 def run_module(folder: Path, setting: Setting, module: str, *arguments: str) -> None:
@@ -192,7 +170,7 @@ def stages_of(selection: Selection) -> list[tuple[str, ...]]:
             stages.append(("baselines", "--suite", suite))
         for run in selection.runs:
             if run.suite == suite:
-                stages += [(s, *run_options(run)) for s in ("train", "evaluate", LAST_STAGE)]
+                stages += [(stage, *run_options(run)) for stage in RUN_STAGES]
     return [*stages, ("report",)] if selection.report else stages
 
 
@@ -218,7 +196,7 @@ def rebuild(folder: Path, selection: Selection, setting: Setting, keep_weights: 
         print(f"[{number}/{len(stages)}] {' '.join(where)}", file=sys.stderr, flush=True)
         on_device = ["--device", setting.device] if run else []
         run_module(folder, setting, "benchmark", stage, *options, *on_device)
-        if run and stage == LAST_STAGE:
+        if run and stage == RUN_STAGES[-1]:
             checkpoints = folder / run.checkpoints
             weights[run] = file_md5s(checkpoints)
             if not keep_weights:
@@ -247,6 +225,6 @@ def file_md5(path: Path) -> str:
 
 def folder_md5(md5s: Mapping[str, str]) -> str:
     """Return the hash that DVC gives a folder of files with these MD5s."""
-    entries = [{"md5": md5s[path], "relpath": path} for path in sorted(md5s)]
+    entries = [{"md5": md5s[p], "relpath": p} for p in sorted(md5s)]
     listing = json.dumps(entries, sort_keys=True).encode()
     return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"

@@ -1,6 +1,6 @@
-"""The results of one version: of a git revision, of a checkout, or of a folder of reference runs.
+"""A git revision, a checkout or a folder of reference runs -> the results of that version.
 
-Only what is in git is read: metrics, score tables, provenance and settings, so that neither DVC's cache
+Only what is in git is read (metrics, score tables, provenance, settings), so neither DVC's cache
 nor a checkout of the version is needed.
 """
 
@@ -9,30 +9,28 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from benchmark.core import paths
-from benchmark.core.config import Params
+from benchmark.core import git, paths
+from benchmark.core.config import Name, Params, Seed
 from benchmark.core.files import read_json
-from benchmark.core.git import extract, find_commit, listed
 from benchmark.core.yaml_files import load, validate
 from benchmark.evaluation.reference_runs import FACTS, SUITE, Facts
 from benchmark.evaluation.score_table import read_score_table
-from benchmark.versions.tolerances import BANDS, Bands
+from benchmark.versions.tolerances import BASELINES, TOLERANCES, Tolerances, read_tolerances
 from data.errors import InputError, printable
 
-BASELINES = "baselines"
 ARCHIVED = (
-    *("params.yaml", "benchmark/suites", "models/variants", str(BANDS)),
+    *("params.yaml", "benchmark/suites", "models/variants", str(TOLERANCES)),
     *("reports/metrics", "reports/scores", "reports/provenance"),
 )
 SETTINGS = ("benchmark/suites/", "models/variants/")
-CODE = ("benchmark", "models", "data", "requirements.lock", "dvc.yaml")
+CODE = (*git.CODE, "dvc.yaml")
 MADE_BY = "dvc repro"
 LARGEST = 1e100
 """Greater numbers are none: their squares have no place in a float."""
@@ -47,6 +45,11 @@ class Subject:
     """Of the variant, or `baselines`."""
     seed: int = 0
 
+    @classmethod
+    def of(cls, run: paths.Run) -> "Subject":
+        """Return a run as a subject."""
+        return cls(run.suite, run.variant, run.seed)
+
     def __str__(self) -> str:
         if self.name == BASELINES:
             return f"{self.suite}/{BASELINES}"
@@ -60,12 +63,11 @@ class Subject:
     @property
     def metrics(self) -> Path:
         """Where a checkout has its metrics."""
-        is_run = self.name != BASELINES
-        return self.run.metrics if is_run else paths.baseline_metrics(self.suite)
+        return self.run.metrics if self.name != BASELINES else paths.baseline_metrics(self.suite)
 
     @property
     def scores(self) -> Path:
-        """Where a checkout has its score_table."""
+        """Where a checkout has its score table."""
         return self.run.scores if self.name != BASELINES else paths.baseline_scores(self.suite)
 
 
@@ -88,10 +90,29 @@ class Entry(BaseModel):
 
 
 class Aggregated(BaseModel):
-    """What a file of metrics has in any version."""
+    """What a metrics file has in any version."""
 
     protocol: str = "unknown"
     methods: dict[str, dict[str, Entry]]
+    missing: dict[str, str] = {}
+    """Why a metric has no values."""
+
+    @property
+    def means(self) -> dict[str, dict[str, float | None]]:
+        """The means by method and metric; None where there is no value."""
+        return {
+            method: {metric: entry.value for metric, entry in entries.items()}
+            for method, entries in self.methods.items()
+        }
+
+
+def read_aggregated(path: Path) -> Aggregated:
+    """Read a metrics file.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    return validate(Aggregated, read_json(path, MADE_BY), path)
 
 
 @dataclass(frozen=True)
@@ -103,8 +124,8 @@ class Snapshot:
     folder: Path
     commit: str | None = None
     """None for a folder."""
-    without: frozenset[Subject] = frozenset()
-    """What is to be left out."""
+    chosen: tuple[Subject, ...] | None = None
+    """What to look at, where that is not everything."""
     score_tables: dict[Subject, pd.DataFrame | None] = field(default_factory=dict, compare=False)
     """That were read."""
     aggregated: dict[Subject, Aggregated] = field(default_factory=dict, compare=False)
@@ -121,23 +142,23 @@ class Snapshot:
         return load(Facts, path) if path.is_file() else None
 
     @cached_property
-    def bands(self) -> Bands:
-        """What was measured of seeds and machines; nothing where there is no such file."""
-        path = self.folder / BANDS
-        return load(Bands, path) if path.is_file() else Bands()
+    def tolerances(self) -> Tolerances:
+        """What was measured of seeds and machines; nothing for versions without such a file."""
+        return read_tolerances(self.folder)
 
     @cached_property
     def subjects(self) -> tuple[Subject, ...]:
         """What the version says that it has: exactly that, and nothing that lies about."""
+        if self.chosen is not None:
+            return self.chosen
         if (facts := self.reference) is not None:
             runs = [Subject(facts.suite, n, s) for n, seeds in facts.runs.items() for s in seeds]
             suites: tuple[str, ...] = (facts.suite,)
         else:
             params = read_params(self.folder / paths.PARAMS)
-            runs = [Subject(run.suite, run.variant, run.seed) for run in params.all_runs]
+            runs = [Subject.of(run) for run in params.all_runs]
             suites = params.suites
-        every = (*runs, *(Subject(suite, BASELINES) for suite in suites))
-        return tuple(subject for subject in every if subject not in self.without)
+        return (*runs, *(Subject(suite, BASELINES) for suite in suites))
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -168,7 +189,7 @@ class Snapshot:
         """
         path = self.place(subject.metrics)
         if subject not in self.aggregated and path.is_file():
-            self.aggregated[subject] = validate(Aggregated, read_json(path, MADE_BY), path)
+            self.aggregated[subject] = read_aggregated(path)
         return self.aggregated.get(subject)
 
     def score_table(self, subject: Subject) -> pd.DataFrame | None:
@@ -182,29 +203,35 @@ class Snapshot:
             self.score_tables[subject] = read_score_table(path) if path.is_file() else None
         return self.score_tables[subject]
 
-    def content(self, subject: Subject) -> tuple[bytes | None, bytes | None]:
-        """Return the bytes of a subject's metrics and score table; None for what is not there."""
-        files = (self.place(subject.metrics), self.place(subject.scores))
-        metrics, scores = (file.read_bytes() if file.is_file() else None for file in files)
-        return metrics, scores
-
-    def training(self, subject: Subject) -> Mapping[str, Any]:
-        """Return what a run's provenance says of its training; nothing where there is none."""
+    def provenance(self, subject: Subject) -> Mapping[str, Any]:
+        """Return where a run comes from; nothing where that is not known."""
         path = self.place(subject.run.provenance)
         content = read_json(path, MADE_BY) if path.is_file() else {}
-        found = content.get("training", {}) if isinstance(content, dict) else {}
+        return content if isinstance(content, dict) else {}
+
+    def training(self, subject: Subject) -> Mapping[str, Any]:
+        """Return what a run's provenance says of its training."""
+        found = self.provenance(subject).get("training", {})
         return found if isinstance(found, dict) else {}
+
+    def settings_file(self, path: Path) -> Path:
+        """Return where the version has a suite or variant that a checkout has at a path."""
+        if (facts := self.reference) is None:
+            return self.folder / path
+        if path.parent == paths.VARIANTS:
+            return self.folder / "variants" / path.name
+        return self.folder / (SUITE if path.stem == facts.suite else path)
 
     def settings(self, path: Path) -> Mapping[str, Any] | None:
         """Return a YAML file as nested keys and values; None where there is none."""
-        if (facts := self.reference) is not None:
-            if path.parent == paths.SUITES and path.stem != facts.suite:
-                return None
-            is_suite = path.parent == paths.SUITES
-            file = self.folder / (SUITE if is_suite else f"variants/{path.name}")
-        else:
-            file = self.folder / path
+        file = self.settings_file(path)
         return load(_Anything, file).model_extra if file.is_file() else None
+
+    def seed_sd(self, suite: str, variant: str, metric: str) -> float | None:
+        """Return what is known of a variant's seeds, see `Tolerances.seed_sd`."""
+        runs = [s for s in self.subjects if (s.suite, s.name) == (suite, variant)]
+        origins = [self.training(run) for run in runs if run.name != BASELINES]
+        return self.tolerances.seed_sd(suite, variant, metric, origins)
 
 
 @contextmanager
@@ -218,7 +245,7 @@ def open_version(name: str) -> Iterator[Snapshot]:
     Raises:
         InputError: there is neither, or no results are there.
     """
-    commit, reason = find_commit(name)
+    commit, reason = git.find_commit(name)
     if commit is None:
         folder = Path(name)
         if not _has_results(folder):
@@ -231,7 +258,7 @@ def open_version(name: str) -> Iterator[Snapshot]:
     with tempfile.TemporaryDirectory(prefix="inpaintbench-") as temporary:
         version = Snapshot(name, Path(temporary), commit)
         try:
-            extract(name, commit, ARCHIVED, version.folder)
+            git.extract(name, commit, ARCHIVED, version.folder)
             if not _has_results(version.folder):
                 raise InputError(f"{printable(name)}: this commit has no {paths.PARAMS}")
             yield version
@@ -242,9 +269,9 @@ def open_version(name: str) -> Iterator[Snapshot]:
 class _ProductParams(BaseModel):
     """The `params.yaml` of version 0.1.0: every suite with every variant and every seed."""
 
-    suites: tuple[str, ...]
-    variants: tuple[str, ...]
-    seeds: tuple[int, ...]
+    suites: tuple[Name, ...] = Field(min_length=1)
+    variants: tuple[Name, ...] = Field(min_length=1)
+    seeds: tuple[Seed, ...] = Field(min_length=1)
 
 
 def read_params(path: Path) -> Params:
@@ -255,7 +282,7 @@ def read_params(path: Path) -> Params:
     """
     if "variants" in (load(_Anything, path).model_extra or {}):
         old = load(_ProductParams, path)
-        return Params.of_product(old.suites, old.variants, old.seeds)
+        return Params.of_product(dict.fromkeys(old.suites), old.variants, old.seeds)
     return load(Params, path)
 
 
@@ -268,17 +295,9 @@ def _has_results(folder: Path) -> bool:
 
 def changed_files(old: Snapshot, new: Snapshot) -> list[str] | None:
     """Return which files of code differ; None where one side is neither a commit nor this tree."""
-    if old.commit is None:
+    is_here = new.commit is None and new.folder.resolve() == Path().resolve()
+    if old.commit is None or (new.commit is None and not is_here):
         return None
-    here = new.commit is None and new.folder.resolve() == Path().resolve()
-    if new.commit is None and not here:
-        return None
-    options = ("--name-only", "-z", "--relative", "--no-renames", "--no-ext-diff", "--no-textconv")
-    against = [new.commit] if new.commit else []
-    tracked = listed("diff", *options, old.commit, *against, "--", *CODE)
-    others = partial(listed, "ls-files", "-z", "--others", "--exclude-standard", "--", *CODE)
-    untracked = others() if here else []
-    if tracked is None or untracked is None:
-        return None
+    found = git.changed_files(old.commit, new.commit, CODE)
     # Settings are compared key by key.
-    return sorted(f for f in {*tracked, *untracked} if not f.startswith(SETTINGS))
+    return None if found is None else [f for f in found if not f.startswith(SETTINGS)]

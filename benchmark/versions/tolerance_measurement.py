@@ -1,32 +1,32 @@
-"""Measuring by how much metrics differ between numerical settings and between seeds."""
+"""Repeated trainings -> `tolerances.yaml`: with other settings, and with other seeds."""
 
-import fcntl
-import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from statistics import fmean, stdev
 
 import torch
 
 from benchmark.core import paths
 from benchmark.core.config import load_suite, load_variant, names_in
 from benchmark.core.environment import fingerprint
-from benchmark.core.hashing import json_digest
+from benchmark.metrics import METRICS
 from benchmark.training.gan import training_digest
-from benchmark.versions.diff import read_means
-from benchmark.versions.rebuild import Setting, run_module, run_options
+from benchmark.versions.rebuild import Setting, checkout_copy, run_module, run_options
+from benchmark.versions.snapshot import read_aggregated
 from benchmark.versions.tolerances import (
-    BANDS,
     BASELINES,
-    Bands,
-    Measurement,
-    read_bands,
+    FACTOR,
+    Kind,
+    Measured,
+    SuiteTolerances,
+    Tolerances,
+    origin_digest,
+    read_tolerances,
     rounded,
-    write_bands,
+    write_tolerances,
 )
 from data.errors import InputError
 from data.store import Store
@@ -47,47 +47,13 @@ SETTINGS = (
     Setting("without_onednn", onednn=False),
     Setting("cuda", device="cuda"),
 )
-"""What stands for other devices."""
+"""What stands for other machines."""
 
 Means = Mapping[str, Mapping[str, float | None]]
 """By method and metric."""
 
 
-class Builder(Protocol):
-    """Something that builds results."""
-
-    def prepare(self, suite: str) -> str:
-        """Split a suite and return the digest of its images."""
-
-    def means(self, suite: str, subject: str, seed: int, setting: Setting) -> Means:
-        """Build a run, or a suite's baselines, and return the metrics."""
-
-
-@dataclass(frozen=True)
-class CopyBuilder:
-    """Builds in a copy of the checkout."""
-
-    folder: Path
-
-    def prepare(self, suite: str) -> str:
-        """Split a suite and return the digest of its images."""
-        run_module(self.folder, USUAL, "benchmark", "split", "--suite", suite)
-        return Store(self.folder / paths.prepared(suite)).digest()
-
-    def means(self, suite: str, subject: str, seed: int, setting: Setting) -> Means:
-        """Build a run, or a suite's baselines, and return the metrics."""
-        if subject == BASELINES:
-            run_module(self.folder, setting, "benchmark", "baselines", "--suite", suite)
-            return read_means(self.folder / paths.baseline_metrics(suite))
-        run = paths.Run(suite, subject, seed)
-        for stage in ("train", "evaluate"):
-            options = (*run_options(run), "--device", setting.device)
-            run_module(self.folder, setting, "benchmark", stage, *options)
-        shutil.rmtree(self.folder / run.checkpoints)
-        return read_means(self.folder / run.metrics)
-
-
-def settings_here(names: Sequence[str]) -> list[Setting]:
+def settings_here(names: Sequence[str] = ()) -> list[Setting]:
     """Return the settings that change something on this machine.
 
     Args:
@@ -110,96 +76,145 @@ def settings_here(names: Sequence[str]) -> list[Setting]:
     return [setting for setting in chosen if changes[setting.name]]
 
 
-@dataclass(frozen=True)
-class Measuring:
-    """A measurement of suites and variants; what was measured before is not done again."""
+def measure(
+    suites: Sequence[str],
+    variants: Sequence[str],
+    seeds: Sequence[int],
+    settings: Sequence[Setting],
+) -> Tolerances:
+    """Measure what is not in `tolerances.yaml` yet, and write it there after every step.
 
-    builder: Builder
-    seeds: Sequence[int]
-    """The first one is that of the comparison of settings."""
-    settings: Sequence[Setting]
+    Args:
+        suites: the suites.
+        variants: the variants; baselines are measured too.
+        seeds: for the standard deviation; the first one is that of the runs with other settings.
+        settings: what stands for other machines; see `settings_here`.
 
-    def measure(self, suites: Sequence[str], variants: Sequence[str]) -> Bands:
-        """Measure what is missing and keep it, step by step, in `benchmark/versions/bands.json`.
-
-        Raises:
-            InputError: a stage refused its input, or the file is damaged.
-            RebuildFailedError: a stage failed; what was measured before is kept.
-        """
-        facts = fingerprint(torch.device("cpu"))
+    Raises:
+        InputError: a stage refused its input, or the file is damaged.
+        RebuildFailedError: a stage failed; what was measured before is kept.
+    """
+    with checkout_copy() as folder:
         for suite in suites:
             print(f"{suite}: split", file=sys.stderr, flush=True)
-            data_sha256 = self.builder.prepare(suite)
-            digests = _digests(suite, variants, data_sha256)
-            with _alone():
-                write_bands(read_bands().without_outdated(suite, digests))
+            digests = _digests(suite, variants, prepare(folder, suite))
+            before = read_tolerances().suite(suite)
+            outdated = [n for n, m in before.measured.items() if m.digest != digests.get(n)]
+            _write(suite, before.without(outdated))
             for subject in (*variants, BASELINES):
-                empty = Measurement(
-                    suite=suite,
-                    subject=subject,
-                    machine=json_digest(facts)[:12],
-                    config_sha256=digests[subject][0],
-                    data_sha256=data_sha256,
-                    seed=0 if subject == BASELINES else self.seeds[0],
-                )
-                self._measure_subject(read_bands().find(*empty.key) or empty, facts)
-        return read_bands()
-
-    def _measure_subject(self, known: Measurement, facts: Mapping[str, Any]) -> None:
-        # Those of baselines are made in seconds, and not kept.
-        usual: Means = {known.subject: known.seeds.get(known.seed, {})}
-        missing = [setting for setting in self.settings if setting.name not in known.differences]
-        if known.subject == BASELINES:
-            usual = self._build(known, 0, USUAL) if missing else {}
-        else:
-            for seed in dict.fromkeys([known.seed, *self.seeds]):
-                if seed not in known.seeds:
-                    means = self._build(known, seed, USUAL)
-                    usual = means if seed == known.seed else usual
-                    values = {m: rounded(v, 7) for m, v in _values(means[known.subject]).items()}
-                    seeds = known.seeds | {seed: values}
-                    known = _keep(known.model_copy(update={"seeds": seeds}), facts)
-        for setting in missing:
-            found = largest_differences(self._build(known, known.seed, setting), usual)
-            differences = known.differences | {setting.name: found}
-            known = _keep(known.model_copy(update={"differences": differences}), facts)
-
-    def _build(self, known: Measurement, seed: int, setting: Setting) -> Means:
-        where = f"{known.suite}/{known.subject}"
-        where += "" if known.subject == BASELINES else f"/seed{seed}"
-        print(f"{where}: {setting.name}", file=sys.stderr, flush=True)
-        return self.builder.means(known.suite, known.subject, seed, setting)
+                _Measurement(folder, suite, subject, digests[subject]).complete(seeds, settings)
+    return read_tolerances()
 
 
-def _keep(measurement: Measurement, facts: Mapping[str, Any]) -> Measurement:
-    # Read anew, so that suites can be measured side by side.
-    with _alone():
-        write_bands(read_bands().with_measurement(measurement, facts))
-    return measurement
+def prepare(folder: Path, suite: str) -> str:
+    """Split a suite in a copy of the checkout and return the digest of its images."""
+    run_module(folder, USUAL, "benchmark", "split", "--suite", suite)
+    return Store(folder / paths.prepared(suite)).digest()
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Keep other processes from changing the bands between reading and writing them."""
-    place = os.open(BANDS.parent, os.O_RDONLY)  # the file itself is replaced
-    try:
-        fcntl.flock(place, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(place)
+def build_means(folder: Path, suite: str, subject: str, seed: int, setting: Setting) -> Means:
+    """Build a run, or a suite's baselines, in a copy of the checkout and return the metrics."""
+    if subject == BASELINES:
+        run_module(folder, setting, "benchmark", "baselines", "--suite", suite)
+        return read_aggregated(folder / paths.baseline_metrics(suite)).means
+    run = paths.Run(suite, subject, seed)
+    for stage in ("train", "evaluate"):
+        options = (*run_options(run), "--device", setting.device)
+        run_module(folder, setting, "benchmark", stage, *options)
+    shutil.rmtree(folder / run.checkpoints)
+    return read_aggregated(folder / run.metrics).means
 
 
-def _digests(
-    suite: str, variants: Sequence[str], data_sha256: str
-) -> dict[str, tuple[str | None, str]]:
-    """Return the digests of settings and data of everything that is or was measured of a suite."""
+def _digests(suite: str, variants: Sequence[str], data_sha256: str) -> dict[str, str]:
+    """Return the present digests of everything that is or was measured on a suite."""
+    before = set(read_tolerances().suite(suite).measured) & set(names_in(paths.VARIANTS))
     settings = load_suite(suite)
-    before = {m.subject for m in read_bands().measured if m.suite == suite}
-    names = {*variants, *(before & set(names_in(paths.VARIANTS)))}
-    digests: dict[str, tuple[str | None, str]] = {
-        name: (training_digest(settings, load_variant(name)), data_sha256) for name in names
+    configs: dict[str, str | None] = {
+        name: training_digest(settings, load_variant(name)) for name in {*variants, *before}
     }
-    return digests | {BASELINES: (None, data_sha256)}
+    return {
+        name: origin_digest({"config_sha256": config, "data_sha256": data_sha256})
+        for name, config in (configs | {BASELINES: None}).items()
+    }
+
+
+@dataclass(frozen=True)
+class _Measurement:
+    """The measurement of a variant, or of the baselines, on a suite."""
+
+    folder: Path
+    suite: str
+    subject: str
+    digest: str
+
+    def complete(self, seeds: Sequence[int], settings: Sequence[Setting]) -> None:
+        """Measure the seeds and settings that are missing."""
+        known = read_tolerances().suite(self.suite).measured.get(self.subject)
+        known = known or Measured(digest=self.digest)
+        every = {*seeds, *known.seeds} if self.subject != BASELINES else {0}
+        first = seeds[0] if self.subject != BASELINES else 0
+        usual: Means = {}
+        if len(every) > 1 and not {*seeds} <= {*known.seeds}:
+            means = {seed: self._build(seed, USUAL) for seed in sorted(every)}
+            usual = means[first]
+            known = known.model_copy(update={"seeds": tuple(sorted(every))})
+            self._keep(known, "seed_sd", seed_sds([m[self.subject] for m in means.values()]))
+        missing = [setting for setting in settings if setting.name not in known.settings]
+        if missing and not usual:
+            usual = self._build(first, USUAL)
+        for setting in missing:
+            found = largest_differences(self._build(first, setting), usual)
+            known = known.model_copy(update={"settings": (*known.settings, setting.name)})
+            self._keep(known, "tolerance", {m: rounded(FACTOR * d) for m, d in found.items()})
+
+    def _build(self, seed: int, setting: Setting) -> Means:
+        where = f"{self.suite}/{self.subject}"
+        where += "" if self.subject == BASELINES else f"/seed{seed}"
+        print(f"{where}: {setting.name}", file=sys.stderr, flush=True)
+        return build_means(self.folder, self.suite, self.subject, seed, setting)
+
+    def _keep(self, measured: Measured, kind: Kind, values: Mapping[str, float]) -> None:
+        """Write new values of all metrics; of tolerances, the largest of all settings counts."""
+        before = read_tolerances().suite(self.suite)
+        metrics = dict(before.metrics)
+        for name, value in values.items():
+            known = before.values(name, kind)
+            least = known.get(self.subject, 0.0) if kind == "tolerance" else 0.0
+            changed = {kind: known | {self.subject: max(least, value)}}
+            metrics[name] = {**before.metrics.get(name, {}), **changed}
+        machines = tuple(dict.fromkeys([*before.machines, _machine()]))
+        subjects = before.measured | {self.subject: measured}
+        _write(self.suite, SuiteTolerances(machines=machines, measured=subjects, metrics=metrics))
+
+
+def _write(suite: str, content: SuiteTolerances) -> None:
+    # Read anew, so that suites can be measured side by side.
+    write_tolerances(Tolerances(suites=read_tolerances().suites | {suite: content}))
+
+
+def _machine() -> str:
+    facts = fingerprint(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    names = [facts[key] for key in ("cpu", "gpu") if key in facts]
+    torch_version = facts["libraries"]["torch"]
+    return ", ".join([*names, f"{facts['threads']} threads", f"torch {torch_version}"])
+
+
+def seed_sds(means: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
+    """Return the standard deviation over seeds of each metric that all of them have.
+
+    Args:
+        means: the metrics of each seed, at least two.
+    """
+    found, seeds = {}, [_values(values) for values in means]
+    for metric in sorted(set.intersection(*map(set, seeds))):
+        values = [seed[metric] for seed in seeds]
+        sd, mean = stdev(values), fmean(values)
+        if metric in METRICS and METRICS[metric].better == "one":
+            if mean <= 0:  # a ratio without a logarithm
+                continue
+            sd /= mean
+        found[metric] = rounded(sd)
+    return found
 
 
 def largest_differences(here: Means, usual: Means) -> dict[str, float]:

@@ -1,213 +1,188 @@
-"""How far metrics may differ on another device, as measured, and how that compares with the seeds.
+"""`tolerances.yaml` -> how far a mean may differ on another machine, and what a seed changes.
 
-`device` is the largest difference of a metric, over all variants of a suite that were measured,
-between the usual settings and others that stand for other devices: fewer or more threads, a CPU
-without AVX-512, PyTorch's own kernels instead of oneDNN's, a GPU where there is one. Few of them
-were tried, so `band` is three times that. `seeds` is the standard deviation over seeds, the largest
-of all variants. The baselines of a suite have bands of their own; they do not train, and hardly any
-setting reaches the libraries that compute them, so these bands may be 0.
+The numbers are measured by `tolerance_measurement.py`. They apply only to the settings and images
+that they were measured with, of which the file has a digest.
 """
 
+import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from statistics import stdev
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 
 from benchmark.core.config import Name
-from benchmark.core.files import write_json
+from benchmark.core.files import write_text
+from benchmark.core.hashing import json_digest
 from benchmark.core.yaml_files import load
-from benchmark.versions.diff import NO_BAND, Band, BandOf
 
-BANDS = Path("benchmark/versions/bands.json")
+TOLERANCES = Path("benchmark/versions/tolerances.yaml")
+COMMAND = "python -m benchmark tolerances"
+BASELINES = "baselines"
+Kind = Literal["tolerance", "seed_sd"]
 FACTOR = 3
-BASELINES, TRAINED = "baselines", "trained"
-COMMAND = "python -m benchmark bands"
+"""Of the largest difference that was seen, as few other machines can be tried."""
+HEADER = f"""\
+# Written by `{COMMAND}`.
+# tolerance: how far a mean may differ on another machine, {FACTOR} times the largest difference
+#   that the listed settings make. Baselines do not train, so theirs may be 0.
+# seed_sd: standard deviation of the mean over the listed training seeds; for ratios, whose ideal is
+#   1, relative to the mean.
+"""
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class MetricBand(_Frozen):
-    """The band of a metric of a suite."""
+class Measured(_Frozen):
+    """What was tried with a variant, or with the baselines, of a suite."""
 
-    device: float
-    band: float
-    seeds: float | None = None
-
-
-class Measurement(_Frozen):
-    """What was measured of a variant, or of the baselines, of a suite on a machine."""
-
-    suite: Name
-    subject: Name
-    """A variant, or `baselines`."""
-    machine: str
-    """Key of the machine's fingerprint."""
-    config_sha256: str | None = None
-    """The variant's `gan.training_digest`."""
-    data_sha256: str
-    seed: int
-    """With which the settings were compared."""
-    seeds: dict[int, dict[str, float]] = {}
-    """Metrics with the usual settings, by seed."""
-    differences: dict[str, dict[str, float]] = {}
-    """Largest absolute difference of any method's metrics, by setting."""
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """What there is one measurement of."""
-        return self.suite, self.subject, self.machine
+    digest: str
+    """See `origin_digest`."""
+    settings: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
 
 
-class Bands(_Frozen):
-    """The content of `bands.json`."""
+class SuiteTolerances(_Frozen):
+    """What was measured on a suite."""
 
-    made_by: str = COMMAND
-    machines: dict[str, dict[str, Any]] = {}
-    """Fingerprints."""
-    measured: list[Measurement] = []
-    bands: dict[Name, dict[str, dict[str, MetricBand]]] = {}
-    """By suite, `trained` or `baselines`, and metric: what follows from the measurements."""
+    machines: tuple[str, ...] = ()
+    measured: dict[Name, Measured] = {}
+    metrics: dict[Name, dict[Kind, dict[Name, float]]] = {}
+    """By metric and kind, and then by variant or for `baselines`."""
 
-    def with_measurement(self, new: Measurement, fingerprint: Mapping[str, Any]) -> "Bands":
-        """Return the bands with a measurement in the place of an earlier one of the same thing."""
-        measured = [old for old in self.measured if old.key != new.key] + [new]
-        measured.sort(key=lambda m: m.key)
-        machines = self.machines | {new.machine: dict(fingerprint)}
-        return Bands(machines=machines, measured=measured, bands=derive_bands(measured))
+    def values(self, metric: str, kind: Kind) -> dict[str, float]:
+        """Return what was found for a metric, by variant or for `baselines`."""
+        return self.metrics.get(metric, {}).get(kind, {})
 
-    def without_outdated(
-        self, suite: str, digests: Mapping[str, tuple[str | None, str]]
-    ) -> "Bands":
-        """Return the bands without measurements of a suite with other settings or images.
+    def without(self, subjects: Collection[str]) -> "SuiteTolerances":
+        """Return what is left without some variants, or without the baselines."""
+        measured = {name: m for name, m in self.measured.items() if name not in subjects}
+        metrics = {
+            metric: {
+                kind: {name: value for name, value in values.items() if name in measured}
+                for kind, values in kinds.items()
+            }
+            for metric, kinds in self.metrics.items()
+        }
+        machines = self.machines if measured else ()
+        return SuiteTolerances(machines=machines, measured=measured, metrics=metrics)
 
-        Args:
-            suite: the suite.
-            digests: settings and data as they are now, by variant, and of `baselines`.
-        """
-        measured = [
-            m
-            for m in self.measured
-            if m.suite != suite or digests.get(m.subject) == (m.config_sha256, m.data_sha256)
-        ]
-        used = {m.machine for m in measured}
-        machines = {key: facts for key, facts in self.machines.items() if key in used}
-        return Bands(machines=machines, measured=measured, bands=derive_bands(measured))
 
-    def find(self, suite: str, subject: str, machine: str) -> Measurement | None:
-        """Return what was measured of a subject on a machine."""
-        return next((m for m in self.measured if m.key == (suite, subject, machine)), None)
+class Tolerances(_Frozen):
+    """The content of `tolerances.yaml`."""
 
-    def bands_of(
-        self, suite: str, subject: str, config_sha256: str | None, data_sha256: str
-    ) -> tuple[BandOf, str | None]:
-        """Return the bands of a run or of a suite's baselines, or why there are none.
+    suites: dict[Name, SuiteTolerances] = {}
+
+    def suite(self, name: str) -> SuiteTolerances:
+        """Return what was measured on a suite; nothing where nothing was."""
+        return self.suites.get(name, SuiteTolerances())
+
+    def tolerance(self, suite: str, subject: str, metric: str) -> float | None:
+        """Return the largest tolerance of a metric over variants; for baselines, their own."""
+        found = self.suite(suite).values(metric, "tolerance")
+        kind = [v for name, v in found.items() if (name == BASELINES) == (subject == BASELINES)]
+        return max(kind, default=None)
+
+    def gap(self, suite: str, subject: str, origin: Mapping[str, Any]) -> str | None:
+        """Return why a variant, or the baselines, have no tolerances; None where they have.
 
         Args:
             suite: the suite.
-            subject: a variant, or `baselines`.
-            config_sha256: digest of the settings of the training; None for baselines.
-            data_sha256: digest of the images.
+            subject: the variant, or `baselines`.
+            origin: the digests of its settings and images, as in a provenance file.
         """
-        measured = [m for m in self.measured if (m.suite, m.subject) == (suite, subject)]
-        if not self.measured:
-            return _no_band, f"no bands were measured; `{COMMAND}` measures them"
-        if not measured:
-            return _no_band, f"no bands were measured for {suite}/{subject}"
-        if all((m.config_sha256, m.data_sha256) != (config_sha256, data_sha256) for m in measured):
+        measured = self.suite(suite).measured.get(subject)
+        if not self.suites:
+            return f"no tolerances were measured; `{COMMAND}` measures them"
+        if measured is None:
+            return f"no tolerances were measured for {suite}/{subject}"
+        if measured.digest != origin_digest(origin):
             return (
-                _no_band,
-                f"the bands of {suite}/{subject} were measured with other settings or images; "
-                "they do not apply",
+                f"the tolerances of {suite}/{subject} were measured with other settings or images; "
+                "they do not apply"
             )
-        if not any(m.differences for m in measured):
-            return _no_band, f"of {suite}/{subject} seeds alone were measured, no other settings"
-        found = self.bands.get(suite, {}).get(_kind(subject), {})
+        if not measured.settings:
+            return f"for {suite}/{subject} seeds alone were measured, no other settings"
+        return None
 
-        def band_of(method: str, metric: str) -> Band:
-            entry = found.get(metric)
-            return NO_BAND if entry is None else Band(entry.band, entry.seeds)
+    def seed_sd(
+        self, suite: str, variant: str, metric: str, origins: Iterable[Mapping[str, Any]]
+    ) -> float | None:
+        """Return the standard deviation of a variant's mean over seeds, as comparisons scale it.
 
-        return band_of, None
+        For a ratio, whose logarithms are compared, it is the relative one. Where distances from 0
+        are compared, it is that of the mean itself, which moves no less than the mean distance does
+        if a seed moves all images alike.
 
+        Args:
+            suite: the suite.
+            variant: the variant.
+            metric: the metric.
+            origins: for each of its runs, the digests of settings and images.
 
-def _no_band(method: str, metric: str) -> Band:
-    return NO_BAND
-
-
-def _kind(subject: str) -> str:
-    return BASELINES if subject == BASELINES else TRAINED
-
-
-def derive_bands(
-    measured: Sequence[Measurement],
-) -> dict[str, dict[str, dict[str, MetricBand]]]:
-    """Return the bands that follow from measurements, by suite, kind and metric."""
-    found: dict[str, dict[str, dict[str, MetricBand]]] = {}
-    for suite in sorted({m.suite for m in measured}):
-        for kind in (TRAINED, BASELINES):
-            members = [m for m in measured if m.suite == suite and _kind(m.subject) == kind]
-            if bands := _bands_of_kind(members):
-                found.setdefault(suite, {})[kind] = bands
-    return found
+        Returns:
+            None where it was not measured, or with other settings or images than those of the runs.
+        """
+        measured = self.suite(suite).measured.get(variant)
+        digests = {origin_digest(origin) for origin in origins}
+        if measured is None or digests != {measured.digest}:
+            return None
+        return self.suite(suite).values(metric, "seed_sd").get(variant)
 
 
-def _bands_of_kind(measured: Sequence[Measurement]) -> dict[str, MetricBand]:
-    device: dict[str, float] = {}
-    for differences in (d for m in measured for d in m.differences.values()):
-        for metric, difference in differences.items():
-            device[metric] = max(difference, device.get(metric, 0.0))
-    spreads = [spread_over_seeds(m.seeds) for m in measured]
-    return {
-        metric: MetricBand(
-            device=rounded(difference),
-            band=rounded(FACTOR * difference),
-            seeds=max((rounded(s[metric]) for s in spreads if metric in s), default=None),
-        )
-        for metric, difference in sorted(device.items())
+def origin_digest(origin: Mapping[str, Any]) -> str:
+    """Return one digest of settings and images, for each of which a provenance file has one."""
+    return json_digest([origin.get("config_sha256"), origin.get("data_sha256")])[:16]
+
+
+def read_tolerances(folder: Path = Path()) -> Tolerances:
+    """Read the tolerances of a checkout; without a file, there are none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / TOLERANCES
+    return load(Tolerances, path) if path.is_file() else Tolerances()
+
+
+def tolerances_text(found: Tolerances) -> str:
+    """Return the tolerances as YAML, with one line for each metric."""
+    content = {
+        name: {
+            "machines": list(suite.machines),
+            "measured": {n: _line(m.model_dump()) for n, m in sorted(suite.measured.items())},
+            "metrics": {n: _line(k) for n, k in sorted(suite.metrics.items()) if any(k.values())},
+        }
+        for name, suite in sorted(found.suites.items())
+        if suite.measured
     }
+    yaml, stream = YAML(), io.StringIO()
+    yaml.width = 1000  # so that no line is folded
+    yaml.dump({"suites": content}, stream)
+    return HEADER + stream.getvalue()
 
 
-def spread_over_seeds(seeds: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
-    """Return the standard deviation of each metric; of fewer than two seeds there is none."""
-    if len(seeds) < 2:
-        return {}
-    shared = set.intersection(*(set(values) for values in seeds.values()))
-    return {metric: stdev([v[metric] for v in seeds.values()]) for metric in sorted(shared)}
+def write_tolerances(found: Tolerances) -> None:
+    """Write the tolerances atomically."""
+    write_text(TOLERANCES, tolerances_text(found))
+
+
+def _line(entry: Mapping[Any, Any]) -> CommentedMap:
+    """Return an entry as a mapping that is written in one line, without what is empty."""
+    line = CommentedMap()
+    for key in ("digest", "settings", "seeds", "tolerance", "seed_sd"):
+        if value := entry.get(key):
+            is_mapping = isinstance(value, Mapping)
+            line[key] = dict(sorted(value.items())) if is_mapping else value
+    line.fa.set_flow_style()
+    return line
 
 
 def rounded(value: float, digits: int = 3) -> float:
     """Round to a number of significant digits."""
     return float(f"{value:.{digits}g}") if math.isfinite(value) else value
-
-
-def bands_table(bands: Bands) -> str:
-    """Return the bands as lines of text."""
-    lines = []
-    for suite, kinds in bands.bands.items():
-        for kind, metrics in kinds.items():
-            for metric, entry in metrics.items():
-                seeds = "" if entry.seeds is None else f", seeds {entry.seeds:.3g}"
-                lines.append(
-                    f"{suite} {kind} {metric}: device {entry.device:.3g}{seeds}, "
-                    f"band {entry.band:.3g}\n"
-                )
-    return "".join(lines)
-
-
-def read_bands() -> Bands:
-    """Read the measured bands; where there is no file, there are none.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    return load(Bands, BANDS) if BANDS.is_file() else Bands()
-
-
-def write_bands(bands: Bands) -> None:
-    """Write the bands atomically."""
-    write_json(BANDS, bands.model_dump(mode="json", exclude_none=True))

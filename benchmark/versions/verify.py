@@ -1,31 +1,28 @@
-"""The verify command: are results made again here identical, within the band, or different?
+"""Expected results -> the same results built again in a copy of the checkout, and compared."""
 
-Classes: E0, on a CPU with equal fingerprints, and E1, on a GPU with equal fingerprints and
-`training.deterministic`, promise identical files. E2, everything else, promises the same data and
-metrics within their bands. Of the data, `data_sha256` covers images, splits and holes, and the
-first columns of a score table say what was scored. Initial weights and the order of the data follow from
-settings, seed and code alone, so they are the same where the digests of these are.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from benchmark.core import paths
 from benchmark.core.files import read_json, write_json
+from benchmark.metrics import METRICS
 from benchmark.training.checkpoints import MANIFEST
+from benchmark.versions.compare import compare_versions
 from benchmark.versions.diff import (
-    FileAgreement,
-    compare_digest,
-    compare_file,
-    compare_keys,
-    compare_metrics,
-    compare_origin,
+    Exactness,
+    FileDiff,
+    MeanDiff,
+    diff_bytes,
+    diff_digests,
+    diff_origins,
+    diff_scored,
     exactness,
-    files_agree,
 )
-from benchmark.versions.expected import REPORT_FILES, Pinned
+from benchmark.versions.expected import REPORT_FILES, Expected
 from benchmark.versions.rebuild import (
     Rebuilt,
     Selection,
@@ -36,136 +33,164 @@ from benchmark.versions.rebuild import (
     folder_md5,
     rebuild,
 )
-from benchmark.versions.tolerances import BASELINES, Bands, read_bands
-from benchmark.versions.verification import Unit, Verification
+from benchmark.versions.snapshot import Snapshot, Subject
+from benchmark.versions.tolerances import BASELINES, Tolerances, read_tolerances
+from benchmark.versions.verification import Part, Verification
 
 REPORT_FOLDERS = ("figures", "tables")
 
-Rebuild = Callable[[Path, Selection, Setting, bool], Rebuilt]
+Build = Callable[[Path, Selection, Setting, bool], Rebuilt]
 """See `rebuild`."""
 
 
 def verify(
-    pinned: Pinned, device: str = "auto", keep: Path | None = None, build: Rebuild = rebuild
+    expected: Expected, device: str = "auto", keep: Path | None = None, build: Build = rebuild
 ) -> Verification:
-    """Build again what is pinned, in a copy of the checkout, and compare.
+    """Build expected results again, in a copy of the checkout, and compare.
 
     Args:
-        pinned: the results to compare with.
-        device: `cpu`, `cuda`, or `auto`, which is what was used for the pinned results, if it is
-            there.
+        expected: the results to compare with.
+        device: `cpu`, `cuda`, or `auto`, which is what made the expected results, if it is there.
         keep: where to leave the copy; else it is removed.
         build: how to build a selection.
 
     Raises:
-        InputError: something that is needed is missing, see `Pinned.check`.
+        InputError: something that is needed is missing, see `Expected.check`.
         RebuildFailedError: a stage failed.
     """
-    pinned.check()
-    bands, selection = read_bands(), pinned.selection
+    expected.check()
+    selection = expected.selection
     with checkout_copy(keep) as folder:
-        for place, source in pinned.configurations.items():
+        for place, source in expected.configurations.items():
             (folder / place).write_bytes(source.read_bytes())
-        # What was pinned without weights of LPIPS is built again without them.
-        hidden = {"TORCH_HOME": str(folder / "no_weights")} if pinned.hides_weights else {}
-        setting = Setting("usual", hidden, device=device if device != "auto" else _device(pinned))
+        # What was made without weights of LPIPS is built again without them.
+        hidden = {"TORCH_HOME": str(folder / "no_weights")} if expected.missing_metrics else {}
+        chosen = device if device != "auto" else _device(expected)
+        setting = Setting("usual", hidden, device=chosen)
         runs = Selection(selection.runs, selection.baselines)
-        rebuilt = build(folder, runs, setting, keep is not None)
-        units = [_compare_run(run, pinned, rebuilt, bands) for run in selection.runs]
+        comparison = _Comparison(
+            expected, build(folder, runs, setting, keep is not None), read_tolerances()
+        )
+        parts = [comparison.run(run) for run in selection.runs]
         if selection.baselines:
-            units += [
-                _compare_baselines(name, pinned, folder, bands, units) for name in selection.suites
-            ]
+            parts += [comparison.baselines(suite, parts) for suite in selection.suites]
         if selection.report:
-            _take_origins(folder, selection.runs, units)
+            _take_origins(folder, selection.runs, parts)
             build(folder, Selection((), baselines=False, report=True), setting, False)
-            units.append(_compare_report(folder, units))
-    return Verification(units)
+            parts.append(_compare_report(folder, parts))
+    return Verification(parts)
 
 
-def _device(pinned: Pinned) -> str:
-    """Return the kind of device on which all pinned runs were trained; `auto` if that is gone."""
-    origins = [pinned.provenance(run)["training"] for run in pinned.selection.runs]
+def _device(expected: Expected) -> str:
+    """Return the kind of device on which all runs were trained; `auto` if that is gone."""
+    origins = [expected.provenance(run)["training"] for run in expected.selection.runs]
     kinds = {(origin.get("environment") or {}).get("device") for origin in origins}
     if kinds == {"cpu"}:
         return "cpu"
     return "cuda" if kinds == {"cuda"} and torch.cuda.is_available() else "auto"
 
 
-def _compare_run(run: paths.Run, pinned: Pinned, rebuilt: Rebuilt, bands: Bands) -> Unit:
-    folder, place = rebuilt.folder, pinned.place
-    origin = pinned.provenance(run)
-    training = origin["training"]
-    here = read_json(folder / run.provenance, "python -m benchmark evaluate")
-    deterministic = pinned.suites[run.suite].training.deterministic
-    found, reasons = exactness(here, origin, deterministic)
-    band_of, gap = bands.bands_of(
-        run.suite, run.variant, training.get("config_sha256"), training["data_sha256"]
-    )
-    files = compare_origin(run.provenance, here, origin)
-    files += _compare_scores(run.scores, folder, pinned)
-    files += _compare_all((run.metrics, run.curves, run.diagnosis, run.probes), folder, pinned)
-    completed = folder / run.completed
-    files.append(
-        compare_digest(run.completed, file_md5(completed), pinned.md5(run.completed, run.scores))
-    )
-    files.append(_compare_checkpoints(run, pinned, rebuilt))
-    metrics = compare_metrics(run.metrics, folder / run.metrics, place(run.metrics), found, band_of)
-    notes = [gap] if gap is not None and found == "E2" else []
-    return Unit(str(run), found, reasons, files, metrics, notes)
+@dataclass(frozen=True)
+class _Comparison:
+    """Compares what was built again with the expected results."""
+
+    expected: Expected
+    rebuilt: Rebuilt
+    tolerances: Tolerances
+
+    def run(self, run: paths.Run) -> Part:
+        """Compare a run."""
+        folder, subject = self.rebuilt.folder, Subject.of(run)
+        origin = self.expected.provenance(run)
+        here = read_json(folder / run.provenance, "python -m benchmark evaluate")
+        deterministic = self.expected.suite(run.suite).training.deterministic
+        found, reasons = exactness(here, origin, deterministic)
+        files = diff_origins(run.provenance, here.get("training", {}), origin["training"])
+        files += self._score_table(run.scores)
+        for path in (run.metrics, run.curves, run.diagnosis, run.probes):
+            files += self._bytes(path)
+        completed = self.expected.md5(run.completed, beside=run.scores)
+        files.append(diff_digests(run.completed, file_md5(folder / run.completed), completed))
+        files.append(self._checkpoints(run))
+        means, notes = self._means(subject, found, origin["training"])
+        return Part(str(run), found, reasons, files, means, notes)
+
+    def baselines(self, suite: str, parts: Sequence[Part]) -> Part:
+        """Compare the baselines of a suite; nothing says where they come from, so its runs do."""
+        weakest = _weakest([part for part in parts if part.name.startswith(f"{suite}/")])
+        run = next(run for run in self.expected.selection.runs if run.suite == suite)
+        training = self.expected.provenance(run)["training"]
+        completed = paths.baseline_completed(suite)
+        files = self._score_table(paths.baseline_scores(suite))
+        files += self._bytes(paths.baseline_metrics(suite))
+        here = folder_md5(file_md5s(self.rebuilt.folder / completed))
+        known = self.expected.md5(completed, beside=paths.baseline_scores(suite))
+        files.append(diff_digests(completed, here, known))
+        origin = {"data_sha256": training["data_sha256"]}
+        means, notes = self._means(Subject(suite, BASELINES), weakest.exactness, origin)
+        name = f"the baselines of {suite}"
+        return Part(name, weakest.exactness, weakest.reasons, files, means, notes)
+
+    def _bytes(self, path: Path) -> list[FileDiff]:
+        return diff_bytes(path, self.rebuilt.folder / path, self.expected.results.place(path))
+
+    def _score_table(self, path: Path) -> list[FileDiff]:
+        here, expected = self.rebuilt.folder / path, self.expected.results.place(path)
+        return [*self._bytes(path), diff_scored(path, here, expected)]
+
+    def _checkpoints(self, run: paths.Run) -> FileDiff:
+        """Compare weights, pictures and manifest, except for where the run comes from."""
+        folder = self.rebuilt.folder
+        manifest = read_json(folder / run.checkpoints / MANIFEST, "python -m benchmark train")
+        # Code and machine are compared by themselves: a difference here is one of the weights.
+        origin = self.expected.provenance(run)["training"]
+        manifest |= {name: value for name, value in origin.items() if name in manifest}
+        renamed = folder / run.scratch / MANIFEST
+        write_json(renamed, manifest)
+        here = folder_md5({**self.rebuilt.weights[run], MANIFEST: file_md5(renamed)})
+        known = self.expected.md5(run.checkpoints, beside=run.curves)
+        return diff_digests(run.checkpoints, here, known)
+
+    def _means(
+        self, subject: Subject, found: Exactness, origin: Mapping[str, Any]
+    ) -> tuple[list[MeanDiff], list[str]]:
+        """Compare the means of all methods, and say why there are no tolerances.
+
+        Args:
+            subject: a run, or the baselines of a suite.
+            found: the class; below E2 nothing but equality is good enough.
+            origin: the digests of settings and images.
+        """
+        suite, name = subject.suite, subject.name
+        results = replace(self.expected.results, chosen=(subject,))
+        compared = compare_versions(
+            results, Snapshot("rebuild", self.rebuilt.folder, chosen=(subject,))
+        )
+        gap = self.tolerances.gap(suite, name, origin)
+        is_tolerant = found == "E2" and gap is None
+        means = []
+        for change in compared.metrics:
+            metric, sd = change.metric, None
+            if gap is None:
+                sd = self.tolerances.seed_sd(suite, name, metric, [origin])
+            if sd is not None and METRICS[metric].better == "one":  # then it is relative
+                sd *= change.old or 0.0
+            tolerance = self.tolerances.tolerance(suite, name, metric) if is_tolerant else None
+            numbers = (change.new, change.old, tolerance, sd)
+            means.append(MeanDiff(subject.metrics.as_posix(), change.method, metric, *numbers))
+        return means, [gap] if gap is not None and found == "E2" else []
 
 
-def _compare_scores(path: Path, folder: Path, pinned: Pinned) -> list[FileAgreement]:
-    place = pinned.place(path)
-    return [*_compare_all((path,), folder, pinned), compare_keys(path, folder / path, place)]
+def _weakest(parts: Sequence[Part]) -> Part:
+    return max(parts, key=lambda part: part.exactness)
 
 
-def _compare_all(paths: Sequence[Path], folder: Path, pinned: Pinned) -> list[FileAgreement]:
-    compared = [compare_file(path, folder / path, pinned.place(path)) for path in paths]
-    return [agreement for agreement in compared if agreement is not None]
-
-
-def _compare_checkpoints(run: paths.Run, pinned: Pinned, rebuilt: Rebuilt) -> FileAgreement:
-    """Compare weights, pictures and manifest, except for where the run comes from."""
-    manifest = read_json(rebuilt.folder / run.checkpoints / MANIFEST, "python -m benchmark train")
-    # Code and machine are compared by themselves, so that a difference here is one of the weights.
-    origin = pinned.provenance(run)["training"]
-    manifest |= {name: value for name, value in origin.items() if name in manifest}
-    renamed = rebuilt.folder / run.scratch / MANIFEST
-    write_json(renamed, manifest)
-    md5s = dict(rebuilt.weights[run]) | {MANIFEST: file_md5(renamed)}
-    return compare_digest(
-        run.checkpoints, folder_md5(md5s), pinned.md5(run.checkpoints, run.curves)
-    )
-
-
-def _compare_baselines(
-    suite: str, pinned: Pinned, folder: Path, bands: Bands, runs: Sequence[Unit]
-) -> Unit:
-    """Compare the baselines of a suite; nothing says where they come from, so their runs do."""
-    units = [unit for unit in runs if unit.name.startswith(f"{suite}/")]
-    weakest = max(units, key=lambda unit: unit.exactness)
-    run = next(run for run in pinned.selection.runs if run.suite == suite)
-    data_sha256 = pinned.provenance(run)["training"]["data_sha256"]
-    band_of, gap = bands.bands_of(suite, BASELINES, None, data_sha256)
-    path, completed = paths.baseline_metrics(suite), paths.baseline_completed(suite)
-    scores = paths.baseline_scores(suite)
-    files = _compare_scores(scores, folder, pinned)
-    files += _compare_all((path,), folder, pinned)
-    found = folder_md5(file_md5s(folder / completed))
-    files.append(compare_digest(completed, found, pinned.md5(completed, scores)))
-    metrics = compare_metrics(path, folder / path, pinned.place(path), weakest.exactness, band_of)
-    notes = [gap] if gap is not None and weakest.exactness == "E2" else []
-    name = f"the baselines of {suite}"
-    return Unit(name, weakest.exactness, weakest.reasons, files, metrics, notes)
-
-
-def _take_origins(folder: Path, runs: Sequence[paths.Run], units: Sequence[Unit]) -> None:
-    """Give runs that came out identical the origin of the pinned ones.
+def _take_origins(folder: Path, runs: Sequence[paths.Run], parts: Sequence[Part]) -> None:
+    """Give runs that came out identical the origin of the expected ones.
 
     The report shows it, and would differ by the name of the code alone.
     """
-    same = {unit.name for unit in units if files_agree(unit.files)}
+    same = {part.name for part in parts if part.is_identical}
     for run in runs:
         for path in (run.provenance, run.version):
             if str(run) in same and path.is_file():
@@ -173,13 +198,11 @@ def _take_origins(folder: Path, runs: Sequence[paths.Run], units: Sequence[Unit]
                 (folder / path).write_bytes(path.read_bytes())
 
 
-def _compare_report(folder: Path, units: Sequence[Unit]) -> Unit:
-    files = {paths.REPORTS / name for name in REPORT_FILES}
+def _compare_report(folder: Path, parts: Sequence[Part]) -> Part:
+    names = {paths.REPORTS / name for name in REPORT_FILES}
     for root in (Path(), folder):
         for name in REPORT_FOLDERS:
             found = (root / paths.REPORTS / name).rglob("*")
-            files |= {path.relative_to(root) for path in found if path.is_file()}
-    compared = [compare_file(path, folder / path, path) for path in sorted(files)]
-    present = [agreement for agreement in compared if agreement is not None]
-    weakest = max(unit.exactness for unit in units)
-    return Unit("the report", weakest, [], present, is_derived=True)
+            names |= {path.relative_to(root) for path in found if path.is_file()}
+    files = [file for path in sorted(names) for file in diff_bytes(path, folder / path, path)]
+    return Part("the report", _weakest(parts).exactness, [], files, is_derived=True)

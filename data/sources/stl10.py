@@ -1,16 +1,16 @@
-"""STL-10 (Coates et al. 2011): 96 px images of ten classes, as torchvision downloads them."""
+"""STL-10 (Coates et al. 2011): 96 px images of ten classes, unpacked from the archive."""
 
 import shutil
+import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import StrictBool
 from tqdm import tqdm
 
-from data.downloads import fetch, has_digest, read_members
+from data.downloads import fetch, has_digest
 from data.errors import InputError
 from data.sources import ImageSource, Item
 
@@ -20,10 +20,6 @@ CLASSES = (
 )
 SIDE_PX = 96
 IMAGE_BYTES = 3 * SIDE_PX**2
-COUNTS = {"train": 5_000, "test": 8_000, "unlabeled": 100_000}
-"""Images of the official files."""
-LARGEST_ARCHIVE_BYTES = (sum(COUNTS.values()) + 1_000) * IMAGE_BYTES
-"""What the archive unpacks to at most; besides images it has short lists."""
 
 
 class Source(ImageSource):
@@ -83,31 +79,15 @@ def _unpack(root: Path, names: Sequence[str]) -> str:
     missing = [n for n in names if not has_digest(root / folder / n, f"md5:{digests[n]}")]
     if not missing:
         return str(folder)
-    archive = root / STL10.filename
-    fetch(STL10.url, archive, f"md5:{STL10.tgz_md5}")
+    fetch(STL10.url, root / STL10.filename, f"md5:{STL10.tgz_md5}")
     (root / folder).mkdir(exist_ok=True)
-    with tqdm(total=len(missing), unit="file") as bar:
-
-        def keep(path: str, content: IO[bytes]) -> None:
-            place = root / path
-            partial = place.with_name(f".{place.name}.partial")
-            try:
-                with partial.open("wb") as file:
-                    shutil.copyfileobj(content, file)
-                partial.replace(place)
-            finally:
-                partial.unlink(missing_ok=True)
-            bar.update()
-
-        sizes = {f"{folder}/{name}": _official_size(name) for name in missing}
-        read_members(archive, sizes, LARGEST_ARCHIVE_BYTES, keep)
+    with tarfile.open(root / STL10.filename) as archive:
+        for name in tqdm(missing, unit="file"):
+            content = archive.extractfile(f"{folder}/{name}")
+            assert content is not None  # as it is for folders
+            with (root / folder / name).open("wb") as file:
+                shutil.copyfileobj(content, file)
     for name in missing:
         if not has_digest(root / folder / name, f"md5:{digests[name]}"):
             raise InputError(f"{root / folder / name}: not the official file (its MD5 differs)")
     return str(folder)
-
-
-def _official_size(name: str) -> int:
-    """Return the bytes of `train_X.bin`, which has images, or `train_y.bin`, which has classes."""
-    part, _, kind = name.partition("_")
-    return COUNTS[part] * (IMAGE_BYTES if kind == "X.bin" else 1)

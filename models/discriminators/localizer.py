@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from models.layers import Conv2d, Dropout
-from models.networks import DiscriminatorNetwork, Localisation
+from models.networks import DiscriminatorNetwork, Localization
 
 Positive = Annotated[float, Field(gt=0, le=8)]
 
@@ -22,7 +22,7 @@ class Discriminator(DiscriminatorNetwork):
         dropout: probability with which each value after a halving layer is dropped in training.
     """
 
-    predicts = Localisation
+    predicts = Localization
 
     def __init__(
         self,
@@ -55,10 +55,10 @@ class Discriminator(DiscriminatorNetwork):
         self.confidence = _head(num_features, width, 1)
         self.box = _head(num_features, width, 4)
 
-    def forward(self, images: Tensor) -> Localisation:
+    def forward(self, images: Tensor) -> Localization:
         """Return a confidence logit `[N]` and a box `[N, 4]` for each image."""
         features = self.features(images)
-        return Localisation(self.confidence(features).flatten(), self.box(features).sigmoid())
+        return Localization(self.confidence(features).flatten(), self.box(features).sigmoid())
 
 
 def _head(num_features: int, width: int, outputs: int) -> nn.Sequential:

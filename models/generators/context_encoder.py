@@ -1,4 +1,4 @@
-"""The context encoder for a missing square (Pathak et al. 2016, version for the centre region)."""
+"""The context encoder for a missing square (Pathak et al. 2016, version for the center region)."""
 
 from itertools import pairwise
 

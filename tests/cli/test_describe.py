@@ -135,9 +135,10 @@ def test_text_fits_and_is_aligned(name: str) -> None:
     for head, facts in zip(heads, networks, strict=True):
         layers = facts["layers"]
         ends = {m[0]: m.end() for m in re.finditer("kind|output|parameters", lines[head])}
-        rule = head + 1 + len(layers)
-        assert set(lines[rule].strip()) == {"-"}
-        for line, layer in zip(lines[head + 1 : rule], layers, strict=True):
+        rule = head + 2 + len(layers)
+        for ruled in (head + 1, rule):
+            assert set(lines[ruled]) == {"-", " "}
+        for line, layer in zip(lines[head + 2 : rule], layers, strict=True):
             start = ends["kind"] - len("kind")
             assert line[start:].startswith(f"{layer['kind']} ")
             shape, count = "x".join(map(str, layer["output"])), layer["parameters"]
@@ -152,16 +153,18 @@ def test_text_says_how_it_is_trained() -> None:
     text = description_text(describe_variant(full_variant("staged")))
     training = text[text.index("\nTraining\n") :]
     for line in (
-        "loss hole_mse: weight 0.999, average image",
-        "loss adversarial: weight 0.001, judged by binary",
-        "loss iou: weight 0.0005, judged by localizer, from 0.667 of the run on, growing over",
-        "optimiser: Adam, lr 0.0002, betas 0.5 / 0.999",
+        "loss hole_mse: weight 0.999, options average image\n",
+        "loss adversarial: weight 0.001, discriminator binary\n",
+        "loss iou: weight 0.0005, discriminator localizer, start 0.6667, ramp 0.1667\n",
+        "optimiser: lr 0.0002, betas 0.5 / 0.999\n",
         "input: completed",
         "update_every: 1",
         "start: 0.7",
     ):
         assert line in training
     assert "Origin: LocPaint" in text
+    nobias = description_text(describe_variant(full_variant("context_encoder_nobias")))
+    assert "    options: bias False" in nobias
     assert "  - The budget is the suite's; the authors trained 30 epochs." in text
 
 

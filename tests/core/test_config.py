@@ -2,6 +2,9 @@
 
 import copy
 import re
+import subprocess
+import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -84,8 +87,13 @@ def written(path: Path, content: Any) -> Path:
 
 
 def complaint(model: type[BaseModel], path: Path, **given: Any) -> str:
+    return refusal(path, lambda: load(model, path, **given))
+
+
+def refusal(path: Path, read: Callable[[], object]) -> str:
+    """Return why a file is refused."""
     with pytest.raises(InputError) as caught:
-        load(model, path, **given)
+        read()
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
     tally("invalid configurations refused")
     return str(caught.value).removeprefix(f"{path}: ")
@@ -210,13 +218,37 @@ def test_mistake_in_a_suite_names_key_value_and_what_is_valid(
         ),
         ("generator.losses.adversarial.discriminator", "x", "'x' is not one of: binary"),
         ("generator.losses.adversarial", ABSENT, r"discriminators\.binary: no term of"),
+        (
+            "generator.losses.hole_mse.discriminator",
+            "binary",
+            r"losses\.hole_mse\.discriminator: hole_mse does not use a discriminator$",
+        ),
+        (
+            "generator.losses.adversarial.discriminator",
+            ABSENT,
+            r"discriminators\.binary: no term of generator\.losses uses it$",
+        ),
+        (
+            "generator.losses.iou",
+            {"weight": 1, "discriminator": "binary"},
+            r"iou\.discriminator: iou cannot be computed from what patch_dcgan predicts$",
+        ),
+        ("generator.losses.box", {"weight": 1}, r"this key is missing; it is one of: binary$"),
+        ("generator.initialisation", "he", r"generator: initialisation: no scheme 'he'; there are"),
+        (
+            "discriminators.binary.losses.iou",
+            1,
+            r"discriminators\.binary: losses: no term 'iou' for what patch_dcgan predicts; there",
+        ),
+        ("generator.options", {"bias": 1}, r"unknown option 'bias' \(valid: none\)$"),
+        ("discriminators.binary.options", {"bias": 1}, r"patch_dcgan\.bias: .* \(it is 1\)$"),
     ],
 )
 def test_mistake_in_a_variant_names_key_value_and_what_is_valid(
     tmp_path: Path, key: str, value: Any, message: str
 ) -> None:
-    path = written(tmp_path / "example.yaml", changed(VARIANT, key, value))
-    found = complaint(Variant, path, name="example")
+    path = written(tmp_path / paths.VARIANTS / "example.yaml", changed(VARIANT, key, value))
+    found = refusal(path, lambda: load_variant("example", tmp_path))
     assert re.search(message, found), found
 
 
@@ -372,6 +404,24 @@ def test_file_with_a_bad_name_is_refused(tmp_path: Path) -> None:
         load_suite("two-words", tmp_path)
     with pytest.raises(InputError, match=rf"Upper\.yaml: the name of a variant .* {pattern}"):
         load_variant("Upper", tmp_path)
+
+
+def test_reading_a_configuration_loads_no_heavy_library() -> None:
+    """It is part of `list` and of completion, which have to answer at once."""
+    program = """
+import sys
+from benchmark.core.config import load_params, load_suite, load_variant, names_in, paths
+load_params()
+for suite in names_in(paths.SUITES):
+    load_suite(suite)
+for variant in names_in(paths.VARIANTS):
+    load_variant(variant, check=False)
+heavy = "torch pandas cv2 skimage scipy matplotlib pyarrow torchvision lightning requests"
+print([name for name in heavy.split() if name in sys.modules])
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 # Any mutation of a valid file gives a suite or an InputError.

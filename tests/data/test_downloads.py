@@ -1,7 +1,6 @@
-"""Downloads from a server on this machine that can break off."""
+"""Downloads from a server on this machine that breaks off, sends something else, or leads away."""
 
 import hashlib
-import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,17 +19,14 @@ SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `CONTENT`, at will without ranges, only its first bytes, or a redirection."""
+    """Serves `CONTENT`, at will only its first bytes, or a redirection."""
 
-    knows_ranges = True
     breaks_after = len(CONTENT)
     sends_to = ""
-    length: str | None = None
-    """What it says of the length instead of the truth."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.ranges: list[str | None] = []
+        self.requests = 0
         self.url = f"http://127.0.0.1:{self.server_port}/big.zip"
 
 
@@ -40,22 +36,16 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        wanted = self.headers["Range"]
-        self.server.ranges.append(wanted)
+        self.server.requests += 1
         if self.server.sends_to and self.path != "/moved":
             self.send_response(302)
             self.send_header("Location", self.server.sends_to)
             self.end_headers()
             return
-        match = re.fullmatch(r"bytes=(\d+)-", wanted or "")
-        start = int(match[1]) if match and self.server.knows_ranges else 0
-        if start >= len(CONTENT):
-            self.send_error(416)
-            return
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", self.server.length or str(len(CONTENT) - start))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
         self.end_headers()
-        self.wfile.write(CONTENT[start : self.server.breaks_after])
+        self.wfile.write(CONTENT[: self.server.breaks_after])
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the output of the tests clean."""
@@ -81,45 +71,22 @@ def files(path: Path) -> list[str]:
     return sorted(p.name for p in path.parent.iterdir())
 
 
-def break_off(server: Server, path: Path, after: int = 1000) -> None:
-    server.breaks_after = after
-    with pytest.raises(InputError, match=r"big\.zip: the download failed.*put it into .*raw/$"):
-        fetch(server.url, path, SHA256)
-    server.breaks_after = len(CONTENT)
-
-
 def test_file_is_there_whole_and_alone(server: Server, path: Path) -> None:
     fetch(server.url, path, SHA256)
     assert path.read_bytes() == CONTENT and files(path) == ["big.zip"]
 
 
-@pytest.mark.parametrize("knows_ranges", [True, False])
-def test_broken_download_goes_on(server: Server, path: Path, knows_ranges: bool) -> None:
-    break_off(server, path)
-    assert files(path) == [".big.zip.partial"]
-    server.knows_ranges = knows_ranges
+def test_download_that_breaks_off_leaves_nothing_and_says_what_to_do(
+    server: Server, path: Path
+) -> None:
+    server.breaks_after = 1000
+    with pytest.raises(InputError, match=r"big\.zip: the download failed.*put it into .*raw/$"):
+        fetch(server.url, path, SHA256)
+    assert files(path) == []
+    server.breaks_after = len(CONTENT)
     fetch(server.url, path, SHA256)
-    assert server.ranges == [None, "bytes=1000-"]
     assert path.read_bytes() == CONTENT and files(path) == ["big.zip"]
-    tally("interrupted downloads resumed")
-
-
-def test_download_that_breaks_off_again_and_again_is_finished(server: Server, path: Path) -> None:
-    for after in range(1000, len(CONTENT), 3000):
-        break_off(server, path, after)
-        assert path.with_name(".big.zip.partial").stat().st_size == after
-        tally("interrupted downloads resumed")
-    fetch(server.url, path, SHA256)
-    starts = [int(wanted[6:-1]) for wanted in server.ranges if wanted]
-    assert starts == list(range(1000, len(CONTENT), 3000))
-    assert path.read_bytes() == CONTENT and files(path) == ["big.zip"]
-
-
-@pytest.mark.parametrize("length", ["many", "-1", ""])
-def test_senseless_length_is_no_length(server: Server, path: Path, length: str) -> None:
-    server.length = length or " "
-    fetch(server.url, path, SHA256)
-    assert path.read_bytes() == CONTENT
+    tally("wrong downloads refused")
 
 
 def test_redirection_to_another_page_is_followed(server: Server, path: Path) -> None:
@@ -138,40 +105,18 @@ def test_redirection_out_of_the_web_is_refused(server: Server, path: Path, schem
         "data": "data:text/plain,secret",
         "gopher": "gopher://127.0.0.1/secret",
     }[scheme]
-    with pytest.raises(InputError, match=r"big\.zip: the download failed \(.*(ftp|not allowed)"):
+    with pytest.raises(InputError, match=rf"failed \(No connection adapters .* '{scheme}:"):
         fetch(server.url, path, SHA256)
     assert files(path) == []
     tally("hostile redirections refused")
 
 
-@pytest.mark.parametrize("scheme", ["file", "ftp"])
-def test_only_addresses_of_the_web_are_opened(path: Path, scheme: str) -> None:
-    with pytest.raises(InputError, match=rf"failed \(.*unknown url type: {scheme}"):
-        fetch(f"{scheme}:///etc/hostname", path, SHA256)
-
-
-def test_download_that_only_lacked_its_name_is_finished(server: Server, path: Path) -> None:
-    path.parent.mkdir()
-    path.with_name(".big.zip.partial").write_bytes(CONTENT)
-    fetch(server.url, path, SHA256)
-    assert path.read_bytes() == CONTENT and files(path) == ["big.zip"]
-
-
 def test_what_is_not_the_file_is_refused_and_removed(server: Server, path: Path) -> None:
     md5 = hashlib.md5(CONTENT).hexdigest()
-    with pytest.raises(InputError, match=rf"big\.zip: MD5 is {md5}, the official file has 0{{32}}"):
+    with pytest.raises(InputError, match=rf"big\.zip: not the official file .*:0{{32}} .*{md5}\)$"):
         fetch(server.url, path, f"md5:{'0' * 32}")
     assert files(path) == []
     tally("wrong downloads refused")
-
-
-def test_remains_of_another_file_are_not_gone_on_with_twice(server: Server, path: Path) -> None:
-    path.parent.mkdir()
-    path.with_name(".big.zip.partial").write_bytes(b"x" * 500)
-    with pytest.raises(InputError, match="SHA-256 is"):
-        fetch(server.url, path, SHA256)
-    fetch(server.url, path, SHA256)
-    assert path.read_bytes() == CONTENT
 
 
 def test_file_that_is_there_is_checked_and_kept(server: Server, path: Path) -> None:
@@ -181,14 +126,14 @@ def test_file_that_is_there_is_checked_and_kept(server: Server, path: Path) -> N
     path.write_bytes(b"mine")
     with pytest.raises(InputError, match=r"raw/big\.zip: SHA-256 is"):
         fetch(server.url, path, SHA256)
-    assert path.read_bytes() == b"mine" and server.ranges == []
+    assert path.read_bytes() == b"mine" and server.requests == 0
 
 
 def test_absent_page_and_absent_server_are_errors(
     server: Server, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Handler, "do_GET", lambda self: self.send_error(404))
-    with pytest.raises(InputError, match=r"failed \(HTTP Error 404.*fetch http://127.*raw/$"):
+    with pytest.raises(InputError, match=r"failed \(404 .*fetch http://127.*raw/$"):
         fetch(server.url, path, SHA256)
     with Server() as gone:
         url = gone.url

@@ -9,12 +9,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from data.images import Resize, centre_square, decode, decode_bytes
+from data.images import Resize, center_square, decode, decode_bytes
 from data.sources import UnreadableImageError
 from tests.support.promises import tally
 
 
-def coloured(height: int, width: int) -> NDArray[np.uint8]:
+def colored(height: int, width: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
@@ -24,18 +24,18 @@ def saved(image: Image.Image, path: Path, **options: Any) -> Path:
 
 
 @pytest.mark.promise("images")
-def test_colour_is_kept(tmp_path: Path) -> None:
-    pixels = coloured(5, 7)
-    found = decode(saved(Image.fromarray(pixels), tmp_path / "colour.png"))
+def test_color_is_kept(tmp_path: Path) -> None:
+    pixels = colored(5, 7)
+    found = decode(saved(Image.fromarray(pixels), tmp_path / "color.png"))
     assert found.dtype == np.uint8 and np.array_equal(found, pixels)
     tally("kinds of image files read")
 
 
 @pytest.mark.promise("images")
-def test_grey_becomes_three_equal_channels(tmp_path: Path) -> None:
-    grey = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
-    found = decode(saved(Image.fromarray(grey), tmp_path / "grey.png"))
-    assert np.array_equal(found, np.stack([grey] * 3, axis=2))
+def test_gray_becomes_three_equal_channels(tmp_path: Path) -> None:
+    gray = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    found = decode(saved(Image.fromarray(gray), tmp_path / "gray.png"))
+    assert np.array_equal(found, np.stack([gray] * 3, axis=2))
     tally("kinds of image files read")
 
 
@@ -66,17 +66,17 @@ def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
 
 
 @pytest.mark.promise("images")
-@pytest.mark.parametrize(("mode", "colour"), [("RGBA", (90, 60, 30, 0)), ("LA", (77, 0))])
-def test_alpha_is_dropped(tmp_path: Path, mode: str, colour: tuple[int, ...]) -> None:
-    found = decode(saved(Image.new(mode, (2, 2), colour), tmp_path / "alpha.png"))
-    expected = (list(colour[:-1]) * 3)[:3]
+@pytest.mark.parametrize(("mode", "color"), [("RGBA", (90, 60, 30, 0)), ("LA", (77, 0))])
+def test_alpha_is_dropped(tmp_path: Path, mode: str, color: tuple[int, ...]) -> None:
+    found = decode(saved(Image.new(mode, (2, 2), color), tmp_path / "alpha.png"))
+    expected = (list(color[:-1]) * 3)[:3]
     assert found.tolist() == [[expected] * 2] * 2
     tally("kinds of image files read")
 
 
 @pytest.mark.promise("images")
 @pytest.mark.parametrize("name", ["wide.png", "wide.tif"])
-def test_16_bit_grey_keeps_its_upper_byte(tmp_path: Path, name: str) -> None:
+def test_16_bit_gray_keeps_its_upper_byte(tmp_path: Path, name: str) -> None:
     wide = np.array([[0, 255, 256, 0x1234, 0x8000, 65535]], dtype=np.uint16)
     found = decode(saved(Image.fromarray(wide), tmp_path / name))
     assert found[0, :, 1].tolist() == [0, 0, 1, 0x12, 0x80, 255]
@@ -84,7 +84,7 @@ def test_16_bit_grey_keeps_its_upper_byte(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.promise("images")
-def test_16_bit_colour_keeps_its_upper_byte(tmp_path: Path) -> None:
+def test_16_bit_color_keeps_its_upper_byte(tmp_path: Path) -> None:
     wide = np.array([[[0x1234, 0x80FF, 0xFF00]]], dtype=np.uint16)
     cv2.imwrite(str(tmp_path / "wide.png"), wide[:, :, ::-1])  # OpenCV writes BGR
     assert decode(tmp_path / "wide.png").tolist() == [[[0x12, 0x80, 0xFF]]]
@@ -103,7 +103,7 @@ def test_pixels_without_a_known_range_are_refused(tmp_path: Path, value: np.gene
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
 def test_exif_orientation_is_undone(tmp_path: Path, orientation: int, suffix: str) -> None:
-    stored, exif = coloured(4, 6), Image.Exif()
+    stored, exif = colored(4, 6), Image.Exif()
     exif[0x0112] = orientation
     # Where row 0 and column 0 of the stored pixels are to be, by the EXIF standard, section 4.6.4.
     upright = {
@@ -125,7 +125,7 @@ def test_exif_orientation_is_undone(tmp_path: Path, orientation: int, suffix: st
 @pytest.mark.promise("images")
 @pytest.mark.parametrize("name", ["cut.png", "cut.jpg", "cut.gif"])
 def test_truncated_file_is_named(tmp_path: Path, name: str) -> None:
-    whole = saved(Image.fromarray(coloured(40, 40)), tmp_path / name).read_bytes()
+    whole = saved(Image.fromarray(colored(40, 40)), tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UnreadableImageError, match=rf"{name}: not a readable image \(.+\)$"):
         decode(tmp_path / name)
@@ -150,7 +150,7 @@ def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.promise("images")
 def test_bytes_are_decoded_like_the_file(tmp_path: Path) -> None:
-    path = saved(Image.fromarray(coloured(9, 4)).convert("L"), tmp_path / "grey.jpg")
+    path = saved(Image.fromarray(colored(9, 4)).convert("L"), tmp_path / "gray.jpg")
     assert np.array_equal(decode_bytes(path.read_bytes(), "row 3"), decode(path))
 
 
@@ -162,20 +162,20 @@ def test_bytes_that_are_no_image_are_named_without_an_address(content: bytes) ->
 
 
 def test_right_size_is_left_alone() -> None:
-    pixels = coloured(16, 16)
+    pixels = colored(16, 16)
     assert np.array_equal(Resize().apply(pixels, 16), pixels)
     assert np.array_equal(Resize(fit="stretch").apply(pixels, 16), pixels)
 
 
 def test_crop_keeps_the_middle() -> None:
-    pixels = coloured(4, 9)
+    pixels = colored(4, 9)
     middle = pixels[:, 2:6]
     assert np.array_equal(Resize().apply(pixels, 4), middle)
     assert np.array_equal(Resize().apply(pixels.transpose(1, 0, 2), 4), middle.transpose(1, 0, 2))
 
 
 def test_crop_then_box_averages_blocks_of_the_middle() -> None:
-    pixels = coloured(8, 12) // 4 * 4
+    pixels = colored(8, 12) // 4 * 4
     found = Resize(filter="box").apply(pixels, 4)
     means = pixels[:, 2:10].reshape(4, 2, 4, 2, 3).mean(axis=(1, 3))
     # Along the first axis the means of multiples of 4 are whole; the second one is rounded.
@@ -183,48 +183,48 @@ def test_crop_then_box_averages_blocks_of_the_middle() -> None:
 
 
 def test_stretch_uses_all_pixels() -> None:
-    pixels = coloured(4, 8)
+    pixels = colored(4, 8)
     found = Resize(fit="stretch", filter="box").apply(pixels, 4)
     assert np.abs(found - pixels.reshape(4, 4, 2, 3).mean(axis=2)).max() <= 0.5
 
 
 def test_crop_from_cuts_before_it_resizes() -> None:
-    pixels = coloured(11, 9)
+    pixels = colored(11, 9)
     for fit in ("crop", "stretch"):
-        law = Resize.model_validate({"fit": fit, "filter": "box", "crop_from": 4})
+        spec = Resize.model_validate({"fit": fit, "filter": "box", "crop_from": 4})
         middle = pixels[3:7, 2:6]
-        assert np.array_equal(law.apply(pixels, 4), middle)
+        assert np.array_equal(spec.apply(pixels, 4), middle)
         means = middle.reshape(2, 2, 2, 2, 3).mean(axis=(1, 3))
         # Pillow rounds after each axis, by up to a half.
-        assert np.abs(law.apply(pixels, 2) - means).max() <= 1
+        assert np.abs(spec.apply(pixels, 2) - means).max() <= 1
     too_large = Resize(crop_from=100)
     assert np.array_equal(too_large.apply(pixels, 9), pixels[1:10])
 
 
 def test_through_reduces_first_and_enlarges_from_there() -> None:
-    pixels, bilinear = coloured(40, 50), Image.Resampling.BILINEAR
-    law = Resize(filter="bilinear", through=16)
+    pixels, bilinear = colored(40, 50), Image.Resampling.BILINEAR
+    spec = Resize(filter="bilinear", through=16)
     small = Image.fromarray(pixels[:, 5:45]).resize((16, 16), bilinear)
-    assert np.array_equal(law.apply(pixels, 32), np.asarray(small.resize((32, 32), bilinear)))
-    assert np.array_equal(law.apply(pixels, 16), np.asarray(small))
+    assert np.array_equal(spec.apply(pixels, 32), np.asarray(small.resize((32, 32), bilinear)))
+    assert np.array_equal(spec.apply(pixels, 16), np.asarray(small))
     stretched = Image.fromarray(pixels).resize((16, 16), bilinear).resize((32, 32), bilinear)
-    law = law.model_copy(update={"fit": "stretch"})
-    assert np.array_equal(law.apply(pixels, 32), np.asarray(stretched))
+    spec = spec.model_copy(update={"fit": "stretch"})
+    assert np.array_equal(spec.apply(pixels, 32), np.asarray(stretched))
 
 
 def test_through_its_own_size_is_no_step() -> None:
-    pixels = coloured(16, 16)
+    pixels = colored(16, 16)
     assert np.array_equal(Resize(through=16).apply(pixels, 16), pixels)
     assert np.array_equal(Resize(through=16).apply(pixels, 24), Resize().apply(pixels, 24))
 
 
 @pytest.mark.parametrize("name", ["box", "bilinear", "bicubic", "lanczos"])
 def test_filters_are_those_of_pillow_and_keep_constants(name: str) -> None:
-    law = Resize.model_validate({"filter": name})
-    assert (law.apply(np.full((50, 30, 3), 77, np.uint8), 16) == 77).all()
-    pixels = coloured(64, 64)
+    spec = Resize.model_validate({"filter": name})
+    assert (spec.apply(np.full((50, 30, 3), 77, np.uint8), 16) == 77).all()
+    pixels = colored(64, 64)
     expected = Image.fromarray(pixels).resize((16, 16), Image.Resampling[name.upper()])
-    assert np.array_equal(law.apply(pixels, 16), np.asarray(expected))
+    assert np.array_equal(spec.apply(pixels, 16), np.asarray(expected))
 
 
 def test_one_pixel_fills_the_image() -> None:
@@ -233,7 +233,7 @@ def test_one_pixel_fills_the_image() -> None:
 
 
 @pytest.mark.parametrize(("size", "side", "start"), [(5, 3, 1), (6, 3, 1), (4, 4, 0)])
-def test_centre_square_rounds_towards_the_origin(size: int, side: int, start: int) -> None:
-    pixels = coloured(size, size)
+def test_center_square_rounds_towards_the_origin(size: int, side: int, start: int) -> None:
+    pixels = colored(size, size)
     stop = start + side
-    assert np.array_equal(centre_square(pixels, side), pixels[start:stop, start:stop])
+    assert np.array_equal(center_square(pixels, side), pixels[start:stop, start:stop])

@@ -32,9 +32,9 @@ def steps(low: int, high: int, stride: int = 10) -> tuple[Integers, Integers]:
     return u, v
 
 
-def covered_by(shown: list[Layer], colours: set[str]) -> NDArray[np.bool_]:
+def covered_by(shown: list[Layer], colors: set[str]) -> NDArray[np.bool_]:
     u, v = steps(-1300, 1301)
-    shapes = [layer.blob.covers(u, v) for layer in shown if layer.colour in colours]
+    shapes = [layer.blob.covers(u, v) for layer in shown if layer.color in colors]
     return np.asarray(np.any(shapes, axis=0))
 
 
@@ -102,7 +102,7 @@ def test_blob_is_the_ellipse_of_its_equation() -> None:
 
 
 @pytest.mark.parametrize("sine", [-500, 0, 500])
-def test_painted_blob_has_its_area_and_centre(sine: int) -> None:
+def test_painted_blob_has_its_area_and_center(sine: int) -> None:
     samples, frame = 1024, Frame(x=30_000, y=36_000, scale=20_000, sine=sine)
     painted = np.zeros((samples, samples), dtype=np.uint8)
     blob = Blob(200, -300, 400, 150, slope=80, bend=60)  # shear keeps an ellipse's area
@@ -113,10 +113,10 @@ def test_painted_blob_has_its_area_and_centre(sine: int) -> None:
     assert np.isclose((painted == 9).sum(), pi * 400 * 150 * samples_per_unit**2, rtol=0.002)
     v, u = (np.mean(where) + 0.5 for where in np.nonzero(painted))
     # Over an ellipse, slope leaves the mean of v and bend moves it by a quarter of itself.
-    centre_u, centre_v = 200, -300 + 60 / 4
+    center_u, center_v = 200, -300 + 60 / 4
     sin, cos = sine / 4096, np.sqrt(1 - (sine / 4096) ** 2)
-    expected_u = 30_000 / 64 + (cos * centre_u - sin * centre_v) * samples_per_unit
-    expected_v = 36_000 / 64 + (sin * centre_u + cos * centre_v) * samples_per_unit
+    expected_u = 30_000 / 64 + (cos * center_u - sin * center_v) * samples_per_unit
+    expected_v = 36_000 / 64 + (sin * center_u + cos * center_v) * samples_per_unit
     # Coordinates are floored to 1/16 unit, .02 samples; the rest is for the lattice.
     assert np.allclose([u, v], [expected_u, expected_v], atol=0.1)
 
@@ -143,17 +143,17 @@ def test_layer_is_clipped_by_its_other_blobs() -> None:
     assert painted[100, 75] == 0  # u = -250, inside `without`
 
 
-def test_average_mixes_lit_colour_and_background_by_share() -> None:
+def test_average_mixes_lit_color_and_background_by_share() -> None:
     painted = np.zeros((4, 8), dtype=np.uint8)
     painted[:, 4:] = 1
     painted[0, :4] = 1  # a quarter of the left pixel
     square = np.vstack([painted, painted])
     light = np.full((8, 8), 128, dtype=np.int32)
-    colour = np.array([200, 100, 255], dtype=np.int64)
-    pixels = average(square, light, [colour], np.full((2, 2, 3), 60, dtype=np.int64))
+    color = np.array([200, 100, 255], dtype=np.int64)
+    pixels = average(square, light, [color], np.full((2, 2, 3), 60, dtype=np.int64))
     assert pixels[0, 1].tolist() == [100, 50, 127]
     assert pixels[0, 0].tolist() == [70, 58, 77]  # (255 * 128 >> 8 = 127; 76.75 rounds to 77)
-    bright = average(square, np.full((8, 8), 350, np.int32), [colour], np.zeros((2, 2, 3), int))
+    bright = average(square, np.full((8, 8), 350, np.int32), [color], np.zeros((2, 2, 3), int))
     assert bright[0, 1].tolist() == [255, 136, 255]
 
 
@@ -180,7 +180,7 @@ def test_both_halves_of_a_face_mirror_each_other() -> None:
     paired = {"lash", "brow", "cheek", "lips", "mouth", "glasses"}
     for index in range(20):
         _, _, head = portrait_layers(Draws(index, 0), lit=1)
-        shapes = [layer for layer in head if layer.colour in paired]
+        shapes = [layer for layer in head if layer.color in paired]
         images = [mirrored(layer) for layer in shapes]
         assert set(images) == {mirrored(image) for image in images}
 

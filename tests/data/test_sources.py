@@ -28,7 +28,6 @@ from data.splits import SPLITS
 from tests.support.faults import obeyed_permissions
 from tests.support.layouts import (
     PICTURE,
-    lose_network,
     put_celeba,
     put_cifar10,
     put_folder,
@@ -417,26 +416,3 @@ def test_cifar10_has_its_official_test_split_and_labels(
     row = np.random.default_rng(1).integers(0, 256, (10, 3072), dtype=np.uint8)[4]
     item = next(item for item in items if item.id == "train/00014")
     assert np.array_equal(read(source, item, root), row.reshape(3, 32, 32).transpose(1, 2, 0))
-
-
-@pytest.mark.promise("no_execution")
-def test_cifar10_opens_no_other_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = put_cifar10(tmp_path / "raw", monkeypatch)
-    with (root / cifar10.ARCHIVE).open("ab") as archive:
-        archive.write(b"\0")
-
-    def loaded(*_: object) -> None:
-        raise AssertionError("the archive was opened")
-
-    monkeypatch.setattr(cifar10, "_load", loaded)
-    with pytest.raises(InputError, match=r"cifar-10-python\.tar\.gz: SHA-256 is [0-9a-f]{64}, the"):
-        source_class("cifar10")().items(root)
-
-
-@pytest.mark.promise("downloads")
-def test_cifar10_without_a_network_says_where_to_put_the_archive(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lose_network(monkeypatch)
-    with pytest.raises(InputError, match=r"no route to host.*put it into .*raw/"):
-        source_class("cifar10")().items(tmp_path / "raw")

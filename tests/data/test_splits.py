@@ -47,9 +47,9 @@ def sizes(places: list[str | None]) -> tuple[int, ...]:
 def test_counts_are_exact(
     fractions: tuple[float, float, float], available: int, expected: tuple[int, int, int]
 ) -> None:
-    law = SplitSpec(seed=0, train=fractions[0], val=fractions[1], test=fractions[2])
-    assert law.counts(available) == expected
-    assert sizes(assign_splits(singles(available), law)) == expected
+    spec = SplitSpec(seed=0, train=fractions[0], val=fractions[1], test=fractions[2])
+    assert spec.counts(available) == expected
+    assert sizes(assign_splits(singles(available), spec)) == expected
 
 
 @pytest.mark.promise("configuration")
@@ -69,9 +69,9 @@ def test_impossible_sizes_are_refused(train: float, val: float, test: float, mes
 
 
 def test_too_few_images_are_an_input_error() -> None:
-    law = SplitSpec(seed=0, train=4, val=2, test=1)
+    spec = SplitSpec(seed=0, train=4, val=2, test=1)
     with pytest.raises(InputError, match=r"ask for 7 images \(4, 2, 1\), the source has 6"):
-        assign_splits(singles(6), law)
+        assign_splits(singles(6), spec)
 
 
 @pytest.mark.promise("names")
@@ -115,10 +115,10 @@ def test_one_more_image_moves_others_only_over_the_cuts(count: int, added: int) 
 def test_with_exact_counts_each_cut_lets_one_image_pass(
     train: int, val: int, test: int, spare: int, data: st.DataObject
 ) -> None:
-    law, count = SplitSpec(seed=3, train=train, val=val, test=test), train + val + test + spare
+    spec, count = SplitSpec(seed=3, train=train, val=val, test=test), train + val + test + spare
     new = Candidate(content(10**9 + data.draw(st.integers(0, 10**6))))
-    before = assign_splits(singles(count), law)
-    *after, place = assign_splits([*singles(count), new], law)
+    before = assign_splits(singles(count), spec)
+    *after, place = assign_splits([*singles(count), new], spec)
     assert Counter([*after, place]) == Counter([*before, None])
     moves = Counter((old, now) for old, now in zip(before, after, strict=True) if old != now)
     # From the split of the new image on, one passes each cut; a split of no image is no stop.
@@ -168,26 +168,26 @@ def test_chain_of_duplicate_and_group_is_one_cluster() -> None:
         Candidate(content(2), "b"),
     ]
     for seed in range(20):
-        law = SplitSpec(seed=seed, train=0.4, val=0.3, test=0.3)
-        places = assign_splits([*chain, *singles(6, first=10)], law)
+        spec = SplitSpec(seed=seed, train=0.4, val=0.3, test=0.3)
+        places = assign_splits([*chain, *singles(6, first=10)], spec)
         assert len(set(places[:4])) == 1
 
 
 def test_official_splits_are_kept_and_the_rest_is_cut() -> None:
     official = [Candidate(content(1000 + i), official="test") for i in range(5)]
     official += [Candidate(content(2000 + i), official="val") for i in range(3)]
-    law = SplitSpec(seed=1, train=0.9, val=0.1, test=0)
-    places = assign_splits([*official, *singles(20)], law)
+    spec = SplitSpec(seed=1, train=0.9, val=0.1, test=0)
+    places = assign_splits([*official, *singles(20)], spec)
     assert places[:8] == ["test"] * 5 + ["val"] * 3
     assert sizes(places[8:]) == (18, 2, 0)
-    assert places[8:] == assign_splits(singles(20), law)
+    assert places[8:] == assign_splits(singles(20), spec)
 
 
 def test_training_image_of_the_official_test_set_is_left_out() -> None:
-    law = SplitSpec(seed=1, train=0.5, val=0.5, test=0)
+    spec = SplitSpec(seed=1, train=0.5, val=0.5, test=0)
     tests = [Candidate(content(0), official="test"), Candidate(content(1), official="val")]
     candidates = [*tests, *singles(10), Candidate(content(1), official="test")]
-    places = assign_splits(candidates, law)
+    places = assign_splits(candidates, spec)
     assert places[0] == "test" and places[12] == "test"
     assert places[1] is None  # in val and in test: test wins
     assert places[2:4] == [None, None]

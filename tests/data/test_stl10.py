@@ -10,7 +10,7 @@ from torchvision.datasets import STL10
 
 from data.errors import InputError
 from data.sources import source_class
-from tests.support.layouts import digest, lose_network, put_stl10
+from tests.support.layouts import digest, put_stl10
 
 
 @pytest.fixture
@@ -88,15 +88,3 @@ def test_file_that_is_not_the_official_one_is_refused(
     monkeypatch.setattr(STL10, "test_list", changed)
     with pytest.raises(InputError, match=r"test_X\.bin: not the official file"):
         source_class("stl10")().items(root)
-    monkeypatch.setattr(STL10, "tgz_md5", "0" * 32)
-    with pytest.raises(InputError, match=r"tar\.gz: MD5 is [0-9a-f]{32}, the official file has 0"):
-        source_class("stl10")().items(root)
-
-
-@pytest.mark.promise("downloads")
-def test_without_a_network_it_says_where_to_put_the_archive(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lose_network(monkeypatch)
-    with pytest.raises(InputError, match=r"stl10_binary\.tar\.gz: .*no route.*put it into .*raw/$"):
-        source_class("stl10")().items(tmp_path / "raw")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from benchmark.evaluation.diagnosis import Resamples, diagnosis
 from benchmark.evaluation.predictions import Judgements, judge
 from benchmark.evaluation.probes import PROBES, make_probes, unit_noise
-from models.networks import Localisation, Score
+from models.networks import Localization, Score
 from tests.support.tiny import full_variant
 
 LOCALIZER = full_variant("localizer").discriminators["localizer"]
@@ -136,7 +136,7 @@ class _Box(nn.Module):
     def marks(self, images: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def forward(self, images: Tensor) -> Localisation:
+    def forward(self, images: Tensor) -> Localization:
         marks = self.marks(images)
         edges = []
         for along in (marks.any(1), marks.any(2)):  # columns, rows
@@ -144,7 +144,7 @@ class _Box(nn.Module):
             last = along.shape[1] - along.flip(1).float().argmax(1)
             edges.append(torch.stack([first, last], 1) * along.any(1, keepdim=True))
         box = torch.stack([edges[0], edges[1]], 2).flatten(1) / images.shape[-1]
-        return Localisation(torch.where(marks.any(2).any(1), 4.0, -4.0), box)
+        return Localization(torch.where(marks.any(2).any(1), 4.0, -4.0), box)
 
 
 class _Edges(_Box):

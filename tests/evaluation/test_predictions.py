@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.evaluation.predictions import Judgements, join, judge, patch_centres
-from models.networks import Localisation, Score, discriminator_class
+from models.networks import Localization, Score, discriminator_class
 from models.variant import DiscriminatorSpec
 from tests.support.tiny import full_variant
 
@@ -28,9 +28,9 @@ def _sigmoid(logit: float) -> float:
 class _Boxes(nn.Module):
     """Says of every image the same box."""
 
-    def forward(self, images: Tensor) -> Localisation:
+    def forward(self, images: Tensor) -> Localization:
         box = torch.tensor([0.25, 0.25, 0.75, 0.75]).expand(len(images), 4)
-        return Localisation(torch.full((len(images),), 2.0), box)
+        return Localization(torch.full((len(images),), 2.0), box)
 
 
 class _Patches(nn.Module):

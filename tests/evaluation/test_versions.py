@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.core import git
 from benchmark.core.files import read_json, write_json
+from benchmark.core.git import code_version
 from benchmark.core.paths import Run
-from benchmark.evaluation import versions
-from benchmark.evaluation.versions import code_version, record_evaluation, record_training
+from benchmark.evaluation.versions import record_evaluation, record_training
 from benchmark.training.checkpoints import MANIFEST
 
 pytestmark = pytest.mark.promise("provenance")
@@ -28,11 +29,11 @@ def _git(*arguments: str) -> str:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a repository with one commit of one module, which is the checkout."""
     root = tmp_path / "checkout"
-    (root / "benchmark").mkdir(parents=True)
+    (root / "benchmark/core").mkdir(parents=True)
     (root / "benchmark/core/hashing.py").write_text("weight = 1\n")
     (root / ".gitignore").write_text("/models/checkpoints/\n")
     monkeypatch.chdir(root)
-    monkeypatch.setattr(versions, "ROOT", root)
+    monkeypatch.setattr(git, "ROOT", root)
     _git("init", "--quiet")
     _commit()
     return root
@@ -88,14 +89,14 @@ def test_results_are_no_change_of_the_code(repository: Path) -> None:
 def test_without_a_repository_the_version_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(versions, "ROOT", tmp_path)
+    monkeypatch.setattr(git, "ROOT", tmp_path)
     assert code_version() == {"commit": None, "dirty": None}
 
 
 def test_repository_around_the_checkout_is_not_taken_for_its_own(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(versions, "ROOT", repository / "benchmark")
+    monkeypatch.setattr(git, "ROOT", repository / "benchmark")
     assert code_version() == {"commit": None, "dirty": None}
 
 

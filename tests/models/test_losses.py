@@ -21,7 +21,7 @@ from models.losses import (
     box_iou,
     edge_magnitude,
 )
-from models.networks import Localisation, Score
+from models.networks import Localization, Score
 from models.variant import Adam, GeneratorTerm
 from tests.support.tiny import full_variant, numbers, random_batch
 
@@ -32,7 +32,7 @@ EXACT = 1e-6
 """Relative; a handful of float32 roundings of 6e-8 each."""
 
 
-def _scene() -> Batch:
+def _batch() -> Batch:
     """Return two black images of 4 px with a hole of 2 px, at (1, 0) and (0, 2)."""
     mask = torch.zeros(2, 1, 4, 4)
     mask[0, 0, 0:2, 1:3] = 1
@@ -47,8 +47,8 @@ def _output(batch: Batch) -> Output:
     return Output(raw.expand(2, 3, 4, 4), batch.image)
 
 
-def _localisation(box: Tensor) -> Localisation:
-    return Localisation(LOGITS, box)
+def _localization(box: Tensor) -> Localization:
+    return Localization(LOGITS, box)
 
 
 BOXES = torch.tensor([[0.25, 0.0, 0.75, 0.5], [0.0, 0.5, 0.5, 1.0]])
@@ -57,18 +57,18 @@ MOVED = BOXES + torch.tensor([[0.2, 0.0, 0.2, 0.0], [0.0, 0.0, 0.0, -0.4]])
 
 
 def test_boxes_are_the_holes_as_shares_of_the_side() -> None:
-    assert torch.equal(_scene().box, BOXES)
+    assert torch.equal(_batch().box, BOXES)
 
 
 def test_hole_mse_averages_over_the_hole_or_the_image() -> None:
-    batch, term = _scene(), GENERATOR_TERMS["hole_mse"]
+    batch, term = _batch(), GENERATOR_TERMS["hole_mse"]
     # (.25 + 1) / 2 over the hole; a quarter of the image is hole.
     assert term(batch, _output(batch), None).item() == 0.625
     assert term(batch, _output(batch), None, average="hole").item() == 0.625
     assert term(batch, _output(batch), None, average="image").item() == 0.625 / 4
 
 
-def _wide_scene() -> Batch:
+def _wide_batch() -> Batch:
     """Return a black image of 8 px with a hole of 4 px at (2, 3)."""
     mask = torch.zeros(1, 1, 8, 8)
     mask[0, 0, 3:7, 2:6] = 1
@@ -76,7 +76,7 @@ def _wide_scene() -> Batch:
 
 
 def test_frame_inside_the_hole_counts_more() -> None:
-    batch, term = _wide_scene(), GENERATOR_TERMS["hole_mse"]
+    batch, term = _wide_batch(), GENERATOR_TERMS["hole_mse"]
     raw = torch.full((1, 3, 8, 8), 0.5)
     raw[:, :, 4:6, 3:5] = 1.0  # the inner 2x2 of the hole
     # Twelve pixels of the frame with error .25, four inside with error 1.
@@ -92,7 +92,7 @@ def test_frame_inside_the_hole_counts_more() -> None:
 
 
 def test_l1_averages_over_the_dilated_hole() -> None:
-    batch, term = _wide_scene(), GENERATOR_TERMS["l1"]
+    batch, term = _wide_batch(), GENERATOR_TERMS["l1"]
     raw = torch.full((1, 3, 8, 8), -0.5)
     raw[:, :, 3:7, 2:6] = 1.0
     output = Output(raw, batch.image)
@@ -116,7 +116,7 @@ def _step_image(height: float) -> Tensor:
 
 
 def test_edge_compares_gradient_magnitudes_of_the_completed_image_in_the_hole() -> None:
-    batch, term = _wide_scene(), GENERATOR_TERMS["edge"]
+    batch, term = _wide_batch(), GENERATOR_TERMS["edge"]
     # A vertical step of .5, put out everywhere, but completed in the hole alone (columns 2 to 5,
     # rows 3 to 6), beside which the black image makes edges of its own.
     raw = _step_image(0.5)
@@ -146,12 +146,12 @@ def test_edge_over_the_maximum_of_the_batch_does_not_see_contrast() -> None:
     # 4 and 1 in two columns of eight.
     assert term(batch, output, None).item() == pytest.approx(3 * 2 / 8, rel=1e-4)
     # Both 1 after the division; ε leaves 1e-3 / 1 against 1e-3 / 4 in the flat part.
-    normalised = term(batch, output, None, normalise="batch_maximum").item()
-    assert normalised == pytest.approx(6 / 8 * (1e-3 - 1e-3 / 4), rel=1e-2)
+    normalized = term(batch, output, None, normalise="batch_maximum").item()
+    assert normalized == pytest.approx(6 / 8 * (1e-3 - 1e-3 / 4), rel=1e-2)
 
 
 def test_edge_has_a_finite_gradient_where_everything_is_flat() -> None:
-    batch = _wide_scene()
+    batch = _wide_batch()
     raw = torch.zeros(1, 3, 8, 8, requires_grad=True)
     (gradient,) = torch.autograd.grad(GENERATOR_TERMS["edge"](batch, Output(raw, raw), None), raw)
     assert gradient.isfinite().all()
@@ -209,20 +209,20 @@ def test_gradient_of_a_reconstruction_term_is_the_numerical_one(
         ),
         # A localizer is right where it says 0 on real and 1 on fake: 1 of 2, and 2 of 2.
         (
-            Localisation(torch.tensor([-1.0, 1]), torch.zeros(2, 4)),
-            Localisation(torch.tensor([3.0, 1]), torch.zeros(2, 4)),
+            Localization(torch.tensor([-1.0, 1]), torch.zeros(2, 4)),
+            Localization(torch.tensor([3.0, 1]), torch.zeros(2, 4)),
             0.75,
         ),
     ],
 )
 def test_accuracy_counts_right_answers(
-    real: Score | Localisation, fake: Score | Localisation, expected: float
+    real: Score | Localization, fake: Score | Localization, expected: float
 ) -> None:
     assert accuracy(real, fake).item() == expected
 
 
 def test_hole_mse_has_no_gradient_on_known_pixels() -> None:
-    batch = _scene()
+    batch = _batch()
     raw = _output(batch).raw.clone().requires_grad_()
     loss = GENERATOR_TERMS["hole_mse"](batch, Output(raw, batch.image), None)
     (gradient,) = torch.autograd.grad(loss, raw)
@@ -235,17 +235,17 @@ def test_hole_mse_has_no_gradient_on_known_pixels() -> None:
         # -log p
         ("adversarial", Score(LOGITS), (LOG_2 + LOG_4 - LOG_3) / 2),
         # -log(1 - p)
-        ("confidence", _localisation(BOXES), (LOG_2 + LOG_4) / 2),
+        ("confidence", _localization(BOXES), (LOG_2 + LOG_4) / 2),
         # Differences .2, .2 and -.4 of 8 numbers, each d²/2, negated.
-        ("box", _localisation(MOVED), -(0.02 + 0.02 + 0.08) / 8),
+        ("box", _localization(MOVED), -(0.02 + 0.02 + 0.08) / 8),
         # The first slides by .2 of .5: .3 / .7. The second loses .4 of .5: .1 / .5.
-        ("iou", _localisation(MOVED), (3 / 7 + 1 / 5) / 2),
+        ("iou", _localization(MOVED), (3 / 7 + 1 / 5) / 2),
     ],
 )
 def test_adversarial_terms_of_the_generator(
-    name: str, prediction: Score | Localisation, expected: float
+    name: str, prediction: Score | Localization, expected: float
 ) -> None:
-    batch = _scene()
+    batch = _batch()
     value = GENERATOR_TERMS[name](batch, _output(batch), prediction)
     assert value.shape == ()
     assert value.item() == pytest.approx(expected, rel=EXACT)
@@ -256,16 +256,16 @@ def test_adversarial_term_of_the_discriminator(smoothing: float) -> None:
     real, fake = Score(LOGITS), Score(torch.tensor([0.0, 0.0]))
     # The label of real is 1 - s: -(1 - s) log p - s log(1 - p); that of fake stays 0.
     on_real = (LOG_2 + (1 - smoothing) * (LOG_4 - LOG_3) + smoothing * LOG_4) / 2
-    value = DISCRIMINATOR_TERMS["adversarial"](_scene(), real, fake, smoothing)
+    value = DISCRIMINATOR_TERMS["adversarial"](_batch(), real, fake, smoothing)
     assert value.item() == pytest.approx((on_real + LOG_2) / 2, rel=EXACT)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_confidence_term_of_the_discriminator(smoothing: float) -> None:
-    real, fake = Localisation(torch.zeros(2), BOXES), _localisation(BOXES)
+    real, fake = Localization(torch.zeros(2), BOXES), _localization(BOXES)
     # Here 1 means "there is a fake region", so the label that is smoothed is that of fake.
     on_fake = (LOG_2 + (1 - smoothing) * (LOG_4 - LOG_3) + smoothing * LOG_4) / 2
-    value = DISCRIMINATOR_TERMS["confidence"](_scene(), real, fake, smoothing)
+    value = DISCRIMINATOR_TERMS["confidence"](_batch(), real, fake, smoothing)
     assert value.item() == pytest.approx(LOG_2 + on_fake, rel=EXACT)
 
 
@@ -275,14 +275,14 @@ def test_confidence_term_of_the_discriminator(smoothing: float) -> None:
 def test_box_terms_of_the_discriminator_look_at_fake_images_alone(
     name: str, expected: float
 ) -> None:
-    term, fake = DISCRIMINATOR_TERMS[name], _localisation(MOVED)
-    for real in (_localisation(BOXES), _localisation(1 - BOXES)):
-        assert term(_scene(), real, fake, 0.1).item() == pytest.approx(expected, rel=EXACT)
+    term, fake = DISCRIMINATOR_TERMS[name], _localization(MOVED)
+    for real in (_localization(BOXES), _localization(1 - BOXES)):
+        assert term(_batch(), real, fake, 0.1).item() == pytest.approx(expected, rel=EXACT)
 
 
 def test_cross_entropies_are_finite_where_a_sigmoid_is_saturated() -> None:
     certain = torch.tensor([200.0, -200.0], requires_grad=True)
-    loss = GENERATOR_TERMS["adversarial"](_scene(), _output(_scene()), Score(certain))
+    loss = GENERATOR_TERMS["adversarial"](_batch(), _output(_batch()), Score(certain))
     (gradient,) = torch.autograd.grad(loss, certain)
     assert loss.item() == 100.0  # the mean of 0 and 200
     assert gradient.tolist() == [0.0, -0.5]

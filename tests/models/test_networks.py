@@ -20,7 +20,7 @@ from models.generators import context_encoder, locpaint_autoencoder, strided_con
 from models.generators.attention_unet import SelfAttention
 from models.layers import Gain
 from models.networks import (
-    Localisation,
+    Localization,
     Score,
     discriminator_class,
     discriminator_names,
@@ -243,7 +243,7 @@ def _plain_locpaint() -> nn.Sequential:
     )
 
 
-def _randomise(network: nn.Module) -> None:
+def _randomize(network: nn.Module) -> None:
     """Give all layers weights that keep the size of a signal, and batch norms a state."""
     draw = numbers(7)
     for name, values in network.state_dict().items():
@@ -260,7 +260,7 @@ def _assert_same_layers(
     network: nn.Module, plain: nn.Module, ask: Callable[[], Tensor], ask_plain: Callable[[], Tensor]
 ) -> None:
     """Compare a network with PyTorch's own layers, to which its state is given in its order."""
-    _randomise(network)
+    _randomize(network)
     state = [*network.state_dict().values()]
     plain.double().load_state_dict(dict(zip(plain.state_dict(), state, strict=True)))
     for training in (False, True):
@@ -397,7 +397,7 @@ def test_attention_unet_computes_what_the_publication_describes(attention: bool)
     size = 40  # at the bottleneck 5
     batch = random_batch(2, size, 16)
     network = generator_class("attention_unet")(size, 16, channels=8, attention=attention)
-    _randomise(network)
+    _randomize(network)
     masked, mask = batch.masked.double(), batch.mask.double()
     weights = {name: [*network.get_submodule(name).parameters()] for name in BLOCKS}
 
@@ -525,7 +525,7 @@ def test_discriminator_keeps_the_contract(name: str, size: int) -> None:
         for parameter in network.parameters():
             parameter.mul_(10)  # far into saturation
         loud = network(images)
-    if isinstance(loud, Localisation):
+    if isinstance(loud, Localization):
         assert loud.confidence.shape == (3,)
         assert loud.box.shape == (3, 4)
         assert loud.box.min() >= 0

@@ -80,10 +80,10 @@ def test_variant_builds_for_64_px(name: str) -> None:
 
 
 def _smooth_scene(size: int) -> Batch:
-    """Return four images of one colour each with the holes of `random_batch`."""
+    """Return four images of one color each with the holes of `random_batch`."""
     batch = random_batch(4, size, size // 2)
-    colours = numbers(1)(4, 3, 1, 1) * 0.8
-    image = colours.expand(4, 3, size, size).contiguous()
+    colors = numbers(1)(4, 3, 1, 1) * 0.8
+    image = colors.expand(4, 3, size, size).contiguous()
     return Batch(image, batch.mask, batch.corner, size // 2)
 
 
@@ -165,9 +165,9 @@ def test_weights_are_those_of_locpaint(name: str, expected: dict[str, float]) ->
     variant = full_variant(name)
     losses = variant.generator.losses
     assert {term: losses[term].weight_at(1.0) for term in losses} == expected
-    optimisers = [variant.generator.optimiser]
-    optimisers += [spec.optimiser for spec in variant.discriminators.values()]
-    for adam in optimisers:
+    optimizers = [variant.generator.optimiser]
+    optimizers += [spec.optimiser for spec in variant.discriminators.values()]
+    for adam in optimizers:
         assert (adam.lr, adam.betas) == (2e-4, (0.5, 0.999))
     localizer = variant.discriminators.get("localizer")
     if localizer is not None:

@@ -80,7 +80,7 @@ def test_baseline_continues_a_flat_image(name: str) -> None:
     assert np.abs(completed.astype(int) - 77).max() <= 3
 
 
-def test_mean_colour_is_that_of_the_known_pixels() -> None:
+def test_mean_color_is_that_of_the_known_pixels() -> None:
     images = np.zeros((1, 2, 2, 3), dtype=np.uint8)
     images[0, 0] = [[1, 2, 4], [2, 2, 5]]
     images[0, 1, 0] = [3, 2, 9]

@@ -3,26 +3,26 @@
 The parsers are that of our command line and DVC's own.
 """
 
-import argparse
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from dvc.cli.parser import get_main_parser
 from ruamel.yaml import YAML
 
-from benchmark.__main__ import command_parser
+from tests.support.command_line import options, parse
 from tests.support.tiny import ROOT
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
-PROGRAMS: dict[str, argparse.ArgumentParser] = {
-    "python -m benchmark": command_parser(),
-    "dvc": get_main_parser(),
+PROGRAMS: dict[str, Callable[[list[str]], object]] = {
+    "python -m benchmark": parse,
+    "dvc": get_main_parser().parse_args,
 }
 
 
@@ -49,7 +49,9 @@ def calls(script: str, program: str) -> Iterator[list[str]]:
     script = re.sub(r"<(\w+)>", r"\1", script)  # what a reader is to fill in
     for rest in re.findall(rf"(?<![\w`.-]){re.escape(program)} (?=(\w.*))", script):
         found = []
-        for word in shlex.shlex(rest, posix=True, punctuation_chars=True):
+        words = shlex.shlex(rest, posix=True, punctuation_chars=True)
+        words.wordchars += ","
+        for word in words:
             if set(word) <= set("();<>|&"):
                 break
             found.append(word)
@@ -61,23 +63,18 @@ def test_commands_parse(path: Path) -> None:
     for program, parser in PROGRAMS.items():
         for arguments in (call for script in scripts(path) for call in calls(script, program)):
             try:
-                parser.parse_args(arguments)
-            except SystemExit:
+                parser(arguments)
+            except (SystemExit, typer.TyperException):
                 pytest.fail(f"{program} {shlex.join(arguments)}")
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_and_options_that_are_mentioned_exist(path: Path) -> None:
-    commands = next(
-        action.choices
-        for action in PROGRAMS["python -m benchmark"]._actions
-        if isinstance(action, argparse._SubParsersAction)
-    )
     text = path.read_text(encoding="utf-8")
     for mention in re.findall(r"`python\s+-m\s+benchmark\s+(\w[^`]*)`", text):
         name, *rest = mention.split()
-        options = {word.partition("=")[0] for word in rest if word.startswith("--")}
-        assert options <= set(commands[name]._option_string_actions), mention
+        named = {word.partition("=")[0] for word in rest if word.startswith("--")}
+        assert named <= options(name), mention
 
 
 def test_commands_are_found_wherever_they_are() -> None:

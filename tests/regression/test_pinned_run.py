@@ -5,42 +5,48 @@ in the changelog.
 """
 
 import json
+from typing import Any
 
 import pytest
 
+from benchmark.versions.diff import MeanDiff, machine_differences
 from benchmark.versions.tolerances import FACTOR
 from tests.regression.pin import BASELINE, VARIANTS, run_pinned
 
-# Relative difference allowed where the fingerprint is another one: like the bands of the suites,
-# three times the largest change of any metric under the other settings that `tests.regression.pin`
-# tried on the machine that made the baseline.
-BAND = FACTOR * max(json.loads(BASELINE.read_text())["changes"].values())
+TOLERANCE = FACTOR * max(json.loads(BASELINE.read_text())["changes"].values())
+"""Relative difference allowed on another machine: like the tolerances of the suites, three times
+the largest change of any metric under the other settings that `tests.regression.pin` tried on the
+machine that made the baseline."""
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
 def pinned_and_found(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[dict[str, object], dict[str, object]]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     pinned = json.loads(BASELINE.read_text())
     found = run_pinned(request.param, tmp_path_factory.mktemp(request.param))
     return {**pinned["runs"][request.param], "fingerprint": pinned["fingerprint"]}, found
 
 
 @pytest.mark.promise("same_bytes")
-def test_metrics(pinned_and_found: tuple[dict[str, object], dict[str, object]]) -> None:
+def test_metrics(pinned_and_found: tuple[dict[str, Any], dict[str, Any]]) -> None:
     pinned, found = pinned_and_found
-    assert isinstance(pinned["metrics"], dict) and isinstance(found["metrics"], dict)
     assert found["metrics"].keys() == pinned["metrics"].keys()
-    if found["fingerprint"] == pinned["fingerprint"]:
-        assert found["metrics"] == pinned["metrics"]
+    reasons = machine_differences(found["fingerprint"], pinned["fingerprint"])
+    different = []
+    for name, expected in pinned["metrics"].items():
+        tolerance = TOLERANCE * abs(expected) if reasons else None
+        numbers = (found["metrics"][name], expected, tolerance, None)
+        mean = MeanDiff(BASELINE.name, "pinned run", name, *numbers)
+        different += [str(mean)] if mean.state == "different" else []
+    assert not different, "\n".join([*different, *reasons])
+    if not reasons:
         assert found["weights_sha256"] == pinned["weights_sha256"]
-    else:
-        assert found["metrics"] == pytest.approx(pinned["metrics"], rel=BAND)
 
 
 @pytest.mark.promise("everywhere")
 def test_data_is_the_same_everywhere(
-    pinned_and_found: tuple[dict[str, object], dict[str, object]],
+    pinned_and_found: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
     pinned, found = pinned_and_found
     assert found["data_sha256"] == pinned["data_sha256"]

@@ -24,7 +24,7 @@ from benchmark.reporting.verdicts import (
     chances_of_best,
     resamples_seeds,
 )
-from benchmark.versions.tolerances import Bands, Measurement
+from benchmark.versions.tolerances import Measured, SuiteTolerances, Tolerances, origin_digest
 from tests.support.report_tree import BAD, EVEN, GOOD, TELEA, Checkout
 
 
@@ -118,21 +118,23 @@ def test_measured_spread_counts_for_these_settings_and_images_alone(
 ) -> None:
     results = _results()
     training = results.origins["good", 0].provenance["training"]
-    measured = Measurement(
-        suite="tiny",
-        subject="good",
-        machine="here",
-        config_sha256=training["config_sha256"],
-        data_sha256=training["data_sha256"],
-        seed=0,
-        seeds={0: {"mse_h": 0.02}, 1: {"mse_h": 0.021}, 2: {"mse_h": 0.022}},
-    )
-    monkeypatch.setattr(comparisons, "read_bands", lambda: Bands(measured=[measured]))
-    said = "as `python -m benchmark bands` measured it with these settings: good 0.00100"
+
+    def measured(suite: str = "tiny", **changed: str) -> Tolerances:
+        digest = origin_digest({**training, **changed})
+        entry = SuiteTolerances(
+            measured={"good": Measured(digest=digest, seeds=(0, 1, 2))},
+            metrics={"mse_h": {"seed_sd": {"good": 0.001}}},
+        )
+        return Tolerances(suites={suite: entry})
+
+    monkeypatch.setattr(comparisons, "read_tolerances", measured)
+    said = "as `python -m benchmark tolerances` measured it with these settings: good 0.00100"
     assert said in _section(results)
-    for changed in ({"config_sha256": "0" * 64}, {"data_sha256": "0" * 64}, {"suite": "other"}):
-        other = Bands(measured=[measured.model_copy(update=changed)])
-        monkeypatch.setattr(comparisons, "read_bands", lambda other=other: other)
+    others = [{"config_sha256": "0" * 64}, {"data_sha256": "0" * 64}, {"suite": "other"}]
+    for changed in others:
+        monkeypatch.setattr(
+            comparisons, "read_tolerances", lambda changed=changed: measured(**changed)
+        )
         assert "measured it" not in _section(results)
 
 

@@ -41,9 +41,9 @@ from benchmark.pipeline.report import write_report
 from benchmark.reporting import blocks
 from benchmark.reporting.blocks import parse, with_code
 from benchmark.reporting.leaderboard import Leaderboard, Score, Standing
-from benchmark.reporting.markdown import markdown_table, words
+from benchmark.reporting.markdown import markdown_blocks, words
 from benchmark.reporting.readme import END, START, update_readme
-from benchmark.reporting.tables import csv_table, latex_table, leaderboard_table
+from benchmark.reporting.tables import csv_table, latex_table, leaderboard_blocks
 from data.errors import printable
 from tests.support.promises import tally
 from tests.support.report_tree import BAD, GOOD, Checkout, draw_nothing
@@ -301,7 +301,7 @@ def test_tables_hold_hostile_text_in_every_format() -> None:
             Standing(text, "baseline", {text: Score(math.nan)}),
         ]
         board = Leaderboard([Column(text, "lower", 3)], rows, text, "label", [text])
-        page = Page(markdown_table(leaderboard_table(board)))
+        page = Page(markdown_blocks(leaderboard_blocks(board)))
         shown = one_line(text)
         assert page.tags <= {"table", "thead", "tbody", "tr", "th", "td", "strong", "em", "p",
                              "code"}  # fmt: skip

@@ -1,8 +1,12 @@
 """The report stage on a tiny checkout whose numbers are worked by hand."""
 
 import json
+import pkgutil
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +17,8 @@ from PIL import Image
 from benchmark.core import paths
 from benchmark.core.config import Params, load_params
 from benchmark.pipeline.report import write_report
+from benchmark.reporting import sections
+from benchmark.reporting.sections import suite
 from data.errors import InputError
 from data.store import pixel_sha256
 from tests.reporting.test_discriminators import localizer
@@ -77,6 +83,17 @@ def _diagnosed(checkout: Checkout) -> str:
     return Path("reports/report.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("package", "listed"), [(sections, sections.SECTIONS), (suite, suite.SECTIONS)]
+)
+def test_every_module_of_a_section_is_in_the_list_once(
+    package: ModuleType, listed: Sequence[Callable[..., Any]]
+) -> None:
+    names = {found.name for found in pkgutil.iter_modules(package.__path__) if not found.ispkg}
+    modules = [make.__module__.rpartition(".")[2] for make in listed if make.__name__ == "section"]
+    assert sorted(modules) == sorted(names)
+
+
 def test_every_link_of_the_markdown_leads_somewhere(quick: Checkout) -> None:
     page = _diagnosed(quick)
     titles = re.findall(r"^#+ (.*)$", page, flags=re.MULTILINE)
@@ -126,7 +143,7 @@ def test_a_variant_that_loses_to_telea_is_marked_in_its_row_and_in_words(
     assert r"| bad\_gan | ✗ loses to telea | 0.0350<br>" in page
     assert "| good | ✓ beats every baseline | **0.0210**<br>" in page
     assert "| even | ≈ even with telea | <ins>0.0250</ins><br>" in page
-    assert r"bad\_gan (mse\_h 0.0350) is worse than telea (+0.01000" in page
+    assert r"| bad\_gan - telea | ✗ worse | +0.01000 \[" in page
     assert "1 loses to it, 1 is not distinguishable from it, 1 beats it" in page
     assert r"bad\_gan & $\times$ loses to telea & 0.0350" in Path(
         "reports/tables/tiny.tex"
@@ -138,7 +155,7 @@ def test_the_page_explains_gaps(quick: Checkout) -> None:
     page = Path("reports/report.md").read_text(encoding="utf-8")
     # Below the table, below that of the sources' units, and in the list of gaps.
     assert page.count("no weights; run") == 3
-    assert r"`biharmonic` was not run: too\_large" in page
+    assert r"— biharmonic was not run: too\_large" in page
     assert "image sampling only" in page
     assert "## By" not in page
 

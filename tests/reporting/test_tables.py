@@ -10,8 +10,8 @@ from markdown_it import MarkdownIt
 from benchmark.core.text import escape_latex, escape_markdown, number
 from benchmark.metrics.registry import Column
 from benchmark.reporting.leaderboard import Leaderboard, Score, Standing, ranked, ranks
-from benchmark.reporting.markdown import markdown_table
-from benchmark.reporting.tables import csv_table, latex_table, leaderboard_table
+from benchmark.reporting.markdown import markdown_blocks
+from benchmark.reporting.tables import csv_table, latex_table, leaderboard_blocks
 
 NAN = math.nan
 
@@ -27,7 +27,7 @@ def _board(*rows: Standing, footnotes: tuple[str, ...] = ()) -> Leaderboard:
 
 
 def _markdown(board: Leaderboard) -> str:
-    return markdown_table(leaderboard_table(board))
+    return markdown_blocks(leaderboard_blocks(board))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from benchmark.__main__ import main
@@ -27,6 +26,7 @@ from benchmark.core.yaml_files import load
 from benchmark.training.describe import describe_variant
 from benchmark.training.gan import build_gan, training_step
 from data.errors import InputError
+from models.check import check_variant
 from models.variant import Variant
 from tests.support.promises import tally
 from tests.support.tiny import ROOT, cpu_fabric, random_batch, tiny_suite
@@ -314,7 +314,7 @@ def _commands(suite: str, variant: str) -> list[list[str]]:
     options = ["--suite", suite, "--variant", variant]
     return [
         *[[stage, "--suite", suite] for stage in ("split", "baselines", "reference")],
-        *[[stage, *options] for stage in ("train", "evaluate", "diagnose", "verify")],
+        *[[stage, *options] for stage in ("train", "evaluate", "verify")],
         ["attach", "--suite", suite, "."],
         ["describe", variant, "--suite", suite],
         ["report"],
@@ -368,29 +368,6 @@ def test_the_list_shows_the_others_beside_a_broken_file(
     ]
     assert all("line 2, column 1" in line for line in errors)
     tally(REFUSED, 2)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["trai"], "'trai' is no command; did you mean train?"),
-        (["train", "--suit", "portraits", "--variant", "l2"], "'--suit' is no option"),
-        (["train", "--suite", "portraits", "--variant", "l2", "--seeds", "1"], "'--seeds' is no"),
-        (["train", "--suite"], "--suite: expected one argument"),
-        (["split", "--suite", "photos", "--workers", "0"], "--workers: 0 is not positive"),
-        (["describe", "l2", "extra\n\x1b[31m"], r"extra\n\x1b[31m"),
-    ],
-)
-def test_misuse_is_one_line_that_names_the_help(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    error = capsys.readouterr().err
-    assert stop.value.code == 2
-    assert error.startswith("error: ") and error.count("\n") == 1
-    assert message in error and "--help`" in error
-    tally(REFUSED)
 
 
 @pytest.mark.parametrize(
@@ -484,8 +461,9 @@ def _build_and_train(content: dict[str, Any], image_px: int, hole_px: int) -> No
     """Load, build, train by a step and describe a variant, unless it is refused."""
     try:
         variant = Variant.model_validate(content)
+        check_variant(variant)
         suite = tiny_suite(image_size=image_px, mask={"kind": "random_square", "size": hole_px})
-    except ValidationError:
+    except ValueError:  # pydantic's `ValidationError` is one too
         tally(REFUSED)
         return
     fabric = cpu_fabric()

@@ -52,8 +52,8 @@ def encoded(kind: str, mode: str = "RGB", **options: Any) -> bytes:
 def test_files_of_every_suffix_that_is_taken_are_read(tmp_path: Path, suffix: str) -> None:
     kind = Image.registered_extensions()[suffix]
     assert kind in FORMATS
-    grey = suffix in (".pbm", ".pgm")
-    source = Image.fromarray(photograph()[..., 0] if grey else photograph())
+    gray = suffix in (".pbm", ".pgm")
+    source = Image.fromarray(photograph()[..., 0] if gray else photograph())
     if suffix in (".pbm", ".gif"):
         source = source.convert("1") if suffix == ".pbm" else source.quantize()
     path = tmp_path / f"a{suffix.upper()}"
@@ -74,7 +74,7 @@ def test_other_kinds_are_refused_whatever_their_names(tmp_path: Path, kind: str)
     path = tmp_path / "honest.png"
     path.write_bytes(content)
     for read in (decode, read_size, read_photograph):
-        with pytest.raises(UnreadableImageError, match=r"honest\.png: .* \(recognised as none of"):
+        with pytest.raises(UnreadableImageError, match=r"honest\.png: .* \(recognized as none of"):
             read(path)
     tally("files of other kinds refused")
 

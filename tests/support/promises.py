@@ -55,8 +55,8 @@ PROMISES = {
     "traceback.",
     # Safety
     "no_execution": "Nothing that is loaded executes code.",
-    "downloads": "Downloads are checked by their digest and go on where they stopped; archives "
-    "write nothing outside their folder.",
+    "downloads": "Downloads are checked by their digest before they are opened; archives write "
+    "nothing outside their folder.",
     "escaping": "Text from file names and configurations is text in the report, never markup.",
 }  # fmt: skip
 """Every promise, in the order of the table."""

@@ -49,7 +49,7 @@ class Trees:
     def new_folder(self) -> Path:
         return self.new.root
 
-    def change_ledger(
+    def change_scores(
         self, change: Callable[[pd.DataFrame], pd.DataFrame], run: paths.Run = L2, old: bool = False
     ) -> None:
         """Replace the score table of a run, and its metrics by what follows from it."""
@@ -58,7 +58,7 @@ class Trees:
         side.write_scores(run.scores, run.metrics, frame, SCORED)
 
     def change_baselines(self, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
-        """Replace the score table of the new baselines, and their metrics by what follows from it."""
+        """Replace the score table of the new baselines, and their metrics likewise."""
         frame = read_score_table(self.new.root / paths.baseline_scores("tiny"))
         self.new.write_baselines(change(frame))
 

@@ -1,4 +1,4 @@
-"""Comparisons of two versions: cases worked by hand, SciPy, and score tables with known differences."""
+"""Comparisons of two versions: cases worked by hand, SciPy, and known differences."""
 
 import json
 import re
@@ -18,16 +18,18 @@ from benchmark.versions.compare import MetricChange, VersionComparison, compare_
 from benchmark.versions.comparison_text import (
     LONGEST_LINE,
     comparison_json,
+    comparison_line,
     comparison_markdown,
     comparison_text,
     verdict_of,
 )
 from benchmark.versions.snapshot import Subject, open_version
+from benchmark.versions.tolerances import Tolerances
 from data.errors import InputError
 from tests.support.promises import tally
 from tests.support.report_tree import BAD, EVEN, GOOD
 from tests.support.simulation import two_versions
-from tests.support.tiny import ROOT
+from tests.support.tiny import ROOT, params_text
 from tests.support.two_trees import L2, Trees
 from tests.support.version_control import commit, git
 
@@ -65,17 +67,51 @@ def test_same_results_are_identical(trees: Trees) -> None:
     assert "identical, all 3 results" in comparison_text(found)
 
 
+def _tolerance(mse_h: float) -> Tolerances:
+    metrics = {"mse_h": {"tolerance": {"l2": mse_h}}}
+    return Tolerances.model_validate({"suites": {"tiny": {"metrics": metrics}}})
+
+
+def test_line_of_a_rebuild_that_is_the_same(trees: Trees) -> None:
+    line = comparison_line(trees.compare(), Tolerances())
+    assert (
+        line
+        == "made on the machine of the committed results (Some CPU (1-2-3, flags 0123abcd)): identical"
+    )
+
+
+@pytest.mark.parametrize(
+    ("largest", "said"),
+    [(0.011, "35 of 35 metrics within tolerance"), (0.009, "34 of 35 .*; not tiny/l2/mse_h;")],
+)
+def test_line_of_a_rebuild_elsewhere(trees: Trees, largest: float, said: str) -> None:
+    trees.change_scores(lambda frame: frame.assign(mse_h=frame["mse_h"] + 0.01))
+    path = trees.new_folder / L2.provenance
+    path.write_text(path.read_text().replace("Some CPU", "Other CPU"))
+    line = comparison_line(trees.compare(), _tolerance(largest))
+    assert "another machine (Other CPU" in line
+    assert re.search(said, line), line
+    assert line.endswith("`git restore README.md dvc.lock reports` returns to the committed ones")
+    assert "\n" not in line
+
+
+def test_line_names_runs_that_came_and_went(trees: Trees) -> None:
+    (trees.new_folder / "params.yaml").write_text(params_text(["tiny"], ["l2", "far"], [0]))
+    line = comparison_line(trees.compare(), Tolerances())
+    assert "new: tiny/far/seed0" in line and "vanished: tiny/gan/seed0" in line
+
+
 @pytest.mark.promise("same_bytes")
 def test_two_commits_with_the_same_results_are_identical(
     trees: Trees, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(trees.new_folder)
     first = commit(trees.new_folder)
-    (trees.new_folder / "benchmark/core/hashing.py").write_text("weight = 2\n")
+    (trees.new_folder / "benchmark/code.py").write_text("weight = 2\n")
     commit(trees.new_folder)
     assert main(["compare", first, "HEAD", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
-    assert content["identical"] is True and content["code"] == ["benchmark/core/hashing.py"]
+    assert content["identical"] is True and content["code"] == ["benchmark/code.py"]
     assert {run["state"] for run in content["runs"].values()} == {"identical"}
     assert [v["commit"] for v in content["versions"]] == [
         first,
@@ -94,10 +130,10 @@ def test_committed_results_are_identical_with_themselves() -> None:
 def test_interval_is_that_of_scipy_for_images_paired_by_their_names(trees: Trees) -> None:
     changed = GOOD + np.array([0.001, 0.002, 0.0015, 0.004])
     trees.new.write_run("l2", 0, changed)
-    trees.change_ledger(lambda frame: frame.iloc[::-1])
+    trees.change_scores(lambda frame: frame.iloc[::-1])
     found = _change(trees.compare(), "mse_h")
     assert found.comparison is not None
-    # Ledgers keep seven digits.
+    # Score tables keep seven digits.
     test = stats.ttest_rel(changed, GOOD)
     expected = test.confidence_interval(0.95)
     assert found.comparison.difference == pytest.approx((changed - GOOD).mean(), rel=1e-5)
@@ -111,7 +147,7 @@ def test_interval_is_that_of_scipy_for_images_paired_by_their_names(trees: Trees
 
 
 def test_order_of_rows_changes_nothing_that_is_compared(trees: Trees) -> None:
-    trees.change_ledger(lambda frame: frame.iloc[[2, 0, 3, 1]])
+    trees.change_scores(lambda frame: frame.iloc[[2, 0, 3, 1]])
     found = trees.compare()
     assert not found.identical and _states(found)["tiny/l2/seed0"] == "compared"
     assert {verdict_of(change) for change in found.metrics} == {"identical"}
@@ -122,8 +158,8 @@ def test_change_that_leaves_the_mean_is_seen(
     trees: Trees, change: Callable[[FloatArray], FloatArray]
 ) -> None:
     before = np.array([1.0, -1.0, 2.0, -2.0]) / 64
-    trees.change_ledger(lambda frame: frame.assign(seam=before), old=True)
-    trees.change_ledger(lambda frame: frame.assign(seam=change(before)))
+    trees.change_scores(lambda frame: frame.assign(seam=before), old=True)
+    trees.change_scores(lambda frame: frame.assign(seam=change(before)))
     found = _change(trees.compare(), "seam")
     assert found.old == found.new and not found.is_same
 
@@ -186,13 +222,13 @@ def test_suite_that_vanished(trees: Trees) -> None:
     (trees.new_folder / paths.SUITES / "tiny.yaml").rename(
         trees.new_folder / paths.SUITES / "b.yaml"
     )
-    (trees.new_folder / "params.yaml").write_text("suites: [b]\nvariants: [l2]\nseeds: [0]\n")
+    (trees.new_folder / "params.yaml").write_text(params_text(["b"], ["l2"], [0]))
     assert set(_states(trees.compare()).values()) == {"vanished", "new"}
 
 
 def test_metric_on_one_side_alone(trees: Trees) -> None:
-    trees.change_ledger(lambda frame: frame.drop(columns="seam"), old=True)
-    trees.change_ledger(lambda frame: frame.drop(columns="sharpness_h"))
+    trees.change_scores(lambda frame: frame.drop(columns="seam"), old=True)
+    trees.change_scores(lambda frame: frame.drop(columns="sharpness_h"))
     found = trees.compare()
     assert verdict_of(_change(found, "seam")) == "new"
     assert verdict_of(_change(found, "sharpness_h")) == "missing"
@@ -206,8 +242,8 @@ def test_metric_on_one_side_alone(trees: Trees) -> None:
 
 
 def test_metric_that_this_code_does_not_know(trees: Trees) -> None:
-    trees.change_ledger(lambda frame: frame.assign(fancy=1.0, gone=1.0), old=True)
-    trees.change_ledger(lambda frame: frame.assign(fancy=2.0))
+    trees.change_scores(lambda frame: frame.assign(fancy=1.0, gone=1.0), old=True)
+    trees.change_scores(lambda frame: frame.assign(fancy=2.0))
     found = trees.compare()
     assert verdict_of(_change(found, "gone")) == "missing"
     assert verdict_of(_change(found, "fancy")) == "means only"
@@ -222,13 +258,13 @@ def test_method_that_is_gone(trees: Trees) -> None:
 
 
 def test_other_images_are_not_compared(trees: Trees) -> None:
-    trees.change_ledger(lambda f: f.assign(mask=["0" * 16] * 2 + [*f["mask"][2:]]))
+    trees.change_scores(lambda f: f.assign(mask=["0" * 16] * 2 + [*f["mask"][2:]]))
     found = trees.compare()
     change = _change(found, "mse_h")
     (subject,) = [c for c in found.subjects if str(c.subject) == str(L2)]
     assert "2 scores of" in subject.reason and subject.state == "compared"
     assert change.old == change.new
-    trees.change_ledger(lambda f: f.assign(mask="0" * 16))
+    trees.change_scores(lambda f: f.assign(mask="0" * 16))
     found = trees.compare()
     assert _states(found)[str(L2)] == "not comparable"
     assert "l2" not in {c.method for c in found.metrics}
@@ -236,7 +272,7 @@ def test_other_images_are_not_compared(trees: Trees) -> None:
 
 
 def test_holes_of_another_size_are_other_holes(trees: Trees) -> None:
-    trees.change_ledger(lambda f: f.assign(hole_px=f["hole_px"] + 1))
+    trees.change_scores(lambda f: f.assign(hole_px=f["hole_px"] + 1))
     assert _states(trees.compare())[str(L2)] == "not comparable"
 
 
@@ -248,7 +284,7 @@ def test_another_protocol_is_not_compared(trees: Trees) -> None:
     assert "scored by protocol ib1, and now ib2" in comparison_text(found)
 
 
-def test_without_ledgers_the_means_are_compared_and_it_is_said(trees: Trees) -> None:
+def test_without_score_tables_the_means_are_compared_and_it_is_said(trees: Trees) -> None:
     trees.new.write_run("l2", 0, BAD)
     (trees.old_folder / L2.scores).unlink()
     found = trees.compare()
@@ -291,20 +327,20 @@ def test_infinite_error_is_refused(score: str, trees: Trees) -> None:
 
 def test_images_without_a_value_are_left_out(trees: Trees) -> None:
     trees.new.write_run("l2", 0, GOOD + 0.001)
-    trees.change_ledger(lambda f: f.assign(mse_h=f["mse_h"].where(f.index != 1)))
+    trees.change_scores(lambda f: f.assign(mse_h=f["mse_h"].where(f.index != 1)))
     change = _change(trees.compare(), "mse_h")
     assert change.comparison is not None and change.comparison.images == 3
     assert change.comparison.difference == pytest.approx(0.001, rel=1e-3)
-    trees.change_ledger(lambda f: f.assign(mse_h=np.nan))
+    trees.change_scores(lambda f: f.assign(mse_h=np.nan))
     assert verdict_of(_change(trees.compare(), "mse_h")) == "missing"
 
 
 def test_one_image(trees: Trees) -> None:
     for run in (L2, paths.Run("tiny", "gan", 0)):
         for old in (True, False):
-            trees.change_ledger(lambda f: f.iloc[:1], run, old)
+            trees.change_scores(lambda f: f.iloc[:1], run, old)
     assert verdict_of(_change(trees.compare(), "mse_h")) == "identical"
-    trees.change_ledger(lambda f: f.assign(mse_h=0.9))
+    trees.change_scores(lambda f: f.assign(mse_h=0.9))
     found = trees.compare()
     change = _change(found, "mse_h")
     assert verdict_of(change) == "inconclusive"

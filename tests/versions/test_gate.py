@@ -20,7 +20,7 @@ from benchmark.pipeline.train import train_run
 from benchmark.training.batches import masks_from_boxes
 from benchmark.versions.gate import Failure, GateResult, check_gate, gate_json, gate_text
 from benchmark.versions.snapshot import open_version
-from benchmark.versions.tolerances import BANDS
+from benchmark.versions.tolerances import TOLERANCES, origin_digest
 from data.errors import InputError
 from models.variant import Variant
 from tests.support.promises import tally
@@ -64,12 +64,12 @@ def _edit(path: Path, pattern: str, to: str) -> None:
     path.write_text(text)
 
 
-def _damage_ledger(trees: Trees) -> None:
+def _damage_scores(trees: Trees) -> None:
     path = trees.new_folder / L2.scores
     path.write_text(path.read_text().replace("0.016", "0.017"))
 
 
-def _truncate_ledger(trees: Trees) -> None:
+def _truncate_scores(trees: Trees) -> None:
     path = trees.new_folder / L2.scores
     path.write_bytes(path.read_bytes()[:-30])
 
@@ -88,15 +88,15 @@ def _write_nan(trees: Trees) -> None:
 
 
 def _lose_scores(trees: Trees) -> None:
-    trees.change_ledger(lambda f: f.assign(ssim_h=f["ssim_h"].where(f.index != 2)))
+    trees.change_scores(lambda f: f.assign(ssim_h=f["ssim_h"].where(f.index != 2)))
 
 
 def _lose_metric_values(trees: Trees) -> None:
-    trees.change_ledger(lambda f: f.assign(ssim_h=np.nan))
+    trees.change_scores(lambda f: f.assign(ssim_h=np.nan))
 
 
 def _lose_metric(trees: Trees) -> None:
-    trees.change_ledger(lambda f: f.drop(columns="ssim_h"))
+    trees.change_scores(lambda f: f.drop(columns="ssim_h"))
 
 
 def _lose_run(trees: Trees) -> None:
@@ -107,7 +107,7 @@ def _lose_metrics_file(trees: Trees) -> None:
     (trees.new_folder / L2.metrics).unlink()
 
 
-def _lose_ledger(trees: Trees) -> None:
+def _lose_table(trees: Trees) -> None:
     (trees.new_folder / L2.scores).unlink()
 
 
@@ -127,17 +127,17 @@ def _swap_canary_scores(trees: Trees) -> None:
     )
 
 
-def _take_foreign_ledger(trees: Trees) -> None:
+def _take_foreign_scores(trees: Trees) -> None:
     for mine, other in ((L2.scores, GAN.scores), (L2.metrics, GAN.metrics)):
         shutil.copy(trees.new_folder / other, trees.new_folder / mine)
 
 
 def _change_holes(trees: Trees) -> None:
-    trees.change_ledger(lambda f: f.assign(hole_px=f["hole_px"] - 1, mse_h=f["mse_h"] * 2))
+    trees.change_scores(lambda f: f.assign(hole_px=f["hole_px"] - 1, mse_h=f["mse_h"] * 2))
 
 
 def _change_images(trees: Trees) -> None:
-    trees.change_ledger(lambda f: f.assign(image=["0" * 16, *f["image"][1:]]))
+    trees.change_scores(lambda f: f.assign(image=["0" * 16, *f["image"][1:]]))
 
 
 def _get_worse(trees: Trees) -> None:
@@ -145,8 +145,8 @@ def _get_worse(trees: Trees) -> None:
 
 
 BREAKING: dict[str, tuple[Callable[[Trees], None], tuple[str, str]]] = {
-    "damaged score_table": (_damage_ledger, ("damaged", "tiny/l2/seed0")),
-    "truncated score_table": (_truncate_ledger, ("damaged", "tiny/l2/seed0")),
+    "damaged score table": (_damage_scores, ("damaged", "tiny/l2/seed0")),
+    "truncated score table": (_truncate_scores, ("damaged", "tiny/l2/seed0")),
     "row removed": (_drop_row, ("damaged", "tiny/l2/seed0")),
     "metrics edited by hand": (_edit_metrics, ("damaged", "tiny/l2/seed0")),
     "NaN in metrics": (_write_nan, ("damaged", "tiny/l2/seed0")),
@@ -155,11 +155,11 @@ BREAKING: dict[str, tuple[Callable[[Trees], None], tuple[str, str]]] = {
     "removed metric": (_lose_metric, ("missing", "tiny/l2/ssim_h")),
     "removed run": (_lose_run, ("vanished", "tiny/gan/seed0")),
     "removed metrics": (_lose_metrics_file, ("missing", "tiny/l2/seed0")),
-    "removed score_table": (_lose_ledger, ("missing", "tiny/l2/seed0")),
+    "removed score table": (_lose_table, ("missing", "tiny/l2/seed0")),
     "removed baseline": (_lose_baseline, ("missing", "tiny/telea/mse_h")),
     "better baseline": (_improve_baseline, ("canary", "tiny/telea/mse_h")),
     "canary with the same mean distance": (_swap_canary_scores, ("canary", "tiny/telea/seam")),
-    "score_table of another run": (_take_foreign_ledger, ("damaged", "tiny/l2/seed0")),
+    "score table of another run": (_take_foreign_scores, ("damaged", "tiny/l2/seed0")),
     "other holes": (_change_holes, ("not comparable", "tiny/l2/seed0")),
     "another image": (_change_images, ("not comparable", "tiny/l2/seed0")),
     "worse": (_get_worse, ("regression", "tiny/l2/mse_h")),
@@ -198,19 +198,19 @@ def _add_seed(trees: Trees) -> None:
 
 def _add_metric(trees: Trees) -> None:
     for run in (L2, GAN):
-        trees.change_ledger(lambda f: f.assign(mae_h=0.1), run)
+        trees.change_scores(lambda f: f.assign(mae_h=0.1), run)
     trees.change_baselines(lambda f: f.assign(mae_h=0.1))
 
 
 def _move_within_the_margin(trees: Trees) -> None:
-    trees.change_ledger(lambda f: f.assign(psnr_h=20.0), old=True)
-    trees.change_ledger(lambda f: f.assign(psnr_h=19.91))
+    trees.change_scores(lambda f: f.assign(psnr_h=20.0), old=True)
+    trees.change_scores(lambda f: f.assign(psnr_h=19.91))
 
 
 def _flat_truth(trees: Trees) -> None:
     """Where the truth is flat, sharpness has no value with any method, in either version."""
     for old in (True, False):
-        trees.change_ledger(
+        trees.change_scores(
             lambda f: f.assign(sharpness_h=f["sharpness_h"].where(f.index != 1)), old=old
         )
     _get_better(trees)
@@ -223,11 +223,11 @@ def _add_baseline(trees: Trees) -> None:
 
 
 def _reorder_rows(trees: Trees) -> None:
-    trees.change_ledger(lambda f: f.iloc[::-1])
+    trees.change_scores(lambda f: f.iloc[::-1])
 
 
 def _paint_over_known_pixels(trees: Trees) -> None:
-    trees.change_ledger(lambda f: f.assign(known_mae_raw=0.5))
+    trees.change_scores(lambda f: f.assign(known_mae_raw=0.5))
 
 
 PASSING = [_change_nothing, _get_better, _add_run, _add_seed, _add_metric, _move_within_the_margin]
@@ -246,41 +246,39 @@ def test_what_is_no_worse_passes(change: Callable[[Trees], None], trees: Trees) 
 def test_new_run_with_scores_that_are_missing_is_refused(trees: Trees) -> None:
     _add_run(trees)
     other = paths.Run("tiny", "other", 0)
-    trees.change_ledger(lambda f: f.assign(ssim_h=f["ssim_h"].where(f.index != 1)), other)
+    trees.change_scores(lambda f: f.assign(ssim_h=f["ssim_h"].where(f.index != 1)), other)
     assert _found(_gate(trees)) == {("missing", "tiny/other/ssim_h")}
 
 
 def _measure(folder: Path, *mse: float, config: str | None = None) -> None:
-    """Write bands of which l2 has been measured with some seeds."""
-    origin = json.loads((folder / L2.provenance).read_text())["training"]
-    measured = {
-        "suite": "tiny",
-        "subject": "l2",
-        "machine": "m",
-        "config_sha256": config or origin["config_sha256"],
-        "data_sha256": origin["data_sha256"],
-        "seed": 0,
-        "seeds": {seed: {"mse_h": value} for seed, value in enumerate(mse)},
+    """Write tolerances for which l2 has been measured with some seeds."""
+    training = json.loads((folder / L2.provenance).read_text())["training"]
+    digest = origin_digest(training if config is None else {**training, "config_sha256": config})
+    entry = {
+        "measured": {"l2": {"digest": digest, "seeds": list(range(len(mse)))}},
+        "metrics": {
+            "mse_h": {"tolerance": {"l2": 0.003}, "seed_sd": {"l2": float(np.std(mse, ddof=1))}}
+        },
     }
-    bands = {"tiny": {"trained": {"mse_h": {"device": 0.001, "band": 0.003}}}}
-    (folder / BANDS).write_text(json.dumps({"measured": [measured], "bands": bands}))
+    (folder / TOLERANCES).parent.mkdir(parents=True, exist_ok=True)
+    (folder / TOLERANCES).write_text(json.dumps({"suites": {"tiny": entry}}))
 
 
 def _worse_by(trees: Trees, shift: float) -> None:
-    trees.change_ledger(lambda f: f.assign(mse_h=GOOD + shift * NOISE))
+    trees.change_scores(lambda f: f.assign(mse_h=GOOD + shift * NOISE))
 
 
-def test_band_is_what_another_seed_would_change(trees: Trees) -> None:
+def test_tolerance_is_what_another_seed_would_change(trees: Trees) -> None:
     _measure(trees.old_folder, 0.020, 0.021, 0.022)  # standard deviation .001
     reach = 1.959964 * np.sqrt(2) * 0.001
     _worse_by(trees, reach * 0.99)
     assert _gate(trees).failures == ()
     _worse_by(trees, reach * 1.01)
     (failure,) = _gate(trees).failures
-    assert failure.kind == "regression" and f"beyond the band of {reach:.3g}" in failure.what
+    assert failure.kind == "regression" and f"beyond the tolerance of {reach:.3g}" in failure.what
 
 
-def test_bands_of_the_new_version_do_not_count(trees: Trees) -> None:
+def test_tolerances_of_the_new_version_do_not_count(trees: Trees) -> None:
     _measure(trees.old_folder, 0.020, 0.021, 0.022)
     _measure(trees.new_folder, 0.020, 0.220, 0.420)
     _worse_by(trees, 0.004)
@@ -288,16 +286,16 @@ def test_bands_of_the_new_version_do_not_count(trees: Trees) -> None:
     tally("regressions refused")
 
 
-def test_bands_of_other_settings_do_not_count_and_it_is_said(trees: Trees) -> None:
+def test_tolerances_of_other_settings_do_not_count_and_it_is_said(trees: Trees) -> None:
     _measure(trees.old_folder, 0.020, 0.120, 0.220, config="0" * 64)
     _worse_by(trees, 0.001)
     result = _gate(trees)
     assert _found(result) == {("regression", "tiny/l2/mse_h")}
-    assert result.without_spread == ("tiny/l2/mse_h",)
+    assert result.without_seed_sd == ("tiny/l2/mse_h",)
     assert "what another seed changes is not known of tiny/l2/mse_h" in gate_text(result)
 
 
-def test_another_machine_widens_the_band_and_it_is_said(trees: Trees) -> None:
+def test_another_machine_widens_the_tolerance_and_it_is_said(trees: Trees) -> None:
     _measure(trees.old_folder, 0.020, 0.0201, 0.0202)
     _worse_by(trees, 0.002)
     assert _found(_gate(trees)) == {("regression", "tiny/l2/mse_h")}
@@ -309,7 +307,7 @@ def test_another_machine_widens_the_band_and_it_is_said(trees: Trees) -> None:
     assert _found(_gate(trees)) == {("regression", "tiny/l2/mse_h")}
 
 
-def test_three_seeds_have_their_spread_in_the_interval(trees: Trees) -> None:
+def test_three_seeds_have_their_deviation_in_the_interval(trees: Trees) -> None:
     _measure(trees.old_folder, 0.02, 0.12, 0.22)
     for side, shifts in ((trees.old, (0.0, 0.0, 0.0)), (trees.new, (0.001, 0.0011, 0.0009))):
         for seed, shift in enumerate(shifts):
@@ -318,7 +316,7 @@ def test_three_seeds_have_their_spread_in_the_interval(trees: Trees) -> None:
     assert ("regression", "tiny/l2/mse_h") in _found(_gate(trees))
 
 
-def test_without_a_ledger_in_the_base_means_are_judged(trees: Trees) -> None:
+def test_without_a_score_table_in_the_base_means_are_judged(trees: Trees) -> None:
     for run in (L2, GAN):
         (trees.old_folder / run.scores).unlink()
     _get_worse(trees)
@@ -334,15 +332,15 @@ def test_without_a_ledger_in_the_base_means_are_judged(trees: Trees) -> None:
 def test_one_test_image(trees: Trees) -> None:
     for run in (L2, GAN):
         for old in (True, False):
-            trees.change_ledger(lambda f: f.iloc[:1], run, old)
+            trees.change_scores(lambda f: f.iloc[:1], run, old)
     assert _gate(trees).failures == ()
-    trees.change_ledger(lambda f: f.assign(mse_h=0.9))
+    trees.change_scores(lambda f: f.assign(mse_h=0.9))
     assert _found(_gate(trees)) == {("regression", "tiny/l2/mse_h")}
 
 
 def test_metric_that_this_code_does_not_know_cannot_be_judged(trees: Trees) -> None:
-    trees.change_ledger(lambda f: f.assign(fancy=1.0), old=True)
-    trees.change_ledger(lambda f: f.assign(fancy=2.0))
+    trees.change_scores(lambda f: f.assign(fancy=1.0), old=True)
+    trees.change_scores(lambda f: f.assign(fancy=2.0))
     assert _found(_gate(trees)) == {("not comparable", "tiny/l2/fancy")}
 
 
@@ -377,9 +375,9 @@ def test_base_without_results_is_wrong_use(trees: Trees) -> None:
 
 
 def test_difference_of_distances_is_called_so(trees: Trees) -> None:
-    trees.change_ledger(lambda frame: frame.assign(seam=0.01), old=True)
+    trees.change_scores(lambda frame: frame.assign(seam=0.01), old=True)
     # Further from 0 on the other side: the mean falls, and the distance grows.
-    trees.change_ledger(lambda frame: frame.assign(seam=[-0.05, -0.051, -0.049, -0.05]))
+    trees.change_scores(lambda frame: frame.assign(seam=[-0.05, -0.051, -0.049, -0.05]))
     (failure,) = (f for f in _gate(trees).failures if f.where == "tiny/l2/seam")
     assert failure.kind == "regression"
     assert "0.01 -> -0.05; distance from the ideal +0.04 [" in failure.what
@@ -416,7 +414,7 @@ def test_damaged_files_of_a_revision_are_named_by_it(
 ) -> None:
     monkeypatch.chdir(trees.new_folder)
     commit(trees.new_folder)
-    _damage_ledger(trees)
+    _damage_scores(trees)
     (trees.new_folder / GAN.metrics).unlink()
     commit(trees.new_folder)
     with open_version("HEAD~1") as old, open_version("HEAD") as new:
@@ -497,7 +495,7 @@ def test_masks_off_by_one_are_refused(
     broken: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in ("batches", "scoring"):
+    for module in ("training.batches", "evaluation.test_set"):
         monkeypatch.setattr(f"benchmark.{module}.masks_from_boxes", draw)
     _score(RATE)
     expected = {("not comparable", "tiny/baselines"), ("not comparable", "tiny/l2/seed0")}
@@ -522,7 +520,7 @@ def test_masks_off_by_one_in_the_network_alone_are_refused(
 def test_another_window_of_ssim_is_refused(
     scored: Path, broken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.similarity.WINDOW", 9)
+    monkeypatch.setattr("models.filters.WINDOW", 9)
     monkeypatch.setattr("benchmark.metrics.structural.WINDOW", 9)
     _score(RATE)
     found = _found(_gate_folders(scored, broken))

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from benchmark.core import paths
-from benchmark.versions.snapshot import BASELINES, Subject, changed_files, open_version
+from benchmark.versions.compare import compare_versions
+from benchmark.versions.gate import check_gate, gate_text
+from benchmark.versions.snapshot import Subject, changed_files, open_version
+from benchmark.versions.tolerances import BASELINES
 from data.errors import InputError
 from tests.support.promises import tally
 from tests.support.report_tree import EVEN, GOOD, Checkout
-from tests.support.tiny import ROOT
+from tests.support.tiny import ROOT, params_text
 from tests.support.version_control import commit, git
 
 RUN = Subject("tiny", "l2")
@@ -22,7 +25,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a repository with one commit of results, `v1`, which is the present folder."""
     root = tmp_path / "checkout"
     Checkout(root, {"l2": GOOD})
-    (root / "benchmark/core/hashing.py").write_text("weight = 1\n")
+    (root / "benchmark/code.py").write_text("weight = 1\n")
     commit(root)
     git(root, "tag", "v1")
     monkeypatch.chdir(root)
@@ -62,13 +65,78 @@ def test_nothing_is_left_of_a_revision_that_was_read(repository: Path) -> None:
 def test_subjects_are_those_of_the_parameters_and_nothing_that_lies_about(
     repository: Path,
 ) -> None:
-    (repository / "params.yaml").write_text("suites: [tiny]\nvariants: [gan]\nseeds: [1, 0]\n")
+    (repository / "params.yaml").write_text(params_text(["tiny"], ["gan"], [1, 0]))
     with open_version(".") as version:
         expected = {Subject("tiny", "gan", 0), Subject("tiny", "gan", 1)}
         assert {*version.subjects} == expected | {Subject("tiny", BASELINES)}
         assert version.seeds == (0, 1)
         assert version.metrics(Subject("tiny", "gan", 1)) is None
         assert version.score_table(Subject("tiny", "gan", 1)) is None
+
+
+OLD_PARAMS = "suites: [tiny]\nvariants: [l2, gan]\nseeds: [0]\n"
+
+
+@pytest.fixture
+def old_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a repository whose first commit is laid out as version 0.1.0, and the next as now."""
+    root = tmp_path / "checkout"
+    Checkout(root, {"l2": GOOD, "gan": EVEN})
+    now = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(OLD_PARAMS)
+    (root / paths.CLAIMS).rename(root / "benchmark/claims.yaml")
+    (root / "benchmark/bands.json").write_text('{"machines": {}, "measured": []}')
+    commit(root)
+    (root / "benchmark/claims.yaml").rename(root / paths.CLAIMS)
+    (root / "benchmark/bands.json").unlink()
+    (root / "params.yaml").write_text(now)
+    commit(root)
+    monkeypatch.chdir(root)
+    return root
+
+
+def test_version_of_the_former_layout_is_read(old_shape: Path) -> None:
+    with open_version("HEAD~1") as old, open_version("HEAD") as new:
+        assert old.subjects == new.subjects
+        found = compare_versions(old, new)
+        assert found.identical and found.settings == ()
+        assert {change.method for change in found.metrics} >= {"l2", "gan", "telea"}
+        assert check_gate(old, new).failures == ()
+
+
+def test_base_of_the_former_layout_has_no_tolerances_and_it_is_told(old_shape: Path) -> None:
+    other = Checkout(old_shape.parent / "other", {"l2": GOOD + 0.001, "gan": EVEN})
+    with open_version("HEAD~1") as old, open_version(str(other.root)) as new:
+        result = check_gate(old, new)
+    # What another seed changes is not known, so that every image counts.
+    assert ("regression", "tiny/l2/mse_h") in {(f.kind, f.where) for f in result.failures}
+    assert "tiny/l2/mse_h" in result.without_seed_sd
+    assert "`python -m benchmark tolerances` measures it" in gate_text(result)
+
+
+@pytest.mark.promise("configuration")
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (OLD_PARAMS.replace("seeds: [0]", "seeds: [-1]"), "params.yaml: seeds.0: "),
+        (OLD_PARAMS.replace("[l2, gan]", "['a-b']"), "params.yaml: variants.0: "),
+        (OLD_PARAMS.replace("[l2, gan]", "[]"), "params.yaml: variants: "),
+        (OLD_PARAMS.replace("seeds", "seed"), "params.yaml: seeds: this key is missing"),
+        ("suites: [tiny]\nruns: {}\n", "params.yaml: runs: "),
+    ],
+)
+def test_selection_that_is_damaged_is_one_line(old_shape: Path, changed: str, words: str) -> None:
+    (old_shape / "params.yaml").write_text(changed)
+    commit(old_shape)
+    with pytest.raises(InputError, match=f"^HEAD:{words}"), open_version("HEAD") as version:
+        _ = version.subjects
+
+
+def test_selection_that_names_something_twice_is_read_once(old_shape: Path) -> None:
+    twice = OLD_PARAMS.replace("[tiny]", "[tiny, tiny]").replace("[l2, gan]", "[l2, gan, l2]")
+    (old_shape / "params.yaml").write_text(twice)
+    with open_version("HEAD") as new, open_version(".") as old:
+        assert old.subjects == new.subjects
 
 
 def test_reference_runs_are_a_version() -> None:
@@ -137,16 +205,16 @@ def test_checkout_within_another_repository(
 ) -> None:
     root = tmp_path / "around/inner folder"
     Checkout(root, {"l2": GOOD})
-    (root / "benchmark/core/hashing.py").write_text("weight = 1\n")
+    (root / "benchmark/code.py").write_text("weight = 1\n")
     (root.parent / "benchmark").mkdir()
-    (root.parent / "benchmark/core/hashing.py").write_text("not ours\n")
+    (root.parent / "benchmark/code.py").write_text("not ours\n")
     commit(root.parent)
     monkeypatch.chdir(root)
-    (root / "benchmark/core/hashing.py").write_text("weight = 2\n")
-    (root.parent / "benchmark/core/hashing.py").write_text("not ours either\n")
+    (root / "benchmark/code.py").write_text("weight = 2\n")
+    (root.parent / "benchmark/code.py").write_text("not ours either\n")
     assert _mse("HEAD") == pytest.approx(GOOD.mean(), rel=1e-6)
     with open_version("HEAD") as old, open_version(".") as new:
-        assert changed_files(old, new) == ["benchmark/core/hashing.py"]
+        assert changed_files(old, new) == ["benchmark/code.py"]
 
 
 def test_checkout_that_the_repository_around_it_does_not_track(
@@ -207,9 +275,9 @@ def test_programs_that_a_repository_names_are_not_run(repository: Path, tmp_path
     commit(repository)
     git(repository, "config", "diff.external", f"touch {ran}; true")
     git(repository, "config", "diff.x.textconv", f"touch {ran}; cat")
-    (repository / "benchmark/core/hashing.py").write_text("weight = 3\n")
+    (repository / "benchmark/code.py").write_text("weight = 3\n")
     with open_version("v1") as old, open_version(".") as new:
-        assert changed_files(old, new) == ["benchmark/core/hashing.py"]
+        assert changed_files(old, new) == ["benchmark/code.py"]
     assert not ran.exists()
 
 
@@ -244,7 +312,7 @@ def test_mean_that_is_no_number_is_none(repository: Path) -> None:
 
 @pytest.mark.promise("file_names")
 def test_files_that_changed(repository: Path) -> None:
-    (repository / "benchmark/core/hashing.py").rename(repository / "benchmark/moved.py")
+    (repository / "benchmark/code.py").rename(repository / "benchmark/moved.py")
     (repository / "benchmark/two\nlines.py").write_text("")
     (repository / os.fsdecode(b"benchmark/\xff.py")).write_text("")
     (repository / "notes.txt").write_text("not code")

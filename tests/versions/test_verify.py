@@ -1,4 +1,4 @@
-"""Verification: which class applies, and what it says of results that are, or are not, the same.
+"""Verification: which class applies, and the answer for results that are, or are not, the same.
 
 Results are changed by hand, and a rebuild is replaced by a copy of the unchanged ones, except in
 the tests that build for real.
@@ -26,7 +26,7 @@ from benchmark.pipeline.report import write_report
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
 from benchmark.versions.diff import exactness
-from benchmark.versions.expected import pinned_checkout, pinned_reference
+from benchmark.versions.expected import expected_results
 from benchmark.versions.rebuild import (
     Rebuilt,
     Selection,
@@ -35,7 +35,15 @@ from benchmark.versions.rebuild import (
     file_md5s,
     source_files,
 )
-from benchmark.versions.tolerances import BASELINES, Bands, Measurement, write_bands
+from benchmark.versions.tolerances import (
+    BASELINES,
+    TOLERANCES,
+    Measured,
+    SuiteTolerances,
+    Tolerances,
+    origin_digest,
+    write_tolerances,
+)
 from benchmark.versions.verification import Verification
 from benchmark.versions.verify import verify
 from data.errors import InputError
@@ -58,7 +66,7 @@ discriminators: {}
 """
 MANIFEST = RUN.checkpoints / "manifest.json"
 METRIC = "mse_h"
-BAND = 3e-4
+TOLERANCE = 3e-4
 ELSEWHERE = "Some CPU (1-2-3, flags 0123abcd)"
 
 
@@ -103,7 +111,7 @@ class Kept:
         patch.setattr("benchmark.pipeline.train.stage_code", lambda stage: [])
         shutil.rmtree("reports/versions", ignore_errors=True)
         Path("reports/reference").mkdir()
-        Path("benchmark/versions/bands.json").unlink(missing_ok=True)
+        TOLERANCES.unlink(missing_ok=True)
         shutil.copy(ROOT / "tests/support/tiny_suite.yaml", "benchmark/suites/tiny.yaml")
         Path("params.yaml").write_text(params_text(["tiny"], ["small"], [0]))
         (paths.VARIANTS / "small.yaml").write_text(VARIANT)
@@ -115,7 +123,7 @@ class Kept:
         git("commit", "--quiet", "--message", "state")
 
     def build(self, folder: Path, selection: Selection, setting: Setting, keep: bool) -> Rebuilt:
-        """Stand in for `benchmark.versions.rebuild.rebuild`: what comes out is what came out before."""
+        """Stand in for `rebuild`: what comes out is what came out before."""
         for path in sorted((self.results / "reports").rglob("*")):
             name = path.relative_to(self.results)
             is_of_report = len(name.parts) == 2 or name.parts[1] in ("figures", "tables")
@@ -155,7 +163,7 @@ def checkout(kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def verified(kept: Kept) -> Verification:
-    return verify(pinned_checkout(None, None, None), build=kept.build)
+    return verify(expected_results(), build=kept.build)
 
 
 def edit(path: Path, change: Callable[[Any], None]) -> None:
@@ -164,8 +172,8 @@ def edit(path: Path, change: Callable[[Any], None]) -> None:
     path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
-def pin_elsewhere() -> None:
-    """Let the pinned run come from another machine."""
+def expect_elsewhere() -> None:
+    """Let the expected run come from another machine."""
 
     def change(content: Any) -> None:
         for facts in (content["training"]["environment"], content["evaluation"]):
@@ -181,18 +189,19 @@ def change_metric(by: float) -> None:
     edit(RUN.metrics, change)
 
 
-def measured(config_sha256: str | None = None) -> Measurement:
+def write_measured(config_sha256: str | None = None, baselines: float | None = None) -> None:
+    """Write what was measured of the variant and, if that is wanted, of the baselines."""
     training = json.loads(RUN.provenance.read_text())["training"]
-    return Measurement(
-        suite="tiny",
-        subject="small",
-        machine="here",
-        config_sha256=config_sha256 or training["config_sha256"],
-        data_sha256=training["data_sha256"],
-        seed=0,
-        seeds={0: {METRIC: 0.04}, 1: {METRIC: 0.06}},
-        differences={"one_thread": {METRIC: BAND / 3}},
-    )
+    small = training if config_sha256 is None else {**training, "config_sha256": config_sha256}
+    tried = ("one_thread",)
+    measured = {"small": Measured(digest=origin_digest(small), settings=tried, seeds=(0, 1))}
+    tolerance = {"small": TOLERANCE}
+    if baselines is not None:
+        digest = origin_digest({"data_sha256": training["data_sha256"]})
+        measured[BASELINES] = Measured(digest=digest, settings=tried)
+        tolerance[BASELINES] = baselines
+    found = {METRIC: {"tolerance": tolerance, "seed_sd": {"small": 0.0141}}}
+    write_tolerances(Tolerances(suites={"tiny": SuiteTolerances(measured=measured, metrics=found)}))
 
 
 def states(found: Verification) -> dict[str, str]:
@@ -201,7 +210,7 @@ def states(found: Verification) -> dict[str, str]:
 
 def test_unchanged_results_are_identical(checkout: Kept) -> None:
     found = verified(checkout)
-    assert (found.verdict, found.identical, found.exactness) == ("identical", True, "E0")
+    assert (found.verdict, found.is_identical, found.exactness) == ("identical", True, "E0")
     assert found.reasons == [] and found.notes == []
     assert set(states(found).values()) == {"identical"}
     # Every file that the stages have written, except for the packed images.
@@ -210,7 +219,7 @@ def test_unchanged_results_are_identical(checkout: Kept) -> None:
     single = {name for name in written if "/templates/" not in name and "/baselines/" not in name}
     assert single <= compared
     assert {"models/checkpoints/tiny/small/seed0", "reports/completed/tiny/baselines"} <= compared
-    assert {metric.state for metric in found.metrics} == {"identical"}
+    assert {metric.state for metric in found.means} == {"identical"}
     assert git("status", "--porcelain") == ""
 
 
@@ -230,7 +239,9 @@ def test_one_byte_of_any_result_is_found(checkout: Kept) -> None:
         path.write_bytes(before[:place] + bytes([before[place] ^ 1]) + before[place + 1 :])
         found = verified(checkout)
         path.write_bytes(before)
-        assert (found.verdict, found.identical, found.exactness) == ("different", False, "E0"), path
+        assert (found.verdict, found.is_identical, found.exactness) == ("different", False, "E0"), (
+            path
+        )
         changed = {name for name, state in states(found).items() if state == "different"}
         assert all(path.as_posix().startswith(name.split(" ")[0]) for name in changed), changed
         assert changed, path
@@ -243,78 +254,75 @@ def test_file_that_was_not_rebuilt_is_found(checkout: Kept) -> None:
         (folder / RUN.probes).unlink(missing_ok=True)
         return rebuilt
 
-    found = verify(pinned_checkout(None, None, None), build=build)
+    found = verify(expected_results(), build=build)
     assert states(found)[RUN.probes.as_posix()] == "different" and found.verdict == "different"
 
 
-@pytest.mark.parametrize("by", [BAND / 2, -BAND / 2, BAND * 2, -BAND * 2])
+@pytest.mark.parametrize("by", [TOLERANCE / 2, -TOLERANCE / 2, TOLERANCE * 2, -TOLERANCE * 2])
 def test_metric_on_another_machine(checkout: Kept, by: float) -> None:
-    write_bands(Bands().with_measurement(measured(), {}))
-    pin_elsewhere()
+    write_measured()
+    expect_elsewhere()
     change_metric(by)
     found = verified(checkout)
     assert found.exactness == "E2"
     cpu = json.loads((checkout.results / RUN.provenance).read_text())["evaluation"]["cpu"]
-    assert found.reasons == [f"cpu: {cpu} here, {ELSEWHERE} pinned"]
-    expected = "within band" if abs(by) < BAND else "different"
-    assert (found.verdict, found.identical) == (expected, False)
-    changed = [metric for metric in found.metrics if metric.state != "identical"]
+    assert found.reasons == [f"cpu: {cpu} here, {ELSEWHERE} expected"]
+    expected = "within tolerance" if abs(by) < TOLERANCE else "different"
+    assert (found.verdict, found.is_identical) == (expected, False)
+    changed = [metric for metric in found.means if metric.state != "identical"]
     assert [(m.method, m.metric, m.state) for m in changed] == [("small", METRIC, expected)]
     # 1e-12: the sum of two numbers below 1 is rounded at 1e-16.
     assert changed[0].difference == pytest.approx(-by, abs=1e-12)
-    assert changed[0].band == BAND
-    assert changed[0].seeds == 0.0141  # of .04 and .06: .02 / √2, to three digits
+    assert changed[0].tolerance == TOLERANCE
+    assert changed[0].seed_sd == 0.0141
     tally("changed results found")
 
 
 def test_nothing_but_equality_is_good_enough_on_the_same_machine(checkout: Kept) -> None:
-    write_bands(Bands().with_measurement(measured(), {}))
-    change_metric(BAND / 2)
+    write_measured()
+    change_metric(TOLERANCE / 2)
     found = verified(checkout)
     assert (found.exactness, found.verdict) == ("E0", "different")
     tally("changed results found")
 
 
-def test_without_bands_a_changed_metric_is_different(checkout: Kept) -> None:
-    pin_elsewhere()
+def test_without_tolerances_a_changed_metric_is_different(checkout: Kept) -> None:
+    expect_elsewhere()
     change_metric(1e-9)
     found = verified(checkout)
     assert found.verdict == "different"
-    assert found.notes == ["no bands were measured; `python -m benchmark bands` measures them"]
-    assert "no band" in found.as_text()
+    assert found.notes == [
+        "no tolerances were measured; `python -m benchmark tolerances` measures them"
+    ]
+    assert "no tolerance" in found.as_text()
 
 
-def test_bands_of_other_settings_do_not_apply(checkout: Kept) -> None:
-    write_bands(Bands().with_measurement(measured(config_sha256="0" * 64), {}))
-    pin_elsewhere()
-    change_metric(BAND / 2)
+def test_tolerances_of_other_settings_do_not_apply(checkout: Kept) -> None:
+    write_measured(config_sha256="0" * 64)
+    expect_elsewhere()
+    change_metric(TOLERANCE / 2)
     found = verified(checkout)
     assert found.verdict == "different"
     assert any("tiny/small were measured with other settings or images" in n for n in found.notes)
 
 
-def test_baselines_have_bands_of_their_own(checkout: Kept) -> None:
-    training = json.loads(RUN.provenance.read_text())["training"]
-    baselines = Measurement(
-        suite="tiny", subject=BASELINES, machine="here", seed=0,
-        data_sha256=training["data_sha256"], differences={"one_thread": {METRIC: 1e-5}},
-    )  # fmt: skip
-    write_bands(Bands().with_measurement(measured(), {}).with_measurement(baselines, {}))
-    pin_elsewhere()
+def test_baselines_have_tolerances_of_their_own(checkout: Kept) -> None:
+    write_measured(baselines=3e-5)
+    expect_elsewhere()
 
     def change(content: Any) -> None:
         content["methods"]["telea"][METRIC]["mean"] += 2.5e-5
 
     edit(paths.baseline_metrics("tiny"), change)
-    assert verified(checkout).verdict == "within band"
-    edit(paths.baseline_metrics("tiny"), change)  # within the band of trained variants
+    assert verified(checkout).verdict == "within tolerance"
+    edit(paths.baseline_metrics("tiny"), change)  # within the tolerance of variants
     assert verified(checkout).verdict == "different"
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_other_data_is_different_in_every_class(checkout: Kept, elsewhere: bool) -> None:
     if elsewhere:
-        pin_elsewhere()
+        expect_elsewhere()
 
     def change(content: Any) -> None:
         content["training"]["data_sha256"] = "0" * 64
@@ -323,12 +331,12 @@ def test_other_data_is_different_in_every_class(checkout: Kept, elsewhere: bool)
     found = verified(checkout)
     assert found.verdict == "different"
     assert states(found)[f"{RUN.provenance} data_sha256"] == "different"
-    assert {metric.state for metric in found.metrics} == {"identical"}
+    assert {metric.state for metric in found.means} == {"identical"}
     tally("changed results found")
 
 
 def test_other_holes_are_different_in_every_class(checkout: Kept) -> None:
-    pin_elsewhere()
+    expect_elsewhere()
     lines = RUN.scores.read_text().splitlines(keepends=True)
     fields = lines[1].split(",")
     fields[3] = "0123456789abcdef"
@@ -350,12 +358,14 @@ def test_other_code_is_said_and_is_no_difference(checkout: Kept) -> None:
     # The weights are identical although the manifest beside them names the code.
     assert states(found)[RUN.checkpoints.as_posix()] == "identical"
     assert found.verdict == "identical"
-    assert found.as_text().startswith("note: the code is not the one that made the pinned results")
+    assert found.as_text().startswith(
+        "note: the code is not the one that made the expected results"
+    )
 
 
 def test_weights_are_compared_with_the_lock_file(checkout: Kept) -> None:
     shutil.rmtree(RUN.checkpoints)
-    assert states(verified(checkout))[RUN.checkpoints.as_posix()] == "no pinned result"
+    assert states(verified(checkout))[RUN.checkpoints.as_posix()] == "nothing expected"
     lock_weights(file_md5(RUN.curves))
     found = verified(checkout)
     assert states(found)[RUN.checkpoints.as_posix()] == "different"
@@ -386,17 +396,17 @@ def test_answer_in_both_forms(checkout: Kept) -> None:
     )  # fmt: skip
     [metric] = [m for m in content["metrics"] if (m["method"], m["metric"]) == ("small", METRIC)]
     assert metric["difference"] == pytest.approx(1.0, abs=1e-12)
-    assert (metric["state"], metric["band"]) == ("different", None)
+    assert (metric["state"], metric["tolerance"]) == ("different", None)
     lines = found.as_text().splitlines()
     assert lines[0].startswith("class E0: ")
     assert f"different        {RUN.metrics}" in lines
     [line] = [line for line in lines if f" small {METRIC}: " in line]
-    assert line.endswith("difference +1, no band")
+    assert line.endswith("difference +1, no tolerance")
     assert lines[-1].startswith("verdict: different; class E0; ")
     assert lines[-1].endswith("not as promised: tiny/small/seed0")
 
 
-def test_what_was_pinned_without_lpips_is_built_without(checkout: Kept) -> None:
+def test_what_was_made_without_lpips_is_built_without(checkout: Kept) -> None:
     environments = []
 
     def build(folder: Path, selection: Selection, setting: Setting, keep: bool) -> Rebuilt:
@@ -404,7 +414,7 @@ def test_what_was_pinned_without_lpips_is_built_without(checkout: Kept) -> None:
         assert not Path(setting.environment["TORCH_HOME"]).exists()
         return checkout.build(folder, selection, setting, keep)
 
-    verify(pinned_checkout(None, None, None), build=build)
+    verify(expected_results(), build=build)
     assert len(environments) == 2
 
 
@@ -419,10 +429,10 @@ def refusal(capsys: pytest.CaptureFixture[str], *options: str) -> str:
     ("options", "words"),
     [
         (("--suite", "tinny"), "Did you mean tiny?"),
-        (("--suite", "photos"), "no pinned result of suite photos; there are those of tiny"),
-        (("--variant", "staged"), "no pinned result of variant staged; there are those of small"),
+        (("--suite", "photos"), "no expected result of suite photos; there are those of tiny"),
+        (("--variant", "staged"), "no expected result of variant staged; there are those of small"),
         (("--variant", "locliser"), "no variant 'locliser'"),
-        (("--seed", "7"), "no pinned result of seed 7; there are those of 0"),
+        (("--seed", "7"), "no expected result of seed 7; there are those of 0"),
         (("--reference",), "--reference: needs --suite; there are none"),
         (("--reference", "--suite", "tiny"), "no reference runs of suite 'tiny'"),
     ],
@@ -443,7 +453,7 @@ def test_nothing_to_compare_with(
 def test_missing_result(checkout: Kept, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.unlink()
     message = refusal(capsys)
-    assert "no pinned result of" in message and f"{path} is missing" in message
+    assert "no expected result of" in message and f"{path} is missing" in message
 
 
 @pytest.mark.parametrize("content", ["[]", '{"missing": null}', '{"training": []}'])
@@ -458,15 +468,15 @@ def test_damaged_result(
 def test_result_of_other_settings(checkout: Kept, capsys: pytest.CaptureFixture[str]) -> None:
     suite = Path("benchmark/suites/tiny.yaml")
     suite.write_text(suite.read_text().replace("epochs: 2", "epochs: 3"))
-    assert "no pinned result of tiny/small/seed0 with the present settings" in refusal(capsys)
+    assert "no expected result of tiny/small/seed0 with the present settings" in refusal(capsys)
 
 
-def test_pinned_lpips_that_cannot_be_computed(
+def test_expected_lpips_that_cannot_be_computed(
     checkout: Kept, capsys: pytest.CaptureFixture[str]
 ) -> None:
     edit(RUN.metrics, lambda content: content["missing"].clear())
     message = refusal(capsys)
-    assert "lpips_alex is pinned and cannot be computed here" in message
+    assert "lpips_alex is expected and cannot be computed here" in message
     assert "python -m benchmark weights" in message
 
 
@@ -476,15 +486,15 @@ def test_interrupt_leaves_nothing(checkout: Kept) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        verify(pinned_checkout(None, None, None), build=build)
+        verify(expected_results(), build=build)
 
 
 def test_kept_copy_stays(checkout: Kept, tmp_path: Path) -> None:
     place = tmp_path / "copy"
-    verify(pinned_checkout(None, None, None), keep=place, build=checkout.build)
+    verify(expected_results(), keep=place, build=checkout.build)
     assert (place / RUN.metrics).read_bytes() == RUN.metrics.read_bytes()
     with pytest.raises(InputError, match="exists already"):
-        verify(pinned_checkout(None, None, None), keep=place, build=checkout.build)
+        verify(expected_results(), keep=place, build=checkout.build)
 
 
 def test_reference_runs_are_built_with_their_own_settings(checkout: Kept) -> None:
@@ -499,14 +509,14 @@ def test_reference_runs_are_built_with_their_own_settings(checkout: Kept) -> Non
         seen.append((folder / suite).read_bytes())
         return checkout.build(folder, *rest)
 
-    found = verify(pinned_reference("tiny", None, None), build=build)
+    found = verify(expected_results("tiny", reference=True), build=build)
     assert seen == [stored]  # and no report, which is about more than these runs
     assert (found.verdict, found.exactness) == ("identical", "E0")
-    assert states(found)[RUN.checkpoints.as_posix()] == "no pinned result"
+    assert states(found)[RUN.checkpoints.as_posix()] == "nothing expected"
     assert states(found)[f"{RUN.provenance} weights_sha256"] == "identical"
     kept = paths.kept(paths.reference("tiny"), RUN.scores)
     kept.write_text(kept.read_text().replace("0", "1", 1))
-    assert verify(pinned_reference("tiny", None, None), build=build).verdict == "different"
+    assert verify(expected_results("tiny", reference=True), build=build).verdict == "different"
     tally("changed results found")
 
 
@@ -529,37 +539,37 @@ def origin(facts: dict[str, Any] | None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("here", "pinned", "deterministic", "expected"),
+    ("here", "there", "deterministic", "expected"),
     [
         (FACTS, FACTS, True, ("E0", [])),
         (FACTS, FACTS, False, ("E0", [])),
         (ON_GPU, ON_GPU, True, ("E1", [])),
         (ON_GPU, ON_GPU, False, ("E2", ["training.deterministic is false"])),
-        (FACTS, FACTS | {"threads": 8}, True, ("E2", ["threads: 2 here, 8 pinned"])),
+        (FACTS, FACTS | {"threads": 8}, True, ("E2", ["threads: 2 here, 8 expected"])),
         (
             FACTS,
             FACTS | {"libraries": {"torch": "2.0"}},
             True,
-            ("E2", ["libraries.torch: 2.1 here, 2.0 pinned"]),
+            ("E2", ["libraries.torch: 2.1 here, 2.0 expected"]),
         ),
         (
             FACTS,
             ON_GPU,
             True,
-            ("E2", ["device: cpu here, cuda pinned", "gpu: none here, H pinned"]),
+            ("E2", ["device: cpu here, cuda expected", "gpu: none here, H expected"]),
         ),
-        (FACTS, None, True, ("E2", ["no fingerprint of the machine is pinned"])),
+        (FACTS, None, True, ("E2", ["the expected results have no fingerprint of the machine"])),
     ],
 )
 def test_classes(
-    here: dict[str, Any], pinned: dict[str, Any] | None, deterministic: bool, expected: object
+    here: dict[str, Any], there: dict[str, Any] | None, deterministic: bool, expected: object
 ) -> None:
-    assert exactness(origin(here), origin(pinned), deterministic) == expected
+    assert exactness(origin(here), origin(there), deterministic) == expected
 
 
 def test_training_and_scoring_on_two_machines() -> None:
-    pinned = {"training": {"environment": FACTS}, "evaluation": FACTS | {"cpu": "b"}}
-    assert exactness(origin(FACTS), pinned, True) == ("E2", ["cpu: a here, b pinned"])
+    there = {"training": {"environment": FACTS}, "evaluation": FACTS | {"cpu": "b"}}
+    assert exactness(origin(FACTS), there, True) == ("E2", ["cpu: a here, b expected"])
 
 
 def run_json(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, Any]:

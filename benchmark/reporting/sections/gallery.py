@@ -43,7 +43,7 @@ def section(report: Report) -> Section | None:
         return None
     pictures = [picture for suite, completed in shown for picture in _pictures(suite, completed)]
     gallery = [suite_data(suite.results, completed) for suite, completed in shown]
-    note = "The hole of the input is grey. Of a variant, the pictures are those of its first seed."
+    note = "The hole of the input is gray. Of a variant, the pictures are those of its first seed."
     blocks = [Text(note), Pictures(pictures, gallery)]
     return Section("Completed test images", blocks, "completed-test-images", "Pictures")
 

@@ -105,7 +105,7 @@ function choosePanel(figure) {
 // Gallery.
 const INPUT = "masked input";
 const TRUTH = "truth";
-const GREY = "rgb(128 128 128)";
+const GRAY = "rgb(128 128 128)";
 const FULL = 3; // an error of a third of the range is the brightest
 
 class Suite {
@@ -138,7 +138,7 @@ class Suite {
     const [column, row] = [i % across, Math.floor(i / across)];
     context.drawImage(this.sheets.get(TRUTH), column * side, row * side, side, side, 0, 0, side, side);
     if (name === INPUT) {
-      context.fillStyle = GREY;
+      context.fillStyle = GRAY;
       context.fillRect(x0, y0, width, height);
     } else if (name !== TRUTH) {
       context.drawImage(this.sheets.get(name), column * cell, row * cell, width, height, x0, y0, width, height);

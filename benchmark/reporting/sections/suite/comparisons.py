@@ -30,7 +30,7 @@ from benchmark.reporting.verdicts import (
 )
 from benchmark.stats.bootstrap import REPLICATES
 from benchmark.stats.comparison import METRIC, Comparison, comparable_scores, is_more_better
-from benchmark.versions.tolerances import read_bands, spread_over_seeds
+from benchmark.versions.tolerances import COMMAND, read_tolerances
 
 AGAINST, BETWEEN = "Against the baselines", "Between the variants"
 HEADS = (
@@ -41,7 +41,7 @@ COLUMNS = (
     *("method", "reference", "metric", "verdict", "difference", "low", "high", "p", "p_adjusted"),
     *("wilcoxon_p", "permutation_p", "improvement", "images", "seeds", "margin"),
 )
-MEASURED = "as `python -m benchmark bands` measured it with these settings"
+MEASURED = f"as `{COMMAND}` measured it with these settings"
 
 
 def section(suite: SuiteReport) -> Section:
@@ -115,16 +115,16 @@ def seeds_text(results: Results) -> str:
 def _measured_spreads(results: Results) -> list[tuple[str, tuple[float, int]]]:
     """Return the spreads that were measured with the settings and images of these results."""
     found = []
-    for measured in read_bands().measured:
-        digests = {
-            tuple(origin.provenance["training"].get(f"{key}_sha256") for key in ("config", "data"))
-            for (variant, _), origin in results.origins.items()
-            if variant == measured.subject
-        }
-        spread = spread_over_seeds(measured.seeds).get(METRIC)
-        is_same = digests == {(measured.config_sha256, measured.data_sha256)}
-        if measured.suite == results.suite.name and is_same and spread is not None:
-            found.append((measured.subject, (spread, len(measured.seeds))))
+    tolerances, suite = read_tolerances(), results.suite.name
+    for variant, measured in tolerances.suite(suite).measured.items():
+        origins = [
+            origin.provenance["training"]
+            for (name, _), origin in results.origins.items()
+            if name == variant
+        ]
+        sd = tolerances.seed_sd(suite, variant, METRIC, origins)
+        if sd is not None:
+            found.append((variant, (sd, len(measured.seeds))))
     return found
 
 

@@ -44,7 +44,7 @@ def section(suite: SuiteReport) -> Section:
     blocks = [
         _table(f"Results of {results.suite.title}", suite, board.rows, first, suite.costs),
         Text(plain(note), "notes"),
-        Items(_gaps(results, present, board.footnotes), "notes"),
+        Items([f"— {with_code(note)}" for note in board.footnotes], "notes"),
         Details(
             "All other metrics",
             [_table(f"Other metrics of {results.suite.title}", suite, others, rest)],
@@ -55,25 +55,6 @@ def section(suite: SuiteReport) -> Section:
 
 def _has_values(results: Results, metric: str) -> bool:
     return any(mean_of(scores.get(metric)) is not None for scores in results.aggregate.values())
-
-
-def _gaps(results: Results, present: Sequence[str], footnotes: Sequence[str]) -> list[str]:
-    """Explain what has no number."""
-    gaps: dict[str, list[str]] = {}
-    for scores in results.aggregate.values():
-        for metric, entry in scores.items():
-            if reason := entry.get("missing"):
-                names = gaps.setdefault(str(reason), [])
-                names += [metric] if metric not in names else []
-    notes = [
-        f"{', '.join(f'`{name}`' for name in names)} "
-        f"{'could not be measured' if not {*names} & {*present} else 'is — where'}: "
-        f"{with_code(reason)}"
-        for reason, names in sorted(gaps.items())
-    ]
-    notes += [with_code(note) for note in footnotes if note.endswith(" alone")]
-    refused = sorted(results.refused.items())
-    return notes + [f"`{name}` was not run: {with_code(reason)}" for name, reason in refused]
 
 
 def _table(

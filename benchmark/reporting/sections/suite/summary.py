@@ -4,7 +4,6 @@ from benchmark.evaluation.reference_runs import FIGURE, Reference
 from benchmark.evaluation.results import Results
 from benchmark.reporting.blocks import (
     Block,
-    Details,
     Items,
     Picture,
     Pictures,
@@ -14,7 +13,6 @@ from benchmark.reporting.blocks import (
 )
 from benchmark.reporting.suite_report import SuiteReport
 from benchmark.reporting.verdicts import coverage
-from benchmark.stats.comparison import METRIC
 
 
 def section(suite: SuiteReport) -> Section:
@@ -24,16 +22,10 @@ def section(suite: SuiteReport) -> Section:
     if reference is not None:
         kept = "Kept from another machine or budget; its images and weights are not here."
         facts = [kept, *reference_facts(reference), *facts]
-    sentences = [plain(sentence) for sentence in suite.verdicts.sentences()]
-    note = (
-        f"In brackets: mean paired difference in `{METRIC}` to the baseline and its 95 % interval; "
-        "negative is better for the variant."
-    )
     blocks: list[Block] = [
         Text(plain(results.suite.description)),
         Items(facts, "facts"),
         Text(plain(suite.verdicts.headline), "headline"),
-        Details("Every variant against every baseline", [Items(sentences), Text(note, "notes")]),
     ]
     if reference is not None and reference.facts.figure:
         path = f"reference/{reference.name}/{FIGURE}"

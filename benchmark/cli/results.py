@@ -1,0 +1,208 @@
+"""Results of two versions, machines or seeds → what differs, and whether it may."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from benchmark.cli.app import CHECKS, app
+from benchmark.cli.options import (
+    SEED,
+    SUITE,
+    VARIANT,
+    Devices,
+    Json,
+    Overwrite,
+    Suite,
+    Variant,
+    answer,
+    flag,
+    name_argument,
+    name_option,
+    path_option,
+    seed_list,
+)
+from benchmark.core import paths
+from benchmark.core.exit_codes import FAILED, FINE, complain
+from data.errors import InputError, printable
+
+ALLOW = """a change that is meant, or the beginning of a name for several; is printed all the same;
+may be repeated"""
+DIFFERENCE = """to be seen, in the metric's unit; if not given .1 dB, .002 of SSIM and LPIPS, else a
+tenth of the mean"""
+SETTING = """one_thread, two_threads, without_avx512, without_onednn or cuda; if not given all that
+change something on this machine"""
+
+
+@app.command(rich_help_panel=CHECKS, short_help="two versions of results")
+def compare(
+    old: Annotated[str, name_argument("the version to compare with, e.g. v1.0 or HEAD~1")],
+    new: Annotated[str, name_argument("the other one; . is this checkout")] = ".",
+    all_metrics: Annotated[bool, flag("--all", "all metrics, not those of tables alone")] = False,
+    markdown: Annotated[bool, flag("--markdown", "for a pull request")] = False,
+    line: Annotated[bool, flag("--line", "one line: is a rebuild what was committed?")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what changed between two versions of the results.
+
+    A version is a git tag, branch or commit, a folder with a checkout, or one of
+    reports/reference/. Only what is in git is read, so neither DVC nor its cache is needed. The
+    exit code is 0 whatever changed: `gate` is what refuses.
+    """
+    if as_json + markdown + line > 1:
+        raise InputError("--json, --markdown, --line: choose one")
+    from benchmark.versions.compare import compare_versions
+    from benchmark.versions.comparison_text import (
+        comparison_json,
+        comparison_line,
+        comparison_markdown,
+        comparison_text,
+    )
+    from benchmark.versions.snapshot import open_version
+    from benchmark.versions.tolerances import read_tolerances
+
+    with open_version(old) as before, open_version(new) as after:
+        found = compare_versions(before, after)
+        if line:
+            return print(comparison_line(found, read_tolerances()))
+    text = (comparison_markdown if markdown else comparison_text)(found, all_metrics)
+    answer(as_json, comparison_json(found), text)
+
+
+@app.command(rich_help_panel=CHECKS, short_help="refuse what got worse")
+def gate(
+    base: Annotated[str, name_option("a git revision, e.g. origin/main, or a folder", "VERSION")],
+    new: Annotated[str, name_option("what is checked; . is this checkout", "VERSION")] = ".",
+    allow: Annotated[list[str] | None, Option(metavar="SUITE/METHOD/METRIC", help=ALLOW)] = None,
+    as_json: Json = False,
+) -> int:
+    """Refuse results that got worse since a base version.
+
+    It refuses a metric that is worse, image by image, by more than its tolerance; one that is
+    missing or NaN; a run that vanished; scores that do not follow from their table of images; any
+    change of a baseline. The tolerance is what another seed would change, as the base has measured
+    it, and on another machine also what that changes. The exit code is 1 if anything is refused.
+    """
+    from benchmark.versions.gate import check_gate, gate_json, gate_text
+    from benchmark.versions.snapshot import open_version
+
+    with open_version(base) as before, open_version(new) as after:
+        result = check_gate(before, after, allow or [])
+    answer(as_json, gate_json(result), gate_text(result))
+    return FAILED if result.failures else FINE
+
+
+@app.command(rich_help_panel=CHECKS, short_help="images and seeds needed")
+def plan(
+    suite: Suite,
+    variant: Variant,
+    than: Annotated[str, Option(help="another variant, or a baseline")],
+    metric: Annotated[str, Option(help="a metric of the score tables")] = "mse_h",
+    difference: Annotated[float | None, Option(help=DIFFERENCE)] = None,
+    power: Annotated[float, Option(help="the probability of seeing it")] = 0.8,
+    as_json: Json = False,
+) -> None:
+    """Say how many images and seeds it takes to see a difference.
+
+    The score tables of this checkout say how differences vary between images and, with two training
+    seeds or more, between seeds; with one seed, the measured tolerances say the latter.
+    """
+    from benchmark.versions.power import make_plan, plan_json, plan_text
+    from benchmark.versions.snapshot import open_version
+
+    with open_version(".") as results:
+        planned = make_plan(results, suite, variant, than, metric, difference, power)
+    answer(as_json, plan_json(planned), plan_text(planned))
+
+
+@app.command(rich_help_panel=CHECKS, short_help="build again and compare")
+def verify(
+    suite: Annotated[str | None, SUITE] = None,
+    variant: Annotated[str | None, VARIANT] = None,
+    seed: Annotated[int | None, SEED] = None,
+    device: Annotated[Devices, Option(help="auto takes that of the kept results")] = "auto",
+    reference: Annotated[bool, flag("--reference", "compare with reports/reference/")] = False,
+    as_json: Json = False,
+    keep: Annotated[Path | None, path_option("make the copy there, and keep it")] = None,
+) -> int:
+    """Build results again and compare them with those that are kept.
+
+    Everything that params.yaml selects is built, or only the suite, variant or seed that is named;
+    with a variant or a seed, neither baselines nor the report. It is built in a temporary copy of
+    the checkout (TMPDIR says where), in the time that `dvc repro` takes for it.
+
+    Exit codes: 0 as promised: identical, or on another machine the same data and metrics within
+    their tolerances; 1 different; 2 nothing to compare with.
+    """
+    from benchmark.versions.expected import expected_results
+    from benchmark.versions.rebuild import RebuildFailedError
+    from benchmark.versions.verify import verify as build_and_compare
+
+    try:
+        found = build_and_compare(expected_results(suite, variant, seed, reference), device, keep)
+    except RebuildFailedError as error:
+        return complain(error, FAILED)
+    answer(as_json, found.as_json(), found.as_text())
+    return FAILED if found.verdict == "different" else FINE
+
+
+@app.command(rich_help_panel=CHECKS, short_help="keep a suite's results")
+def reference(
+    suite: Suite,
+    note: Annotated[str, Option(help="what to say of the budget, in one line")] = "",
+    overwrite: Overwrite = False,
+    pictures: Annotated[
+        bool, flag("--pictures", "also keep a picture of completed images")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Keep a suite's results in reports/reference/, which is in git.
+
+    With --pictures, the dataset's license has to allow that its images are shown.
+    """
+    from benchmark.pipeline.reference import write_reference
+
+    facts = write_reference(suite, note, overwrite, pictures)
+    folder = paths.reference(suite)
+    runs = {variant: list(seeds) for variant, seeds in facts.runs.items()}
+    content = {"folder": folder.as_posix(), "runs": runs, "left_out": dict(facts.left_out)}
+    count = sum(len(seeds) for seeds in facts.runs.values())
+    answer(as_json, content, f"{folder}: {count} runs of {len(facts.runs)} variants")
+    for name, reason in facts.left_out.items():
+        print(f"left out: {name}: {printable(reason)}", file=sys.stderr)
+
+
+@app.command(rich_help_panel=CHECKS, short_help="measure what may differ")
+def tolerances(
+    suite: Annotated[list[str] | None, SUITE] = None,
+    variant: Annotated[list[str] | None, VARIANT] = None,
+    seeds: Annotated[str | None, Option(help="0, 0,1 or 0-2; the first is also used below")] = None,
+    setting: Annotated[list[str] | None, Option(help=SETTING)] = None,
+) -> int:
+    """Measure how far metrics differ between machines and between seeds.
+
+    Trains every variant with every seed, and with the first seed once more for each setting, in a
+    temporary copy of the checkout. What is not named is taken from params.yaml; --suite, --variant
+    and --setting may be repeated. What was measured before is not measured again, so an interrupted
+    measurement continues with the same command.
+    """
+    from benchmark.core.config import load_params, load_suite, load_variant
+    from benchmark.versions.rebuild import RebuildFailedError
+    from benchmark.versions.tolerance_measurement import measure, settings_here
+    from benchmark.versions.tolerances import TOLERANCES, tolerances_text
+
+    params = load_params()
+    suites, variants = suite or params.suites, variant or params.variants
+    for name in suites:
+        load_suite(name)
+    for name in variants:
+        load_variant(name)
+    chosen = seed_list(seeds) if seeds is not None else sorted({r.seed for r in params.all_runs})
+    settings = settings_here(setting or [])
+    try:
+        found = measure(suites, variants, chosen, settings)
+    except RebuildFailedError as error:
+        return complain(error, FAILED)
+    print(tolerances_text(found) + f"-> {TOLERANCES}")
+    return FINE

@@ -1,0 +1,132 @@
+"""Suites and variants → images, weights, scores and the report: the stages of the pipeline."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from benchmark.cli.app import PIPELINE, app
+from benchmark.cli.options import (
+    Device,
+    Json,
+    Seed,
+    Suite,
+    Variant,
+    answer,
+    only_a_warning,
+    path_option,
+)
+from benchmark.core import paths
+from benchmark.core.exit_codes import FAILED, FINE, INTERRUPTED, complain
+from data.errors import InputError, printable
+
+
+@app.command(rich_help_panel=PIPELINE, short_help="prepare a suite's images")
+def split(
+    suite: Suite,
+    workers: Annotated[
+        int | None, Option(min=1, help="processes; one per usable CPU if not given")
+    ] = None,
+    root: Annotated[
+        Path | None, path_option("folder of the images, if not data/raw/<suite>; see also `attach`")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Decode, resize and split the images of a suite."""
+    from benchmark.core.config import load_suite
+    from benchmark.pipeline.split import split_suite, usable_cpus
+
+    settings = load_suite(suite)
+    if root is not None and not settings.source.needs_folder:
+        raise InputError(f"--root: suite {suite} makes its images itself and reads no folder")
+    summary = split_suite(settings, root, workers or usable_cpus())
+    folder = paths.prepared(suite)
+    counts = ", ".join(f"{count} {name}" for name, count in summary["counts"].items())
+    text = f"{folder}: {counts}; digest {summary['digest']}"
+    answer(as_json, {"folder": folder.as_posix(), **summary}, text)
+    for name in summary["unreadable"]:
+        print(f"skipped, not a readable image: {printable(name)}", file=sys.stderr)
+
+
+@app.command(rich_help_panel=PIPELINE, short_help="train a variant")
+def train(
+    suite: Suite,
+    variant: Variant,
+    seed: Seed = 0,
+    device: Device = "auto",
+    tensorboard: Annotated[
+        Path | None,
+        path_option(
+            "also write TensorBoard events to FOLDER/<suite>/<variant>/seed<seed>; does not change "
+            "the result; the variable works for `dvc repro` too",
+            envvar="INPAINTBENCH_TENSORBOARD",
+        ),
+    ] = None,
+) -> int:
+    """Train one variant, or the rest of a run that was stopped."""
+    from benchmark.core.config import load_suite, load_variant
+    from benchmark.core.git import code_version
+    from benchmark.evaluation.versions import record_training
+    from benchmark.pipeline.train import train_run
+    from benchmark.training.interruption import TrainingInterruptedError
+    from benchmark.training.progress import TrainingDivergedError
+
+    settings, network = load_suite(suite), load_variant(variant)
+    run, version = paths.Run(suite, variant, seed), code_version()
+    try:
+        train_run(settings, network, run, device, tensorboard)
+        with only_a_warning():
+            record_training(run, settings.evaluation.checkpoint, version)
+    except TrainingInterruptedError as interruption:
+        return complain(interruption, INTERRUPTED)
+    except KeyboardInterrupt:  # before the first step, or after the last one
+        return complain("interrupted; the same command continues", INTERRUPTED)
+    except TrainingDivergedError as error:
+        return complain(error, FAILED)
+    return FINE
+
+
+@app.command(rich_help_panel=PIPELINE, short_help="score classical methods")
+def baselines(suite: Suite) -> None:
+    """Score the classical baselines on the test split of a suite."""
+    from benchmark.core.config import load_suite
+    from benchmark.pipeline.baselines import evaluate_baselines
+
+    evaluate_baselines(load_suite(suite))
+    _warn_of_gaps()
+
+
+@app.command(rich_help_panel=PIPELINE, short_help="score a trained run")
+def evaluate(suite: Suite, variant: Variant, seed: Seed = 0, device: Device = "auto") -> None:
+    """Score a trained run on the test split, and ask its discriminators about probes."""
+    from benchmark.core.config import load_suite, load_variant
+    from benchmark.core.git import code_version
+    from benchmark.evaluation.versions import record_evaluation
+    from benchmark.pipeline.diagnose import diagnose_run
+    from benchmark.pipeline.evaluate import evaluate_run
+
+    settings, network = load_suite(suite), load_variant(variant)
+    run, version = paths.Run(suite, variant, seed), code_version()
+    evaluate_run(settings, network, run, device)
+    diagnose_run(settings, network, run, device)
+    with only_a_warning():
+        record_evaluation(run, version)
+    _warn_of_gaps()
+
+
+@app.command(rich_help_panel=PIPELINE, short_help="write tables and figures")
+def report() -> None:
+    """Write reports/ from the scores of what params.yaml selects."""
+    from benchmark.core.config import load_params
+    from benchmark.pipeline.report import write_report
+
+    write_report(load_params())
+
+
+def _warn_of_gaps() -> None:
+    """Say which metrics cannot be computed here, and what would mend it."""
+    from benchmark.metrics import missing_metrics
+
+    for name, reason in missing_metrics().items():
+        print(f"warning: {name} is missing: {printable(reason)}", file=sys.stderr)
