@@ -57,16 +57,7 @@ def _latex(text: str) -> str:
 
 def escape_markdown(text: str) -> str:
     """Return text as Markdown that prints it, inside a table and at the start of a line too."""
-    return _not_a_block(_not_inline(one_line(text)))
-
-
-def sentence_markdown(text: str) -> str:
-    """Return a sentence of ours as Markdown that prints it; what is between backticks is code."""
-    parts = one_line(text).split("`")
-    if len(parts) % 2 == 0 or any(not code.strip() or "|" in code for code in parts[1::2]):
-        return escape_markdown(text)
-    shown = [f"`{part}`" if i % 2 else _not_inline(part) for i, part in enumerate(parts)]
-    return _not_a_block("".join(shown))
+    return not_a_block(escape_inline(one_line(text)))
 
 
 def sentence_latex(text: str) -> str:
@@ -83,14 +74,16 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def _not_inline(text: str) -> str:
+def escape_inline(text: str) -> str:
+    """Return text as Markdown that prints it, within a line; see `not_a_block`."""
+    text = printable(text)
     escaped = "".join(f"\\{c}" if c in "\\`*_{}[]#|~$@" else c for c in text)
     # What begins like an address would become a link by itself.
     escaped = re.sub(r"(?i)(https?|ftp)(?=://)|\bwww(?=\.)", r"\g<0>\\", escaped)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _not_a_block(text: str) -> str:
+def not_a_block(text: str) -> str:
     """Return inline Markdown that is neither an entry of a list nor a rule where a line begins."""
     text = re.sub(r"^([-+=])(?=[-+=\s]|$)", r"\\\1", text)
     return re.sub(r"^([0-9]{1,9})([.)])(?=\s|$)", r"\1\\\2", text)

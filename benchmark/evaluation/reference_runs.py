@@ -16,7 +16,6 @@ from pydantic import Field
 from benchmark.core import paths
 from benchmark.core.config import NAME_PATTERN, Name, Seed, Suite
 from benchmark.core.files import require
-from benchmark.core.text import escape_markdown
 from benchmark.core.yaml_files import Frozen, load
 from benchmark.evaluation.results import Results, collect_results
 from data.errors import InputError
@@ -85,30 +84,6 @@ class Reference:
     def machine(self) -> str:
         """The models of all machines."""
         return ", ".join(dict.fromkeys(machine.name for machine in self.facts.machines))
-
-    def lines(self) -> list[str]:
-        """Say in Markdown where the runs come from."""
-        facts, training = self.facts, self.results.suite.training
-        epochs = [int(curve["epoch"].max()) for curve in self.results.curves.values()]
-        counts = ", ".join(f"{count:,} {split}" for split, count in facts.split_counts)
-        notes = [f"- Note: {escape_markdown(facts.note)}"] if facts.note else []
-        machines = [
-            f"- Machine: {escape_markdown(m.name)}; CPU threads: {m.threads}; PyTorch "
-            f"{escape_markdown(m.torch)}, Python {escape_markdown(m.python)}, "
-            f"{escape_markdown(m.system)}"
-            for m in facts.machines
-        ]
-        return [
-            *notes,
-            *machines,
-            f"- Budget: {_range(epochs)} epochs in batches of {training.batch_size}",
-            f"- Images: {counts}; digest of the split `{facts.split_digest[:16]}`",
-        ]
-
-
-def _range(values: list[int]) -> str:
-    low, high = min(values), max(values)
-    return str(low) if low == high else f"{low} to {high}"
 
 
 def read_references() -> list[Reference]:

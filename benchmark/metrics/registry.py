@@ -114,6 +114,12 @@ def score_images(
 Better = Literal["lower", "higher", "zero", "one"]
 
 ARROWS: dict[Better, str] = {"lower": "↓", "higher": "↑", "zero": "→0", "one": "→1"}
+WANTED: dict[Better, str] = {
+    "lower": "lower is better",
+    "higher": "higher is better",
+    "zero": "0 is ideal",
+    "one": "1 is ideal",
+}
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,8 @@ def _diagnose(
     )
     from benchmark.evaluation.predictions import ProbedRun
     from benchmark.evaluation.probes import fade_px
-    from benchmark.reporting.figures import chosen_rows, save_image
-    from benchmark.reporting.probe_figure import probe_figure
+    from benchmark.reporting.figures.pictures import chosen_rows, save_image
+    from benchmark.reporting.figures.probe_picture import probe_picture
 
     done = trained.epoch / suite.training.epochs
     asked = {name: spec for name, spec in variant.discriminators.items() if done > spec.start}
@@ -116,7 +116,7 @@ def _diagnose(
     probes, boxes = probed.probes(rows), probed.boxes(rows)
     pixels = {name: image.permute(0, 2, 3, 1).cpu().numpy() for name, image in probes.items()}
     shown = probed.predictions(probes, boxes)
-    save_image(picture, probe_figure(pixels, boxes.cpu().numpy(), shown, names))
+    save_image(picture, probe_picture(pixels, boxes.cpu().numpy(), shown, names))
     return {
         "image_px": suite.image_size,
         "fade_px": fade_px(suite.mask.size),

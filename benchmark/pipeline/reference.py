@@ -8,7 +8,6 @@ from typing import Any
 from benchmark.core import paths
 from benchmark.core.config import Suite, load_suite, load_variant, names_in
 from benchmark.core.files import atomic_folder, read_json, write_json, write_text
-from benchmark.core.text import escape_markdown
 from benchmark.core.yaml_files import validate
 from benchmark.evaluation.provenance import Provenance
 from benchmark.evaluation.reference_runs import (
@@ -21,10 +20,13 @@ from benchmark.evaluation.reference_runs import (
     read_reference,
 )
 from benchmark.evaluation.results import Results, collect_results
-from benchmark.reporting.figures import chosen_rows, save_image
-from benchmark.reporting.leaderboard import Words, result_table
-from benchmark.reporting.pictures import comparison, read_pictures
-from benchmark.reporting.tables import markdown_table
+from benchmark.reporting.blocks import Block, Items, Picture, Pictures, Text, plain
+from benchmark.reporting.figures.pictures import chosen_rows, comparison, read_pictures, save_image
+from benchmark.reporting.leaderboard import leaderboard
+from benchmark.reporting.markdown import markdown_page
+from benchmark.reporting.sections.suite.summary import reference_facts
+from benchmark.reporting.tables import leaderboard_blocks
+from benchmark.reporting.verdicts import Verdicts
 from benchmark.training.describe import generator_flops
 from benchmark.training.gan import training_digest
 from data.errors import InputError
@@ -178,15 +180,17 @@ def _write_figure(results: Results, path: Path) -> bool:
 def reference_readme(reference: Reference) -> str:
     """Return the page of a folder of reference runs."""
     results, facts = reference.results, reference.facts
-    left_out = [
-        f"- `{run}`: {escape_markdown(reason)}" for run, reason in sorted(facts.left_out.items())
+    blocks: list[Block] = [
+        Text(
+            f"Made by `python -m benchmark reference --suite {facts.suite}`; shown by the report."
+        ),
+        Items(reference_facts(reference)),
+        *leaderboard_blocks(leaderboard(results, Verdicts(results))),
     ]
-    blocks = [
-        f"# Reference runs: {escape_markdown(results.suite.title)} (`{facts.suite}`)",
-        f"Made by `python -m benchmark reference --suite {facts.suite}`; shown by the report.",
-        "\n".join(reference.lines()),
-        markdown_table(result_table(results, Words(results))).strip(),
-        *(["Left out:\n\n" + "\n".join(left_out)] if left_out else []),
-        *([f"![completed images]({FIGURE})"] if facts.figure else []),
-    ]
-    return "\n\n".join(blocks) + "\n"
+    if facts.left_out:
+        left_out = [f"`{run}`: {plain(why)}" for run, why in sorted(facts.left_out.items())]
+        blocks += [Text("Left out:"), Items(left_out)]
+    if facts.figure:
+        blocks.append(Pictures([Picture(FIGURE, "completed images")]))
+    title = f"Reference runs: {plain(results.suite.title)} (`{facts.suite}`)"
+    return markdown_page(title, blocks)

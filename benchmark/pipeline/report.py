@@ -1,95 +1,66 @@
-"""The report stage: from the score tables of all runs to tables, figures, a page, claims and a summary.
+"""The report stage: scores of all runs in; tables, figures, two pages, claims and a summary out.
 
 Every number is a function of files alone, and equal files give equal bytes.
 """
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from benchmark.claims.definitions import load_claims
-from benchmark.claims.reported import load_reported
 from benchmark.claims.testing import SuiteResults, evaluate_claims
 from benchmark.core import paths
 from benchmark.core.config import Params
-from benchmark.core.files import write_json, write_text
+from benchmark.core.files import write_text
 from benchmark.evaluation.reference_runs import read_references
-from benchmark.evaluation.results import Results, read_results
-from benchmark.reporting import figures, plots
-from benchmark.reporting.claim_tables import claims_csv, claims_json
-from benchmark.reporting.comparison_tables import comparisons_csv
-from benchmark.reporting.html import html_report
-from benchmark.reporting.leaderboard import Words, result_table, seed_means
-from benchmark.reporting.page import Chapter, report_page
-from benchmark.reporting.pictures import Pictures, comparison, holes, read_pictures
-from benchmark.reporting.protocol_tables import protocol_csv
-from benchmark.reporting.tables import csv_table, latex_table
+from benchmark.evaluation.results import read_results
+from benchmark.reporting.blocks import Downloads, Figures, Pictures, Section, figures_in, walk
+from benchmark.reporting.figures.pictures import read_pictures, save_image
+from benchmark.reporting.html_page import html_page
+from benchmark.reporting.markdown import markdown_page
+from benchmark.reporting.sections import all_sections
+from benchmark.reporting.suite_report import Report, suite_reports
 
-TABLES, FIGURES = paths.REPORTS / "tables", paths.REPORTS / "figures"
+TITLE = "InpaintBench report"
 
 
 def write_report(params: Params) -> None:
-    """Write the tables, figures, `report.md`, `report.html`, `summary.json` and `claims.json`.
+    """Write `report.md`, `report.html`, and the tables, figures and other files they are made of.
 
     Raises:
         InputError: a file of one of the runs is missing or damaged; nothing is written then.
     """
+    found = all_sections(read_report(params))
+    markdown, html = markdown_page(TITLE, found), html_page(TITLE, found)
+    _write_files(found)
+    write_text(paths.REPORTS / "report.md", markdown)
+    write_text(paths.REPORTS / "report.html", html)
+
+
+def read_report(params: Params) -> Report:
+    """Read everything that the report shows.
+
+    Raises:
+        InputError: a file of one of the runs is missing or damaged.
+    """
     claims, references = load_claims(), read_references()
-    load_reported()  # a fault in it is found before anything is written
-    everything = [read_results(params, name) for name in params.suites]
-    pictures = [read_pictures(results) for results in everything]
-    grounds = [SuiteResults(results) for results in everything]
-    grounds += [SuiteResults(found.results, found.machine) for found in references]
-    tested = evaluate_claims(claims, grounds)
-    chapters = []
-    for results, shown in zip(everything, pictures, strict=True):
-        chapters.append(Chapter(results, Words(results), shown.labels))
-        _write_pictures(shown, results.suite.name)
-        _write_chapter(chapters[-1], Path(results.suite.name))
-    for found in references:
-        chapters.append(Chapter(found.results, Words(found.results), reference=found))
-        _write_chapter(chapters[-1], Path("reference", found.name))
-    write_text(TABLES / "claims.csv", claims_csv(tested))
-    write_text(paths.REPORTS / "report.md", report_page(params, chapters, tested))
-    summaries = {r.suite.name: summary(r) for r in everything}
-    by_name = {r.suite.name: shown for r, shown in zip(everything, pictures, strict=True)}
-    page = html_report(params, chapters, by_name, tested, summaries)
-    write_text(paths.REPORTS / "report.html", page)
-    write_json(paths.REPORTS / "summary.json", summaries)
-    write_json(paths.REPORTS / "claims.json", claims_json(tested))
+    results = [read_results(params, name) for name in params.suites]
+    pictures = [read_pictures(one) for one in results]
+    tested_on = [SuiteResults(one) for one in results]
+    tested_on += [SuiteResults(found.results, found.machine) for found in references]
+    local, elsewhere = suite_reports(results, references, pictures)
+    return Report(params, local, elsewhere, evaluate_claims(claims, tested_on))
 
 
-def summary(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return every method's every metric, a variant's with the mean of each seed, rounded."""
-    return {
-        method: {
-            metric: {
-                **{key: _rounded(value) for key, value in entry.items()},
-                "seeds": [_rounded(mean) for mean in seed_means(results, method, metric)],
-            }
-            for metric, entry in metrics.items()
-        }
-        for method, metrics in results.aggregate.items()
-    }
-
-
-def _rounded(value: float | int | str | None) -> float | int | str | None:
-    return float(f"{value:.7g}") if isinstance(value, float) else value
-
-
-def _write_pictures(pictures: Pictures, name: str) -> None:
-    rows = figures.chosen_rows(pictures.labels)
-    figures.save_image(FIGURES / f"{name}_comparison.png", comparison(pictures, rows))
-    figures.save_image(FIGURES / f"{name}_zoomed.png", holes(pictures, rows))
-
-
-def _write_chapter(chapter: Chapter, name: Path) -> None:
-    """Write the tables and curves of a suite; the name is that of the files, without a suffix."""
-    table = result_table(chapter.results, chapter.words)
-    write_text(TABLES / f"{name}.tex", latex_table(table))
-    write_text(TABLES / f"{name}.csv", csv_table(table))
-    every = [c for found in chapter.words.comparisons.values() for c in found]
-    comparisons = comparisons_csv([*every, *chapter.words.between])
-    write_text(TABLES / f"{name}_comparisons.csv", comparisons)
-    write_text(TABLES / f"{name}_protocols.csv", protocol_csv(chapter.results))
-    for kind, draw in (("curves", plots.curves_figure), ("losses", plots.losses_figure)):
-        plots.save_figure(FIGURES / f"{name}_{kind}.png", draw(chapter.results.curves))
+def _write_files(found: Sequence[Section]) -> None:
+    """Write the files that sections are made of."""
+    for block in walk(found):
+        match block:
+            case Downloads(files):
+                for file in files:
+                    write_text(paths.REPORTS / file.path, file.content)
+            case Figures():
+                for figure in figures_in(block):
+                    write_text(paths.REPORTS / figure.path, f"{figure.svg}\n")
+            case Pictures(pictures):
+                for picture in pictures:
+                    if picture.image is not None:
+                        save_image(paths.REPORTS / picture.path, picture.image)

@@ -1,154 +1,174 @@
-"""How the methods of a suite stand: the rows of its table and the words beside them."""
+"""Scores of a suite in, the rows of its table out: means, intervals, ranks and verdicts."""
 
 import math
-import statistics
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from functools import partial
-from itertools import combinations, product
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from statistics import stdev
+from typing import Literal
 
 from benchmark.evaluation.results import SKILL, Results, mean_of
 from benchmark.evaluation.score_table import Summary
 from benchmark.metrics import METRICS, PROTOCOL
-from benchmark.metrics.registry import HEADLINE, Column
-from benchmark.reporting.tables import Kind, Row, Table
-from benchmark.reporting.wording import headline, marker, sentence
-from benchmark.stats.bootstrap import resampled_means
-from benchmark.stats.comparison import (
-    METRIC,
-    ORACLE,
-    Comparison,
-    NothingInCommonError,
-    compare,
-    family,
-    score_matrix,
-)
-from benchmark.stats.intervals import MIN_SEEDS
+from benchmark.metrics.registry import HEADLINE, Column, distance
+from benchmark.reporting.verdicts import Verdicts
+from benchmark.stats.comparison import ORACLE, comparable_scores
+from benchmark.stats.intervals import paired_interval
 
+Kind = Literal["variant", "baseline", "oracle"]
 DECIMALS = {"dB": 2, "%": 2}
 """By unit; metrics without a unit have four."""
+ABSENT: Summary = {"mean": None, "infinite": 0, "missing": "not measured"}
 
 
-class Words:
-    """The comparisons of a suite's variants with its baselines and each other, and what they say.
+@dataclass(frozen=True)
+class Score:
+    """A number of the table, or why there is none."""
 
-    Those with baselines are one family of tests, those between variants another.
-    """
-
-    def __init__(self, results: Results) -> None:
-        # The deciding metric is finite for every image, so a mean is always there.
-        self.means = {m: mean_of(s[METRIC]) or 0.0 for m, s in results.aggregate.items()}
-        self.strongest = min(results.baselines, key=lambda name: (self.means[name], name))
-        every = against_baselines(results)
-        self.comparisons: dict[str, list[Comparison]] = {
-            variant: [c for c in every if c.method == variant] for variant in results.variants
-        }
-        self.between = between_variants(results)
-        self.headline = headline(results.suite.title, self.means, every, self.strongest)
-
-    @property
-    def seeds(self) -> int:
-        """The fewest seeds of any comparison."""
-        every = [c for found in self.comparisons.values() for c in found]
-        return min(comparison.seeds for comparison in [*every, *self.between])
-
-    def marker(self, method: str) -> str:
-        """Return the short verdict of a variant; nothing for a baseline."""
-        found = self.comparisons.get(method)
-        return marker(found, self.strongest) if found else ""
-
-    def sentences(self) -> list[str]:
-        """Return one sentence per variant, the best first."""
-        order = sorted(self.comparisons, key=lambda name: (self.means[name], name))
-        return [sentence(self.comparisons[name], self.means[name]) for name in order]
+    value: float
+    """NaN where it is missing, infinite where the score of every image is."""
+    interval: tuple[float, float] | None = None
+    """Of 95 %, of the mean."""
+    spread: float = math.nan
+    """Standard deviation between training seeds, where there are several."""
+    reason: str = ""
+    """Why it is missing."""
+    rank: int | None = None
+    """From 1, among the methods of its kind."""
 
 
-def against_baselines(results: Results, metric: str = METRIC) -> list[Comparison]:
-    """Compare every variant with every baseline that have values of a metric."""
-    pairs = product(results.variants, results.baselines)
-    return _family(results, pairs, metric, has_seeds=False)
+@dataclass(frozen=True)
+class Standing:
+    """A method as a row: its scores by metric."""
+
+    method: str
+    kind: Kind
+    scores: Mapping[str, Score]
+    verdict: str = ""
 
 
-def between_variants(results: Results, metric: str = METRIC) -> list[Comparison]:
-    """Compare all pairs of variants that have values of a metric and a seed in common."""
-    return _family(results, combinations(results.variants, 2), metric, has_seeds=True)
+@dataclass(frozen=True)
+class Leaderboard:
+    """A suite's results: rows in printed order, and what must be said with them."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Standing]
+    caption: str
+    label: str
+    footnotes: Sequence[str] = ()
 
 
-def _family(
-    results: Results, pairs: Iterable[tuple[str, str]], metric: str, has_seeds: bool
-) -> list[Comparison]:
-    scored = {
-        name for name in results.methods if mean_of(results.aggregate[name].get(metric)) is not None
-    }
-    how = partial(compare, metric=metric, has_seeds=has_seeds, image_px=results.image_px)
-    found = []
-    for pair in pairs:
-        if scored.issuperset(pair):
-            with suppress(NothingInCommonError):
-                found.append(how(results.frame, *pair))
-    return family(found)
-
-
-def resamples_seeds(results: Results) -> bool:
-    """Return whether all variants have the same seeds, and enough of them to be resampled."""
-    every = {tuple(results.seeds_of(name)) for name in results.variants}
-    return len(every) == 1 and len(*every) >= MIN_SEEDS
-
-
-def chances_of_best(results: Results) -> dict[str, float]:
-    """Return how often each method has the best mean of the deciding metric when resampled.
-
-    Equal ones share. Images are resampled, the same for all methods, and training seeds where
-    `resamples_seeds`.
-    """
-    methods = [*results.variants, *results.baselines]
-    scores = {name: score_matrix(results.frame, name).to_numpy(float) for name in methods}
-    means = resampled_means(scores, resamples_seeds(results))
-    every = np.array([means[name] for name in methods])
-    is_best = every == every.min(axis=0)
-    chances = (is_best / is_best.sum(axis=0)).mean(axis=1)
-    return dict(zip(methods, chances.tolist(), strict=True))
-
-
-def result_table(results: Results, words: Words) -> Table:
-    """Return a suite's headline table."""
-    metrics = [METRICS[name] for name in HEADLINE]
-    columns = [Column(m.name, m.better, DECIMALS.get(m.unit, 4)) for m in metrics]
-    columns.append(Column(SKILL, "higher", 3))
-    rows = [_row(results, name, [c.name for c in columns], words) for name in results.methods]
-    absent: Summary = {"missing": "not measured"}
-    found = (
-        (c.name, results.aggregate[m].get(c.name, absent)) for m in results.methods for c in columns
-    )
-    footnotes = {f"{name}: {entry['missing']}" for name, entry in found if "missing" in entry}
-    footnotes |= _lacking_seeds(results, [c.name for c in columns])
-    return Table(
+def leaderboard(results: Results, verdicts: Verdicts) -> Leaderboard:
+    """Return a suite's table of headline metrics."""
+    columns = [*columns_of(HEADLINE), Column(SKILL, "higher", 3)]
+    several = " ± is the standard deviation between seeds." if len(results.seeds) > 1 else ""
+    return Leaderboard(
         columns=columns,
-        rows=rows,
+        rows=standings(results, verdicts, columns),
         caption=(
             f"{results.suite.title}: protocol {PROTOCOL}, N = {results.num_images} test images, "
-            f"training seeds: {_seeds(results)}."
-            + (" ± is the standard deviation between seeds." if len(results.seeds) > 1 else "")
+            f"training seeds: {_seeds(results)}.{several}"
         ),
         label=results.suite.name,
-        footnotes=[
-            *sorted(footnotes),
-            *(f"{n} was not run: {reason}" for n, reason in sorted(results.refused.items())),
-        ],
+        footnotes=_footnotes(results, columns),
     )
 
 
-def _lacking_seeds(results: Results, metrics: Iterable[str]) -> set[str]:
-    """Say of which seeds a mean is where some have no value."""
-    notes = set()
-    for method, metric in product(results.variants, metrics):
-        seeds, means = results.seeds_of(method), seed_means(results, method, metric)
-        there = [str(s) for s, mean in zip(seeds, means, strict=True) if mean is not None]
-        if 0 < len(there) < len(seeds):
-            notes.add(f"{metric} of {method}: the mean of seed {', '.join(there)} alone")
-    return notes
+def columns_of(metrics: Sequence[str]) -> list[Column]:
+    """Return metrics as columns."""
+    found = [METRICS[name] for name in metrics]
+    return [Column(m.name, m.better, DECIMALS.get(m.unit, 4)) for m in found]
+
+
+def standings(results: Results, verdicts: Verdicts, columns: Sequence[Column]) -> list[Standing]:
+    """Return a row for each method; variants and baselines are ranked apart, the oracle is not."""
+    names = [column.name for column in columns]
+    rows = []
+    for method in results.methods:
+        intervals = mean_intervals(results, method, names) if method != ORACLE else {}
+        scores = {name: _score(results, method, name, intervals.get(name)) for name in names}
+        kind, verdict = kind_of(results, method), verdicts.marker(method)
+        rows.append(Standing(method, kind, scores, verdict))
+    return ranked(rows, columns)
+
+
+def ranked(rows: Sequence[Standing], columns: Sequence[Column]) -> list[Standing]:
+    """Return rows with the ranks of their scores, by the printed values."""
+    found = {}
+    for column, kind in product(columns, ("variant", "baseline")):
+        chosen = [row for row in rows if row.kind == kind]
+        places = ranks([row.scores[column.name].value for row in chosen], column)
+        for row, place in zip(chosen, places, strict=True):
+            found[row.method, column.name] = place
+    return [
+        replace(
+            row,
+            scores={
+                name: replace(score, rank=found.get((row.method, name)))
+                for name, score in row.scores.items()
+            },
+        )
+        for row in rows
+    ]
+
+
+def ranks(values: Sequence[float], column: Column) -> list[int | None]:
+    """Rank values from 1, the best; equal ones alike and without a gap after them, NaN not at all.
+
+    Values are rounded to the column's decimals first, so that what looks equal ranks alike.
+    """
+    far = [distance(round(value, column.decimals), column.better) for value in values]
+    # Logarithms of 1.25 and 0.8 differ in the last bit.
+    far = [round(item, 12) for item in far]
+    order = sorted({item for item in far if not math.isnan(item)})
+    return [None if math.isnan(item) else order.index(item) + 1 for item in far]
+
+
+def kind_of(results: Results, method: str) -> Kind:
+    """Return what kind of method this is."""
+    if method in results.variants:
+        return "variant"
+    return "oracle" if method == ORACLE else "baseline"
+
+
+def _score(
+    results: Results, method: str, metric: str, interval: tuple[float, float] | None
+) -> Score:
+    entry = results.aggregate[method].get(metric, ABSENT)
+    mean = mean_of(entry)
+    if entry["infinite"] == int((results.frame["method"] == method).sum()):
+        return Score(math.inf)
+    if mean is None:
+        return Score(math.nan, reason=str(entry.get("missing", "")))
+    return Score(mean, interval, _spread(results, method, metric))
+
+
+def mean_intervals(
+    results: Results, method: str, metrics: Sequence[str]
+) -> dict[str, tuple[float, float]]:
+    """Return the 95 % intervals of a method's means, of the metrics that have enough scores."""
+    rows = results.frame[results.frame["method"] == method]
+    names = [name for name in metrics if name in rows and name in METRICS]
+    scaled = {
+        name: comparable_scores(rows, name, results.image_px)[0][name]
+        for name in names
+        if METRICS[name].unit == "dB"
+    }
+    means = rows.assign(**scaled).groupby(["seed", "image"])[names].mean()
+    intervals = {}
+    for name in names:
+        scores = means[name].unstack("image").dropna(axis="columns").to_numpy(float)
+        if scores.shape[1] > 1:
+            found = paired_interval(scores)
+            intervals[name] = found.low, found.high
+    return intervals
+
+
+def _spread(results: Results, method: str, metric: str) -> float:
+    """Return the standard deviation between seeds, if there are several and all have a mean."""
+    means = seed_means(results, method, metric)
+    there = [mean for mean in means if mean is not None]
+    return stdev(there) if len(there) == len(means) > 1 else math.nan
 
 
 def seed_means(results: Results, method: str, metric: str) -> list[float | None]:
@@ -156,6 +176,21 @@ def seed_means(results: Results, method: str, metric: str) -> list[float | None]
     if method not in results.variants:
         return [mean_of(results.aggregate[method].get(metric))]
     return [mean_of(results.by_seed[seed][method].get(metric)) for seed in results.seeds_of(method)]
+
+
+def _footnotes(results: Results, columns: Sequence[Column]) -> list[str]:
+    """Say what is missing, and why."""
+    cells = [*product(results.methods, (c.name for c in columns))]
+    found = [(name, results.aggregate[m].get(name, ABSENT)) for m, name in cells]
+    notes = {f"{name}: {entry['missing']}" for name, entry in found if "missing" in entry}
+    for method, name in cells:
+        seeds, means = results.seeds_of(method), seed_means(results, method, name)
+        # Baselines have one mean and no seed.
+        there = [str(s) for s, mean in zip(seeds, means, strict=False) if mean is not None]
+        if 0 < len(there) < len(seeds):
+            notes.add(f"{name} of {method}: the mean of seed {', '.join(there)} alone")
+    refused = [f"{name} was not run: {why}" for name, why in sorted(results.refused.items())]
+    return [*sorted(notes), *refused]
 
 
 def _seeds(results: Results) -> str:
@@ -167,28 +202,3 @@ def _seeds(results: Results) -> str:
         if len(results.seeds_of(name)) < len(results.seeds)
     ]
     return f"{listed} (of {'; '.join(fewer)})" if fewer else listed
-
-
-def _row(results: Results, method: str, names: Sequence[str], words: Words) -> Row:
-    kind: Kind = "baseline"
-    if method in results.variants:
-        kind = "variant"
-    elif method == ORACLE:
-        kind = "oracle"
-    num_rows = int((results.frame["method"] == method).sum())
-    entries = {n: results.aggregate[method][n] for n in names if n in results.aggregate[method]}
-    spread = {}
-    for name in names if kind == "variant" and len(results.seeds_of(method)) > 1 else ():
-        means = [mean for mean in seed_means(results, method, name) if mean is not None]
-        if len(means) == len(results.seeds_of(method)):
-            spread[name] = statistics.stdev(means)
-    values = {name: _value(entry, num_rows) for name, entry in entries.items()}
-    return Row(method, kind, values, spread, words.marker(method))
-
-
-def _value(entry: Summary, num_rows: int) -> float:
-    """Return the mean: NaN where it is missing, infinite where every score is."""
-    if entry["infinite"] == num_rows:
-        return math.inf
-    mean = mean_of(entry)
-    return math.nan if mean is None else mean

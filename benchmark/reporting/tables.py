@@ -1,28 +1,15 @@
-"""Result tables as LaTeX, Markdown and CSV: finished numbers in, text out.
-
-Variants are ranked among themselves; baselines stand below a rule, ranked apart; the oracle is not
-ranked. Ranks are those of the printed values, so that what looks equal ranks alike.
-"""
+"""A leaderboard in, a table for other programs out: blocks of the report, LaTeX, or CSV."""
 
 import csv
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
-from benchmark.core.text import (
-    _bar,
-    csv_cell,
-    escape_latex,
-    escape_markdown,
-    number,
-    sentence_latex,
-    sentence_markdown,
-)
-from benchmark.metrics.registry import ARROWS, Better, Column, distance
-
-Kind = Literal["variant", "baseline", "oracle"]
+from benchmark.core.text import csv_cell, escape_latex, number, sentence_latex
+from benchmark.metrics.registry import Better, Column, distance
+from benchmark.reporting.blocks import Block, Cell, Group, Head, Row, Table, Text, plain, with_code
+from benchmark.reporting.leaderboard import Leaderboard, Score, Standing
 
 LATEX_ARROWS: dict[Better, str] = {
     "lower": r"$\downarrow$",
@@ -30,112 +17,115 @@ LATEX_ARROWS: dict[Better, str] = {
     "zero": r"$\to 0$",
     "one": r"$\to 1$",
 }
+LATEX_RANKS = {1: r"\textbf{%s}", 2: r"\underline{%s}"}
+GROUP_TITLES = {"variant": "", "baseline": "baselines, ranked apart", "oracle": ""}
+"""Rows of a table by the kind of their method."""
+VERDICT_KINDS = {"✓": "better", "✗": "worse", "≈": "inconclusive"}
 
 
-@dataclass(frozen=True)
-class Row:
-    """A method as a row; a metric that is absent or NaN is missing."""
-
-    method: str
-    kind: Kind
-    values: Mapping[str, float]
-    spread: Mapping[str, float]
-    """Standard deviation between training seeds, where there are several."""
-    verdict: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A suite's results: rows in printed order, and what must be said with them."""
-
-    columns: Sequence[Column]
-    rows: Sequence[Row]
-    caption: str
-    label: str
-    footnotes: Sequence[str] = ()
+def leaderboard_blocks(board: Leaderboard) -> list[Block]:
+    """Return a leaderboard as a table without intervals, and what must be said with it."""
+    heads = [Head("method", True), Head("verdict", True)]
+    heads += [Head(column.name, better=column.better) for column in board.columns]
+    groups = [
+        Group(
+            [leaderboard_row(row, board.columns) for row in board.rows if row.kind == kind], title
+        )
+        for kind, title in GROUP_TITLES.items()
+    ]
+    notes = [Text(f"— {with_code(note)}", "notes") for note in board.footnotes]
+    return [Table(board.caption, heads, groups), Text(plain(board.caption), "notes"), *notes]
 
 
-def ranks(values: Sequence[float], column: Column) -> list[int | None]:
-    """Rank values from 1, the best; equal ones alike and without a gap after them, NaN not at all.
-
-    Values are rounded to the column's decimals first.
-    """
-    far = [distance(round(value, column.decimals), column.better) for value in values]
-    # Logarithms of 1.25 and 0.8 differ in the last bit.
-    far = [round(item, 12) for item in far]
-    order = sorted({item for item in far if not math.isnan(item)})
-    return [None if math.isnan(item) else order.index(item) + 1 for item in far]
+def leaderboard_row(row: Standing, columns: Sequence[Column]) -> Row:
+    """Return a method with its verdict and scores, without intervals."""
+    scores = [score_cell(row.scores[c.name], c, interval=False) for c in columns]
+    return Row([Cell(row.method), verdict_cell(row.verdict), *scores])
 
 
-def markdown_table(table: Table) -> str:
-    """Return the table as GitHub's Markdown: best bold, second underlined, footnotes below."""
+def score_cell(score: Score, column: Column, interval: bool = True) -> Cell:
+    """Return a number with its spread and, on request, its interval."""
+    text = number(score.value, column.decimals, score.spread)
+    if math.isnan(score.value):
+        return Cell(text, note=score.reason)
+    key = score.value
+    if column.better in ("zero", "one"):
+        key = distance(key, column.better)
+    more = []
+    if interval and score.interval is not None:
+        more = [f"[{', '.join(number(end, column.decimals) for end in score.interval)}]"]
+    return Cell(text, more, score.rank, key)
+
+
+def verdict_cell(verdict: str) -> Cell:
+    """Return the verdict on a variant, which begins with a sign."""
+    return Cell(verdict, kind=VERDICT_KINDS.get(verdict[:1], ""))
+
+
+def latex_table(board: Leaderboard) -> str:
+    """Return a leaderboard as LaTeX without packages: best bold, second underlined."""
     heads = ["method", "verdict"]
-    heads += [f"{escape_markdown(c.name)} {ARROWS[c.better]}" for c in table.columns]
-    lines = [_bar(heads), _bar(["---", "---", *["---:"] * len(table.columns)])]
-    previous: Kind | None = None
-    styles = {1: lambda text: f"**{text}**", 2: lambda text: f"<ins>{text}</ins>"}
-    for row, cells in zip(table.rows, _cells(table, escape_markdown, styles), strict=True):
-        if previous == "variant" and row.kind != "variant":
-            # Markdown has no rule inside a table.
-            lines.append(_bar(["*baselines, ranked apart*", *[""] * (len(table.columns) + 1)]))
-        previous = row.kind
-        lines.append(_bar(cells))
-    notes = [f"— {sentence_markdown(note)}" for note in table.footnotes]
-    return "\n\n".join(["\n".join(lines), escape_markdown(table.caption), *notes]) + "\n"
-
-
-def latex_table(table: Table) -> str:
-    """Return the table as LaTeX without packages: best bold, second underlined, footnotes below."""
-    heads = ["method", "verdict"]
-    heads += [f"{escape_latex(c.name)} {LATEX_ARROWS[c.better]}" for c in table.columns]
+    heads += [f"{escape_latex(c.name)} {LATEX_ARROWS[c.better]}" for c in board.columns]
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escape_latex(table.caption)}}}",
-        rf"\label{{tab:{table.label}}}",
-        rf"\begin{{tabular}}{{ll{'r' * len(table.columns)}}}",
+        rf"\caption{{{escape_latex(board.caption)}}}",
+        rf"\label{{tab:{board.label}}}",
+        rf"\begin{{tabular}}{{ll{'r' * len(board.columns)}}}",
         r"\hline",
         " & ".join(heads) + r" \\",
         r"\hline",
     ]
-    previous: Kind | None = None
-    styles = {1: lambda text: rf"\textbf{{{text}}}", 2: lambda text: rf"\underline{{{text}}}"}
-    for row, cells in zip(table.rows, _cells(table, escape_latex, styles), strict=True):
-        if previous == "variant" and row.kind != "variant":
+    for row, after in pairwise([*board.rows, None]):
+        assert row is not None
+        lines.append(_latex_row(row, board.columns))
+        if row.kind == "variant" and after is not None and after.kind != "variant":
             lines.append(r"\hline")
-        previous = row.kind
-        lines.append(" & ".join(cells) + r" \\")
     lines += [r"\hline", r"\end{tabular}"]
-    lines += [rf"\par\footnotesize --- {sentence_latex(note)}" for note in table.footnotes]
+    lines += [rf"\par\footnotesize --- {sentence_latex(note)}" for note in board.footnotes]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
-def csv_table(table: Table) -> str:
-    """Return the table as CSV: rounded to six decimals, empty where a metric is missing."""
+def _latex_row(row: Standing, columns: Sequence[Column]) -> str:
+    cells = [escape_latex(row.method), escape_latex(row.verdict)]
+    for column in columns:
+        score = row.scores[column.name]
+        text = escape_latex(number(score.value, column.decimals, score.spread))
+        cells.append(LATEX_RANKS.get(score.rank or 0, "%s") % text)
+    return " & ".join(cells) + r" \\"
+
+
+def csv_table(board: Leaderboard) -> str:
+    """Return a leaderboard as CSV: rounded to six decimals, empty where a metric is missing."""
+    names = [column.name for column in board.columns]
+    rows: list[list[str | float]] = []
+    for row in board.rows:
+        values = [row.scores[name].value for name in names]
+        values += [row.scores[name].spread for name in names]
+        rows.append([row.method, row.kind, row.verdict, *values])
+    heads = ["method", "kind", "verdict", *names, *(f"{name}_sd" for name in names)]
+    return csv_text([heads, *rows], decimals=6)
+
+
+def csv_text(rows: Iterable[Sequence[str | float]], decimals: int | None = None) -> str:
+    """Return rows as CSV: no text is a formula, and a number that is missing is empty.
+
+    Args:
+        rows: text and numbers.
+        decimals: of the numbers; without it, they have seven significant digits.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    names = [column.name for column in table.columns]
-    heads = [*names, *[f"{name}_sd" for name in names]]
-    writer.writerow(["method", "kind", "verdict", *map(csv_cell, heads)])
-    for row in table.rows:
-        numbers = [source.get(n, math.nan) for source in (row.values, row.spread) for n in names]
-        plain = ["" if math.isnan(v) else f"{round(v, 6) + 0.0:.6f}" for v in numbers]
-        writer.writerow([csv_cell(row.method), row.kind, csv_cell(row.verdict), *plain])
+    writer.writerows([_csv_cell(cell, decimals) for cell in row] for row in rows)
     return stream.getvalue()
 
 
-def _cells(
-    table: Table, escape: Callable[[str], str], styles: Mapping[int, Callable[[str], str]]
-) -> list[list[str]]:
-    """Return the printed cells of every row, the best two of each kind in their style."""
-    cells = [[escape(row.method), escape(row.verdict)] for row in table.rows]
-    for column in table.columns:
-        for kind in ("variant", "baseline", "oracle"):
-            chosen = [i for i, row in enumerate(table.rows) if row.kind == kind]
-            values = [table.rows[i].values.get(column.name, math.nan) for i in chosen]
-            for i, value, rank in zip(chosen, values, ranks(values, column), strict=True):
-                spread = table.rows[i].spread.get(column.name, math.nan)
-                text = escape(number(value, column.decimals, spread))
-                style = styles.get(rank or 0) if kind != "oracle" else None
-                cells[i].append(style(text) if style else text)
-    return cells
+def _csv_cell(cell: str | float, decimals: int | None) -> str:
+    if isinstance(cell, str):
+        return csv_cell(cell)
+    if isinstance(cell, bool):
+        return str(cell)
+    if math.isnan(cell):
+        return ""
+    # + 0.0 turns -0.0 into 0.0.
+    return f"{cell:.7g}" if decimals is None else f"{round(cell, decimals) + 0.0:.{decimals}f}"

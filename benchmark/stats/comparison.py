@@ -120,9 +120,8 @@ def score_matrix(frame: pd.DataFrame, method: str, metric: str = METRIC) -> pd.D
         Seeds and images sorted; NaN where a score is missing.
     """
     rows = frame[frame["method"] == method]
-    return rows.pivot_table(
-        index="seed", columns="image", values=metric, aggfunc="mean", dropna=False
-    )
+    # As `pivot_table`, which takes three times as long.
+    return rows.groupby(["seed", "image"])[metric].mean().unstack("image")
 
 
 def paired_differences(
@@ -175,6 +174,23 @@ def compare(
     """
     scaled, _ = comparable_scores(frame, metric, image_px)
     ours, theirs = (score_matrix(scaled, name, metric) for name in (method, reference))
+    return compare_matrices(method, reference, metric, ours, theirs, has_seeds=has_seeds)
+
+
+def compare_matrices(
+    method: str,
+    reference: str,
+    metric: str,
+    ours: pd.DataFrame,
+    theirs: pd.DataFrame,
+    *,
+    has_seeds: bool,
+) -> Comparison:
+    """Compare two methods by their comparable scores, as `score_matrix` returns them.
+
+    Raises:
+        ValueError, NothingInCommonError: see `compare`.
+    """
     if not ours.columns.equals(theirs.columns):
         raise ValueError(f"{method} and {reference} were not scored on the same images")
     differences = paired_differences(ours, theirs, has_seeds)

@@ -14,12 +14,14 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from benchmark.claims.comparisons import ClaimComparison
 from benchmark.claims.definitions import Claim, load_claims
 from benchmark.claims.testing import ClaimFinding, ClaimResult, SuiteResults, evaluate_claims
 from benchmark.core import paths
 from benchmark.core.config import load_suite, load_variant, names_in
 from benchmark.evaluation.results import Results
-from benchmark.reporting.claim_tables import claims_csv, claims_json, claims_section
+from benchmark.reporting.markdown import markdown_table
+from benchmark.reporting.sections.claims import claims_csv, claims_json, claims_table
 from benchmark.stats.intervals import unpaired_interval
 from data.errors import InputError
 from models.baselines import BASELINES
@@ -411,29 +413,40 @@ def _tested() -> dict[str, Any]:
     return dict(evaluate_claims(wanted, suites))
 
 
-def test_the_section_shows_findings_in_a_table_and_the_rest_in_a_list() -> None:
-    text = claims_section(_tested())
-    table = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(table) == 4, "two heads and two findings"
-    assert "c3. Adversarial training costs PSNR. (LocPaint; mixed: 1 refuted, 1 supp" in table[2]
+def test_the_table_shows_findings_and_what_could_not_be_tested() -> None:
+    lines = markdown_table(claims_table(_tested())).splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+    titles = [row[0] for row in rows if not any(row[1:])]
+    assert titles[0].startswith("c1. **") and titles[2].startswith("c10. **")
+    assert titles[1] == (
+        "c3. **Adversarial training costs PSNR.** (LocPaint) ≠ mixed: 1 refuted, 1 supported"
+    )
+    assert titles[3] == "c99. **A\\_&lt;b&gt;.** (\\*x\\*\\|y)"
     assert (
-        "| tiny | supported | psnr\\_h: l2 - binary +1.000 \\[+0.983, +1.017\\] | 8 | 1\\*" in text
+        "| tiny | ✓ supported | psnr\\_h: l2 - binary +1.000 \\[+0.983, +1.017\\] | 8 | 1\\* |"
+        in lines
     )
-    assert table[3].startswith("|  | tiny\\_b (reference: &lt;GPU&gt; \\| model\\_x) | refuted |")
-    assert "Fewer than 3 training seeds: the interval covers image sampling only." in text
-    rest = text.split("What the results at hand cannot test:")[1].strip().splitlines()
-    assert [line[:6] for line in rest] == ["- c1. ", "- c10.", "- c99."]
-    assert "attention\\_unet, attention\\_unet\\_no\\_attention on any one suite" in rest[1]
-    assert rest[2].startswith(
-        "- c99. A\\_&lt;b&gt;. (\\*x\\*\\|y) not testable on tiny, on tiny\\_b"
-    )
-    assert rest[2].endswith(": psnr\\_w has no values")
+    place = "tiny\\_b (reference: &lt;GPU&gt; \\| model\\_x)"
+    (refuted,) = (row for row in rows if row[1] == "✗ refuted")
+    assert refuted[0] == place
+    open_ones = [row for row in rows if row[1] == "· not testable"]
+    assert len(open_ones) == 3, "c1, c10 and c99"
+    assert "attention\\_unet, attention\\_unet\\_no\\_attention on any one suite" in open_ones[1][2]
+    assert open_ones[2] == [f"tiny, {place}", "· not testable", "psnr\\_w has no values", "", ""]
 
 
-def test_without_any_finding_there_is_no_table() -> None:
-    text = claims_section(evaluate_claims({"c1": load_claims(ROOT)["c1"]}, []))
-    assert "|" not in text
-    assert "c1. " in text and "localizer, binary on any one suite" in text
+def test_parts_of_a_claim_say_which_of_them_refutes_it() -> None:
+    part = {"images": 8, "seeds": 1, "covers_seeds": True, "decimals": 1}
+    first, second = (
+        ClaimComparison(what, 1.0, 0.5, 1.5, verdict, **part)  # type: ignore[arg-type]
+        for what, verdict in (("a", "supported"), ("b", "refuted"))
+    )
+    finding = ClaimFinding("tiny", "refuted", (first, second), ())
+    tested = ClaimResult(claim(better=pair()), (finding,), ())
+    text = markdown_table(claims_table({"c1": tested}))
+    assert (
+        "a +1.0 \\[+0.5, +1.5\\] (supported)<br>b +1.0 \\[+0.5, +1.5\\] (refuted) | 8 | 1 |" in text
+    )
 
 
 def test_json_and_csv_hold_every_comparison() -> None:

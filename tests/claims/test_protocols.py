@@ -19,7 +19,10 @@ from benchmark.claims.reported import REPORTED, load_reported
 from benchmark.core.config import load_params, names_in
 from benchmark.evaluation.results import Results, read_results
 from benchmark.metrics import composite, score_images
-from benchmark.reporting.protocol_tables import protocol_csv, protocol_section, translate
+from benchmark.reporting.markdown import markdown_blocks
+from benchmark.reporting.sections.suite import protocols
+from benchmark.reporting.sections.suite.protocols import protocol_csv, translate
+from benchmark.reporting.suite_report import suite_reports
 from data.errors import InputError
 from tests.support.report_tree import BAD, GOOD, MISSING, TELEA, Checkout
 from tests.support.tiny import ROOT
@@ -205,8 +208,14 @@ def test_seeds_are_averaged(results: Results) -> None:
     assert found["lightning_report"]["psnr_db"] == pytest.approx(expected, rel=1e-6)
 
 
+def _section(results: Results) -> str:
+    """Return the section on protocols as Markdown."""
+    ((suite,), _) = suite_reports([results], [], [None])
+    return markdown_blocks([protocols.section(suite)])
+
+
 def test_the_section_has_our_figures_beside_the_printed_ones(results: Results) -> None:
-    section = protocol_section(results)
+    section = _section(results)
     row = next(line for line in section.splitlines() if line.startswith("| l2 | 0.2640 |"))
     assert row.count("|") == 2 + sum(len(e.columns) for e in PROTOCOLS.values())
     assert r"| oracle | 0.0000 | 100.00 | — | — | ∞ | — | 0.00 | ∞ |" in section
@@ -218,11 +227,11 @@ def test_the_section_has_our_figures_beside_the_printed_ones(results: Results) -
 
 
 def test_what_is_missing_is_a_gap_with_its_reason(results: Results) -> None:
-    section = protocol_section(results)
+    section = _section(results)
     assert MISSING in section
     assert "a score table has no value of `ssim_uniform_w`" in section
     frame = results.frame.assign(ssim_uniform_w=0.75, l1_percent_h=5.0, lpips_alex=0.25)
-    whole = protocol_section(replace(results, frame=frame))
+    whole = _section(replace(results, frame=frame))
     assert "—" not in whole
     # The holes of TELEA are a quarter of their images.
     decibels = np.mean(-10 * np.log10(TELEA / 4))
@@ -231,7 +240,7 @@ def test_what_is_missing_is_a_gap_with_its_reason(results: Results) -> None:
 
 def test_without_a_printed_variant_there_is_no_table_of_them(results: Results) -> None:
     others = results.frame[results.frame["method"] != "l2"]
-    section = protocol_section(replace(results, variants=("bad_gan",), frame=others))
+    section = _section(replace(results, variants=("bad_gan",), frame=others))
     assert "printed by" not in section
     assert "no failure to reproduce" not in section
 

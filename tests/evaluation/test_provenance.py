@@ -6,7 +6,8 @@ import pytest
 
 from benchmark.core.hashing import json_digest
 from benchmark.evaluation.provenance import Origin, exactness, version_of
-from benchmark.reporting.provenance import provenance_section
+from benchmark.reporting.markdown import markdown_blocks
+from benchmark.reporting.sections.suite.origins import origins_table
 
 pytestmark = pytest.mark.promise("provenance")
 CPU = {
@@ -44,7 +45,7 @@ def _origin(**changes: Any) -> Origin:
 
 
 def _cells(origin: Origin) -> list[str]:
-    line = provenance_section({("l2", 0): origin}, True).splitlines()[2]
+    line = markdown_blocks(origins_table({("l2", 0): origin}, True)).splitlines()[2]
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
@@ -57,7 +58,7 @@ def test_row_names_commits_digests_and_machines() -> None:
 
 def test_machines_are_listed_once_with_their_libraries() -> None:
     origins = {("l2", seed): _origin() for seed in (0, 1)}
-    lines = provenance_section(origins, True).splitlines()
+    lines = markdown_blocks(origins_table(origins, True)).splitlines()
     assert [line for line in lines if line[:1].isdigit()] == [
         "1. Some CPU, AVX2, 2 threads, ? ?, Python ?, numpy 2.4.6, torch 2.14.1",
         "2. Some GPU, 570, Some CPU, AVX2, 2 threads, ? ?, Python ?, numpy 2.4.6, torch 2.14.1",
@@ -97,7 +98,5 @@ def test_class_is_that_of_the_devices(
 
 def test_machine_facts_are_text() -> None:
     hostile = CPU | {"cpu": "<b>|`x`"}
-    section = provenance_section(
-        {("l2", 0): _origin(provenance={"training": {"environment": hostile}})}, True
-    )
-    assert "<b>" not in section
+    origin = _origin(provenance={"training": {"environment": hostile}})
+    assert "<b>" not in markdown_blocks(origins_table({("l2", 0): origin}, True))

@@ -24,10 +24,10 @@ from benchmark.metrics import PROTOCOL
 from benchmark.pipeline.evaluate import evaluate_run
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
-from benchmark.reporting.findings import diagnostics_section
 from data.errors import InputError
 from models.batch import Batch
 from models.variant import Variant
+from tests.reporting.test_discriminators import shown
 from tests.support.tiny import HOLE_PX, IMAGE_PX, ROOT, isolate, tiny_suite, tiny_variant
 
 NAMES = ("localizer", "staged", "l2")
@@ -194,6 +194,6 @@ def test_another_seed_is_not_trained() -> None:
 
 
 def test_the_report_reads_what_the_stage_writes() -> None:
-    text = diagnostics_section([_diagnosis(name) for name in NAMES])
+    text = shown(*(_diagnosis(name) for name in NAMES))
     assert "localizer: localizer" in text and "staged: binary" in text
     assert "(diagnostics/tiny/localizer/seed0/probes.png)" in text

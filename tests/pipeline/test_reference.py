@@ -17,7 +17,7 @@ from benchmark.evaluation.reference_runs import read_references
 from benchmark.pipeline.reference import write_reference
 from benchmark.pipeline.report import write_report
 from data.errors import InputError
-from tests.reporting.test_findings import diagnosis, estimate, localizer
+from tests.reporting.test_discriminators import diagnosis, estimate, localizer
 from tests.support.report_tree import BAD, GOOD, Checkout, draw_nothing
 from tests.support.tiny import files_below
 
@@ -102,20 +102,19 @@ def test_a_report_elsewhere_shows_the_runs_with_their_machine(
     assert "- Machine: Some &lt;GPU&gt;; CPU threads: 2; PyTorch 2.14.1" in section
     assert "- Budget: 2 epochs in batches of 2" in section
     assert "4 train, 0 val, 4 test; digest of the split `5555555555555555`" in section
-    assert "| l2 | ✓ beats every baseline | **0.0210** | " in section
-    assert "`l2` 2" in section, "the scored epoch"
+    assert "| l2 | ✓ beats every baseline | **0.0210**<br>" in section
+    assert ": binary 2, l2 2." in section, "the scored epochs"
     links = [part.split(")")[0] for part in section.split("](")[1:]]
-    assert links == [
-        "../docs/protocols.md",
-        "reference/far/comparison.png",
-        "figures/reference/far_curves.png",
-        "figures/reference/far_losses.png",
-    ]
-    assert all((paths.REPORTS / link).is_file() for link in links[1:])
+    assert {"reference/far/comparison.png", "tables/reference/far.csv"} <= {*links}
+    assert "figures/reference/far_validation_mse_h.svg" in links
+    files = [link for link in links if link[0] != "#" and not link.startswith("../docs/")]
+    assert all((paths.REPORTS / link).is_file() for link in files)
+    html = Path("reports/report.html").read_text(encoding="utf-8")
+    assert html.count('alt="Tiny_pictures on Some &lt;GPU&gt;: completed images"') == 1
     claims = page.split("## Does it hold here?")[1].split("\n## ")[0]
     gain = float(np.mean(-10 * np.log10(GOOD / BAD)))
     place = "far (reference: Some &lt;GPU&gt;)"
-    assert f"| {place} | supported | psnr\\_h: l2 - binary +{gain:.3f} \\[" in claims
+    assert f"| {place} | ✓ supported | psnr\\_h: l2 - binary +{gain:.3f} \\[" in claims
     assert "l2" in Path("reports/tables/reference/far.csv").read_text()
     assert set(json.loads(Path("reports/summary.json").read_text())) == {"tiny"}
     assert not (near.root / paths.prepared("far")).exists()
@@ -203,7 +202,7 @@ def test_variants_may_have_different_seeds(far: Checkout) -> None:
     assert "training seeds: 0, 3 (of binary 0)." in section
     # Means .021 and .023; sqrt(2) times half their distance is .0014.
     assert "0.0220 ± 0.0014" in section
-    assert "`binary` 2, `l2` 2 / 2" in section
+    assert ": binary 2, l2 2 / 2." in section
 
 
 def test_what_is_kept_already_is_not_replaced_unasked(far: Checkout) -> None:

@@ -32,15 +32,18 @@ from benchmark.core.text import (
     grid_markdown,
     one_line,
     sentence_latex,
-    sentence_markdown,
     text_cell,
 )
 from benchmark.evaluation.score_table import read_score_table, write_score_table
 from benchmark.metrics.registry import Column
 from benchmark.pipeline.reference import write_reference
 from benchmark.pipeline.report import write_report
-from benchmark.reporting.readme import END, START, with_results
-from benchmark.reporting.tables import Row, Table, csv_table, latex_table, markdown_table
+from benchmark.reporting import blocks
+from benchmark.reporting.blocks import parse, with_code
+from benchmark.reporting.leaderboard import Leaderboard, Score, Standing
+from benchmark.reporting.markdown import markdown_blocks, words
+from benchmark.reporting.readme import END, START, update_readme
+from benchmark.reporting.tables import csv_table, latex_table, leaderboard_blocks
 from data.errors import printable
 from tests.support.promises import tally
 from tests.support.report_tree import BAD, GOOD, Checkout, draw_nothing
@@ -181,23 +184,34 @@ def test_address_does_not_become_a_link_by_itself(text: str) -> None:
     _check_markdown(text)
 
 
-def test_code_in_a_sentence_of_ours_is_code_and_nothing_else() -> None:
-    page = Page(sentence_markdown("lpips_alex: *not* there; `python -m x --a_b <c>` fetches it"))
+def test_code_in_a_message_is_code_and_nothing_else() -> None:
+    message = with_code("lpips_alex: *not* there; `python -m x --a_b <c>` fetches it")
+    page = Page(words(message))
     assert page.text["code"] == ["python -m x --a_b <c>"]
     assert page.tags == {"p", "code"}
     assert page.text["p"] == ["lpips_alex: *not* there; python -m x --a_b <c> fetches it"]
     for text in ("an `open one", "a `|` b", "empty `` code"):
-        assert sentence_markdown(text) == escape_markdown(text)
+        assert with_code(text) == blocks.plain(text)
     assert sentence_latex("run `a_b`, 5 %") == r"run \texttt{a\_b}, 5 \%"
 
 
 @QUICK
-@given(WORDS)
-def test_sentences_have_no_markup_but_code(text: str) -> None:
-    if one_line(text):
-        page = Page(f"x {sentence_markdown(text)}")
-        assert page.tags <= {"p", "code"}
+@given(st.sampled_from(HOSTILE) | WORDS)
+def test_text_of_users_is_plain_in_the_dialect_of_the_report(text: str) -> None:
+    shown = one_line(text)
+    assert parse(blocks.plain(text)) == ([("plain", shown, "")] if shown else [])
+    assert words(blocks.plain(text)) == escape_markdown(text)
+    kinds = [part.kind for part in parse(f"**{blocks.plain(text) or 'x'}** and {with_code(text)}")]
+    assert kinds[0] == "strong" and not {"strong", "link"} & {*kinds[1:]}
+    if shown:
+        assert Page(f"x {words(with_code(text))}").tags <= {"p", "code"}
         tally(SHOWN)
+
+
+@pytest.mark.parametrize("target", ["javascript:alert(1)", "http://example.org", "a b", ""])
+def test_a_link_leads_to_the_page_or_a_file_of_the_repository(target: str) -> None:
+    assert [part.kind for part in parse("[x](#a) [y](../docs/a_b.md)")] == ["link", "plain", "link"]
+    assert {part.kind for part in parse(f"[x]({target})")} == {"plain"}
 
 
 PRINTED = {
@@ -282,21 +296,24 @@ def test_text_cells_are_as_they_are_where_they_are_harmless() -> None:
 
 def test_tables_hold_hostile_text_in_every_format() -> None:
     for text in HOSTILE:
-        rows = [Row("l2", "variant", {"mse_h": 0.1}, {}, text), Row(text, "baseline", {}, {}, "")]
-        table = Table([Column(text, "lower", 3)], rows, text, "label", [text])
-        page = Page(markdown_table(table))
+        rows = [
+            Standing("l2", "variant", {text: Score(0.1, rank=1)}, text),
+            Standing(text, "baseline", {text: Score(math.nan)}),
+        ]
+        board = Leaderboard([Column(text, "lower", 3)], rows, text, "label", [text])
+        page = Page(markdown_blocks(leaderboard_blocks(board)))
         shown = one_line(text)
         assert page.tags <= {"table", "thead", "tbody", "tr", "th", "td", "strong", "em", "p",
                              "code"}  # fmt: skip
         assert page.text["th"][2] == f"{shown} ↓" and page.text["td"][1] == shown
         assert page.text["td"][6] == shown and page.text["p"][0] == shown
         assert len(page.text["td"]) % 3 == 0
-        latex = latex_table(table).splitlines()
+        latex = latex_table(board).splitlines()
         cells = [line.removesuffix(r" \\").split(" & ") for line in latex if line.endswith(r" \\")]
         assert {len(row) for row in cells} == {3}
         assert _printed(cells[1][1]) == _printed(cells[2][0]) == shown
         assert len(latex) == 15
-        assert [len(row) for row in _check_cells(csv_table(table))] == [5, 5, 5]
+        assert [len(row) for row in _check_cells(csv_table(board))] == [5, 5, 5]
         grid = Page(grid_markdown([text, "b"], [[text, text]]))
         assert grid.text["th"][0] == grid.text["td"][0] == grid.text["td"][1] == shown
         tally(SHOWN)
@@ -337,7 +354,7 @@ def _hostile_checkout(root: Path, texts: Sequence[str]) -> Checkout:
 SETS = [HOSTILE[i : i + 6] for i in range(0, len(HOSTILE) - 5, 6)] + [HOSTILE[-6:]]
 LAYOUT = {
     *("h1", "h2", "h3", "h4", "p", "ul", "ol", "li", "strong", "em", "code", "a", "img", "ins"),
-    *("table", "thead", "tbody", "tr", "th", "td", "pre", "br"),
+    *("table", "thead", "tbody", "tr", "th", "td", "pre", "br", "details", "summary"),
 }
 
 
@@ -387,19 +404,21 @@ def test_a_report_shows_hostile_text_as_text(
         assert len([*_check_cells(path.read_text(encoding="utf-8"))]) > 1
     for path in Path("reports/tables").rglob("*.tex"):
         assert path.read_text(encoding="utf-8").count(r"\end{") == 2
-    _check_readme(report)
+    _check_readme()
     claims = json.loads(Path("reports/claims.json").read_text())
     assert claims["a"]["who"] == texts[5], "JSON holds it as it is"
     page = Page((paths.reference("tiny") / "README.md").read_text(encoding="utf-8"))
     assert page.tags <= LAYOUT and one_line(texts[0]) in page.text["h1"][0]
 
 
-def _check_readme(report: str) -> None:
-    readme = with_results(f"# Title\n\n{START}{END}\nafter\n", report)
+def _check_readme() -> None:
+    path = Path("README.md")
+    path.write_text(f"# Title\n\n{START}{END}\nafter\n")
+    update_readme()
+    readme = path.read_text(encoding="utf-8")
     assert readme.count(START) == readme.count(END) == 1
     assert readme.endswith(f"{END}\nafter\n")
-    assert with_results(readme, report) == readme
-    assert Page(readme).text["table"]
+    assert Page(readme).text["table"] and Page(readme).tags <= LAYOUT
 
 
 # The terminal

@@ -170,7 +170,7 @@ def _pixel(browser: Chromium, x: int, y: int) -> list[int]:
 
 
 def test_the_divider_moves_by_keyboard_and_pointer(made: Material, shown: Chromium) -> None:
-    pictures = made.pictures["tiny"]
+    pictures = made.pictures
     x0, y0, x1, y1 = (int(n) for n in pictures.boxes[0])
     x, y = (x0 + x1) // 2, (y0 + y1) // 2
     completed = pictures.variants["l2"][0, y, x].tolist()
@@ -215,7 +215,7 @@ def test_the_gallery_is_ordered_and_filtered(shown: Chromium) -> None:
 def test_differences_are_dark_where_nothing_differs_and_the_hole_is_outlined(
     made: Material, shown: Chromium
 ) -> None:
-    x0, y0, x1, y1 = (int(n) for n in made.pictures["tiny"].boxes[0])
+    x0, y0, x1, y1 = (int(n) for n in made.pictures.boxes[0])
     _choose(shown, "gallery-right", "truth")
     _choose(shown, "gallery-left", "truth")
     shown.run("document.getElementById('gallery-difference').click()")

@@ -10,19 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 from scipy import stats
 
-from benchmark.reporting.claim_tables import claims_json
-from benchmark.reporting.html.costs import Priced, pareto_front
-from benchmark.reporting.html.curves import curves_plot
-from benchmark.reporting.html.drawing import Scale, scale_of, styles_of
-from benchmark.reporting.html.gallery import sheet, suite_data
-from benchmark.reporting.html.markup import Markup, element, join, json_block, sentence
-from benchmark.reporting.leaderboard import Words, result_table
-from benchmark.reporting.page import Chapter
+from benchmark.reporting.blocks import Cell, Group, Head, Pictures, Row, Section, Table, Text
+from benchmark.reporting.html_page import html_page, words
+from benchmark.reporting.sections.claims import claims_json
+from benchmark.reporting.sections.downloads import summary
+from benchmark.reporting.sections.gallery import sheet, suite_data
+from benchmark.reporting.suite_report import suite_reports
 from benchmark.reporting.tables import csv_table
 from tests.support.html_page import (
     ATTACKS,
@@ -99,12 +96,12 @@ def _row(page: Page, method: str) -> list[str]:
 
 
 def test_the_table_has_means_and_intervals_worked_by_hand(made: Material) -> None:
-    results = made.chapters[0].results
+    results = made.suite.results
     frame = results.frame[results.frame["seed"] == 0]
     curves = {key: frame for key, frame in results.curves.items() if key[1] == 0}
     one_seed = dataclasses.replace(results, frame=frame, seeds=(0,), curves=curves)
-    chapter = Chapter(one_seed, Words(one_seed))
-    page = Page(made._replace(chapters=[chapter]).page())
+    local, _ = suite_reports([one_seed], [], [made.pictures])
+    page = Page(Material(dataclasses.replace(made.report, local=local)).page())
     # Of .006, .016, .026 and .036: the mean, and the interval of Student's t.
     reach = stats.t.ppf(0.975, 3) * math.sqrt(5 / 3) * 0.01 / 2
     cells = _row(page, "l2")
@@ -116,13 +113,12 @@ def test_the_table_has_means_and_intervals_worked_by_hand(made: Material) -> Non
 
 def test_missing_values_are_explained(page: Page) -> None:
     notes = " ".join(n.text for n in page.all("ul", class_="notes"))
-    assert "lpips_alex could not be measured: no weights; run python -m benchmark weights" in notes
+    assert "— lpips_alex: no weights; run python -m benchmark weights" in notes
     assert "biharmonic was not run: too_large" in notes
 
 
 def test_verdicts_are_words_in_plots_and_tables(page: Page) -> None:
-    said = [n.text for n in page.all("text", class_="verdict better")]
-    assert "✓ better" in said
+    assert "✓ better" in [n.text for n in page.all("text")]
     labels = [str(n.attributes.get("aria-label")) for n in page.all("svg")]
     forest = next(text for text in labels if "against the baselines, mse_h" in text)
     # Differences of -.003 in the mean of the seeds, without a spread between images.
@@ -141,63 +137,22 @@ def test_downloads_are_the_files_of_the_report(made: Material, page: Page) -> No
     assert {"tiny.tex", "tiny.csv", "tiny_comparisons.csv", "reference-elsewhere.csv"} <= set(
         content
     )
-    chapter = made.chapters[0]
-    assert content["tiny.csv"] == csv_table(result_table(chapter.results, chapter.words))
-    assert json.loads(content["summary.json"]) == made.summaries
-    assert json.loads(content["claims.json"]) == claims_json(made.tested)
+    assert content["tiny.csv"] == csv_table(made.suite.board)
+    assert json.loads(content["summary.json"]) == {"tiny": summary(made.suite.results)}
+    assert json.loads(content["claims.json"]) == claims_json(made.report.tested)
 
 
 def test_every_claim_is_there_with_every_verdict(made: Material, page: Page) -> None:
     rows = [n for n in page.all("tr") if "data-verdict" in n.attributes]
     counted = Counter(str(n.attributes["data-verdict"]) for n in rows)
-    found = [f.verdict for tested in made.tested.values() for f in tested.findings]
+    found = [f.verdict for tested in made.report.tested.values() for f in tested.findings]
     assert {v: n for v, n in counted.items() if v != "not testable"} == Counter(found)
     heads = " ".join(n.text for n in page.all("th", scope="rowgroup"))
-    assert all(tested.claim.claim in heads for tested in made.tested.values())
-
-
-def test_the_front_is_what_nothing_beats() -> None:
-    def priced(name: str, cost: float, error: float) -> Priced:
-        return Priced(name, cost, error, error, error)
-
-    methods = [
-        priced(*facts)
-        for facts in (("a", 1, 5), ("b", 2, 5), ("c", 2, 3), ("d", 4, 3), ("e", 9, 1))
-    ]
-    assert [m.name for m in pareto_front(methods)] == ["a", "c", "e"]
-    equal = [priced("x", 1, 1), priced("y", 1, 1)]
-    assert pareto_front(equal) == equal
-
-
-def test_scales_are_straight_or_logarithmic_with_round_ticks() -> None:
-    assert Scale(0, 10, 100, 200)(2.5) == 125
-    assert Scale(1, 100, 0, 200, is_log=True)(10) == pytest.approx(100, abs=1e-9)
-    assert Scale(0, 1, 0, 1)(7) == 1, "what lies outside is at the end"
-    assert Scale(-0.3, 2.1, 0, 1).ticks() == [0.0, 0.5, 1.0, 1.5, 2.0]
-    assert scale_of([0.001, 1], 0, 1).is_log
-    assert not scale_of([-1, 1000], 0, 1).is_log
-    flat = scale_of([3, 3], 0, 1)
-    assert flat.low < 3 < flat.high
-
-
-def test_several_seeds_have_a_band_from_the_least_to_the_greatest() -> None:
-    def curves(*ends: float) -> dict[tuple[str, int], pd.DataFrame]:
-        return {
-            ("v", seed): pd.DataFrame({"epoch": [1, 2], "validation/x": [1.0, end]})
-            for seed, end in enumerate(ends)
-        }
-
-    styles = styles_of(["v"])
-    one = curves_plot("t", curves(0.5), "validation/x", styles)
-    three = curves_plot("t", curves(0.4, 0.5, 0.9), "validation/x", styles)
-    assert one is not None and "band" not in one
-    assert three is not None and three.count('class="band c0"') == 1
-    assert "v ends at 0.6 (mean of 3 seeds)" in three
-    assert curves_plot("t", curves(math.nan), "validation/y", styles) is None
+    assert all(tested.claim.claim in heads for tested in made.report.tested.values())
 
 
 def test_the_gallery_has_the_pixels_of_the_holes_without_loss(made: Material) -> None:
-    results, pictures = made.chapters[0].results, made.pictures["tiny"]
+    results, pictures = made.suite.results, made.pictures
     data = suite_data(results, pictures)
     method = next(m for m in data["methods"] if m["name"] == "binary")
     stream = io.BytesIO(base64.b64decode(method["sheet"].partition(",")[2]))
@@ -218,7 +173,7 @@ def test_a_sheet_has_rows_of_cells() -> None:
 
 def test_pictures_that_cannot_be_compressed_leave_the_report_small(made: Material) -> None:
     rng = np.random.default_rng(0)
-    results, pictures = made.chapters[0].results, made.pictures["tiny"]
+    results, pictures = made.suite.results, made.pictures
     noise = rng.integers(0, 256, (64, 64, 64, 3), dtype=np.uint8)
     boxes = np.tile(np.array([0, 0, 32, 32], np.int32), (64, 1))
     many = dataclasses.replace(
@@ -233,15 +188,18 @@ def test_pictures_that_cannot_be_compressed_leave_the_report_small(made: Materia
     assert 1e6 < size < 3e6
 
 
-def test_markup_is_escaped_once_where_it_is_put_in() -> None:
-    inner = element("b", "<&>")
-    assert join("a<", inner) == "a&lt;<b>&lt;&amp;&gt;</b>"
-    assert element("p", title='"x"', class_="y", hidden=True, id=None) == (
-        '<p title="&quot;x&quot;" class="y" hidden></p>'
+def test_text_is_escaped_once_wherever_a_block_has_it() -> None:
+    assert words("run `a <b>` now, **\\*x\\* &** [y](#z) [f](../docs/a.md)") == (
+        "run <code>a &lt;b&gt;</code> now, <strong>*x* &amp;</strong> "
+        '<a href="#z">y</a> <span title="../docs/a.md">f</span>'
     )
-    assert sentence("run `a <b>` now") == "run <code>a &lt;b&gt;</code> now"
-    assert isinstance(inner, Markup)
-    assert element("i", "\x00\n\ud800") == "<i>\\x00 \\ud800</i>"
+    cell = Cell('"<&>"', more=["\x00\n\ud800"], note="'>\"")
+    table = Table("<t>", [Head("<h>")], [Group([Row([cell])])])
+    page = html_page("<i>", [Section("a &lt;", [Text("</p>"), table], "s")])
+    assert "<title>&lt;i&gt;</title>" in page and "<h1>a &amp;lt;</h1>" in page
+    assert "<p>&lt;/p&gt;</p>" in page and ">&lt;h&gt;</th>" in page
+    assert 'title="&#39;&gt;&#34;">&#34;&lt;&amp;&gt;&#34;<' in page
+    assert '<span class="more">\\x00 \\ud800</span>' in page
 
 
 @pytest.mark.promise("escaping")
@@ -265,8 +223,9 @@ def test_hostile_text_is_text_wherever_it_stands(made: Material) -> None:
 
 @pytest.mark.promise("escaping")
 def test_data_for_the_script_cannot_end_its_element() -> None:
-    block = json_block("data", list(ATTACKS))
-    inner = block.partition(">")[2].removesuffix("</script>")
+    gallery = [{"title": attack} for attack in ATTACKS]
+    page = html_page("", [Section("", [Pictures([], gallery)], "s")])
+    inner = page.partition('id="gallery-data">')[2].partition("</script>")[0]
     assert not {"<", ">", "&"} & set(inner)
-    assert json.loads(inner) == list(ATTACKS)
+    assert json.loads(inner) == gallery
     tally("hostile strings shown as text", len(ATTACKS))

@@ -9,17 +9,25 @@ from markdown_it import MarkdownIt
 
 from benchmark.core.text import escape_latex, escape_markdown, number
 from benchmark.metrics.registry import Column
-from benchmark.reporting.tables import Row, Table, csv_table, latex_table, markdown_table, ranks
+from benchmark.reporting.leaderboard import Leaderboard, Score, Standing, ranked, ranks
+from benchmark.reporting.markdown import markdown_blocks
+from benchmark.reporting.tables import csv_table, latex_table, leaderboard_blocks
 
 NAN = math.nan
 
 
-def _row(method: str, mse: float, kind: str = "variant", verdict: str = "") -> Row:
-    return Row(method, kind, {"mse_h": mse}, {}, verdict)  # type: ignore[arg-type]
+def _row(method: str, mse: float, kind: str = "variant", verdict: str = "") -> Standing:
+    return Standing(method, kind, {"mse_h": Score(mse)}, verdict)  # type: ignore[arg-type]
 
 
-def _table(*rows: Row, footnotes: tuple[str, ...] = ()) -> Table:
-    return Table([Column("mse_h", "lower", 3)], rows, "Photos: protocol ib1.", "photos", footnotes)
+def _board(*rows: Standing, footnotes: tuple[str, ...] = ()) -> Leaderboard:
+    columns = [Column("mse_h", "lower", 3)]
+    caption = "Photos: protocol ib1."
+    return Leaderboard(columns, ranked(rows, columns), caption, "photos", footnotes)
+
+
+def _markdown(board: Leaderboard) -> str:
+    return markdown_blocks(leaderboard_blocks(board))
 
 
 @pytest.mark.parametrize(
@@ -41,52 +49,52 @@ def test_values_that_print_alike_rank_alike() -> None:
 
 
 def test_variants_are_ranked_apart_from_better_baselines_and_the_oracle_not_at_all() -> None:
-    table = _table(
+    board = _board(
         _row("l2", 0.3),
         _row("gan", 0.2),
         _row("telea", 0.1, "baseline"),
         _row("oracle", 0, "oracle"),
     )
-    latex = latex_table(table).splitlines()
+    latex = latex_table(board).splitlines()
     assert r"l2 &  & \underline{0.300} \\" in latex
     assert r"gan &  & \textbf{0.200} \\" in latex
     assert r"telea &  & \textbf{0.100} \\" in latex
     assert r"oracle &  & 0.000 \\" in latex
     assert latex[latex.index(r"gan &  & \textbf{0.200} \\") + 1] == r"\hline"
-    markdown = markdown_table(table).splitlines()
+    markdown = _markdown(board).splitlines()
     assert "| l2 |  | <ins>0.300</ins> |" in markdown
     assert "| gan |  | **0.200** |" in markdown
     assert "| oracle |  | 0.000 |" in markdown
 
 
 def test_both_of_a_tie_are_bold() -> None:
-    latex = latex_table(_table(_row("a", 0.2), _row("b", 0.2), _row("c", 0.3)))
+    latex = latex_table(_board(_row("a", 0.2), _row("b", 0.2), _row("c", 0.3)))
     assert latex.count(r"\textbf{0.200}") == 2
     assert latex.count(r"\underline{0.300}") == 1
 
 
 def test_the_mark_of_a_loser_stands_in_every_format() -> None:
-    table = _table(_row("gan_a", 0.3, verdict="✗ loses to telea"))
-    assert r"gan\_a & $\times$ loses to telea & " in latex_table(table)
-    assert r"| gan\_a | ✗ loses to telea | " in markdown_table(table)
-    assert "gan_a,variant,✗ loses to telea,0.300000," in csv_table(table)
+    board = _board(_row("gan_a", 0.3, verdict="✗ loses to telea"))
+    assert r"gan\_a & $\times$ loses to telea & " in latex_table(board)
+    assert r"| gan\_a | ✗ loses to telea | " in _markdown(board)
+    assert "gan_a,variant,✗ loses to telea,0.300000," in csv_table(board)
 
 
 def test_a_missing_metric_is_a_dash_with_a_footnote_and_empty_in_csv() -> None:
-    table = _table(_row("l2", NAN), footnotes=("mse_h: no weights & no net",))
-    assert "l2 &  & --- " in latex_table(table)
-    assert r"--- mse\_h: no weights \& no net" in latex_table(table)
-    assert "| l2 |  | — |" in markdown_table(table)
-    assert r"— mse\_h: no weights &amp; no net" in markdown_table(table)
-    rows = list(csv.DictReader(io.StringIO(csv_table(table))))
+    board = _board(_row("l2", NAN), footnotes=("mse_h: no weights & no net",))
+    assert "l2 &  & --- " in latex_table(board)
+    assert r"--- mse\_h: no weights \& no net" in latex_table(board)
+    assert "| l2 |  | — |" in _markdown(board)
+    assert r"— mse\_h: no weights &amp; no net" in _markdown(board)
+    rows = list(csv.DictReader(io.StringIO(csv_table(board))))
     assert rows[0]["mse_h"] == ""
 
 
 def test_every_row_has_as_many_cells_as_the_head() -> None:
-    table = _table(_row("a", 0.2), _row("telea", 0.1, "baseline"), _row("oracle", 0, "oracle"))
-    lines = [line for line in markdown_table(table).splitlines() if line.startswith("|")]
+    board = _board(_row("a", 0.2), _row("telea", 0.1, "baseline"), _row("oracle", 0, "oracle"))
+    lines = [line for line in _markdown(board).splitlines() if line.startswith("|")]
     assert {line.count("|") for line in lines} == {4}
-    assert {line.count("&") for line in latex_table(table).splitlines() if "&" in line} == {2}
+    assert {line.count("&") for line in latex_table(board).splitlines() if "&" in line} == {2}
 
 
 @pytest.mark.promise("escaping")

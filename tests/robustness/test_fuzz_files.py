@@ -30,7 +30,7 @@ from benchmark.pipeline.evaluate import evaluate_run
 from benchmark.pipeline.reference import find_runs, write_reference
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
-from benchmark.reporting.pictures import read_pictures
+from benchmark.reporting.figures.pictures import read_pictures
 from benchmark.training.checkpoints import MANIFEST
 from data.errors import InputError
 from data.store import Store

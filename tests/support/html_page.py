@@ -10,19 +10,19 @@ from typing import Any, NamedTuple
 import pytest
 
 from benchmark.claims.definitions import load_claims
-from benchmark.claims.testing import ClaimResult, SuiteResults, evaluate_claims
-from benchmark.core.config import Params, load_params
+from benchmark.claims.testing import SuiteResults, evaluate_claims
+from benchmark.core.config import load_params
 from benchmark.evaluation.probes import PROBES
 from benchmark.evaluation.reference_runs import Facts, Reference
 from benchmark.evaluation.results import Results, read_results
-from benchmark.pipeline.report import summary
-from benchmark.reporting.html import html_report
-from benchmark.reporting.html.markup import VOID
-from benchmark.reporting.leaderboard import Words
-from benchmark.reporting.page import Chapter
-from benchmark.reporting.pictures import Pictures, read_pictures
+from benchmark.reporting.figures.pictures import Pictures, read_pictures
+from benchmark.reporting.html_page import html_page
+from benchmark.reporting.sections import all_sections
+from benchmark.reporting.suite_report import Report, SuiteReport, suite_reports
 from tests.support.report_tree import BAD, EVEN, GOOD, Checkout
 
+VOID = frozenset({"br", "img", "input", "link", "meta"})
+"""Elements without content or end."""
 ATTACKS = (
     "<script>alert(1)</script>",
     "</script><script>alert(2)</script>",
@@ -39,15 +39,22 @@ ATTACKS = (
 class Material(NamedTuple):
     """What the report is made of."""
 
-    params: Params
-    chapters: list[Chapter]
-    pictures: dict[str, Pictures]
-    tested: dict[str, ClaimResult]
-    summaries: dict[str, Any]
+    report: Report
 
     def page(self) -> str:
-        """Return the report."""
-        return html_report(*self)
+        """Return the report as HTML."""
+        return html_page("Report", all_sections(self.report))
+
+    @property
+    def suite(self) -> SuiteReport:
+        """The report on the one suite."""
+        return self.report.local[0]
+
+    @property
+    def pictures(self) -> Pictures:
+        """Its completed images."""
+        assert self.suite.pictures is not None
+        return self.suite.pictures
 
 
 class Node(NamedTuple):
@@ -82,7 +89,9 @@ class Page(HTMLParser):
             self._open.append(node)
 
     def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop().tag == tag, f"unexpected end of {tag} at {self.getpos()}"
+        assert tag in VOID or self._open.pop().tag == tag, (
+            f"unexpected end of {tag} at {self.getpos()}"
+        )
 
     def handle_data(self, data: str) -> None:
         for node in self._open:
@@ -132,16 +141,12 @@ def material() -> Material:
     results = read_results(params, "tiny")
     diagnoses = {("binary", seed): _diagnosis("tiny", "binary", seed) for seed in results.seeds}
     results = dataclasses.replace(results, diagnoses=diagnoses)
-    pictures = read_pictures(results)
     reference = Reference("elsewhere", _facts(), results)
-    chapters = [
-        Chapter(results, Words(results), pictures.labels),
-        Chapter(results, Words(results), reference=reference),
-    ]
+    local, references = suite_reports([results], [reference], [read_pictures(results)])
     tested = evaluate_claims(
         claims, [SuiteResults(results), SuiteResults(results, reference.machine)]
     )
-    return Material(params, chapters, {"tiny": pictures}, tested, {"tiny": summary(results)})
+    return Material(Report(params, local, references, tested))
 
 
 def _renamed(results: Results, names: Mapping[str, str]) -> Results:
@@ -162,8 +167,9 @@ def _renamed(results: Results, names: Mapping[str, str]) -> Results:
 
 def with_text(made: Material, texts: Mapping[str, str]) -> Material:
     """Put a text into every field that can come from a user."""
-    first, second = made.chapters
-    results, pictures = first.results, made.pictures["tiny"]
+    results, pictures = made.suite.results, made.suite.pictures
+    (elsewhere,) = made.report.references
+    assert pictures is not None and elsewhere.reference is not None
     update = {"title": texts["title"], "description": texts["description"]}
     suite = results.suite.model_copy(update=update)
     environment = {"cpu": texts["cpu"], "libraries": {texts["library"]: texts["release"]}}
@@ -192,11 +198,10 @@ def with_text(made: Material, texts: Mapping[str, str]) -> Material:
     labels = [texts["label"]] * len(pictures.labels)
     variants = {texts["variant"] if n == "even" else n: a for n, a in pictures.variants.items()}
     pictures = dataclasses.replace(pictures, labels=labels, variants=variants)
-    assert second.reference is not None
-    facts = second.reference.facts
+    facts = elsewhere.reference.facts
     machine = facts.machines[0].model_copy(update={"cpu": texts["machine"]})
     facts = facts.model_copy(update={"note": texts["note"], "machines": [machine]})
-    reference = dataclasses.replace(second.reference, facts=facts, results=results)
+    reference = dataclasses.replace(elsewhere.reference, facts=facts, results=results)
     tested = {
         name: dataclasses.replace(
             claim,
@@ -204,13 +209,10 @@ def with_text(made: Material, texts: Mapping[str, str]) -> Material:
             findings=tuple(dataclasses.replace(f, place=texts["place"]) for f in claim.findings),
             untested=tuple((texts["nowhere"], texts["reason"]) for _ in claim.untested[:1]),
         )
-        for name, claim in made.tested.items()
+        for name, claim in made.report.tested.items()
     }
-    chapters = [
-        Chapter(results, Words(results), labels),
-        Chapter(results, Words(results), reference=reference),
-    ]
-    return made._replace(chapters=chapters, pictures={"tiny": pictures}, tested=tested)
+    local, references = suite_reports([results], [reference], [pictures])
+    return Material(Report(made.report.params, local, references, tested))
 
 
 FIELDS = (

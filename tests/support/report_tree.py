@@ -72,19 +72,18 @@ class Checkout:
         self.images = rng.integers(0, 256, (len(labels), 64, 64, 3), dtype=np.uint8)
         corners = rng.integers(0, 33, (len(labels), 2))
         self.boxes = np.concatenate([corners, corners + 32], axis=1).astype(np.int32)
-        for folder in (paths.SUITES, paths.VARIANTS, paths.REPORTS / "templates"):
+        for folder in (paths.SUITES, paths.VARIANTS):
             (root / folder).mkdir(parents=True)
         (root / paths.SUITES / f"{suite}.yaml").write_text(SUITE)
-        ends = ("md", "html", "css", "js")
-        pages = [paths.REPORTS / "templates" / f"report.{end}" for end in ends]
-        for path in (*pages, paths.CLAIMS, REPORTED):
+        for path in (paths.CLAIMS, REPORTED):
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text((ROOT / path).read_text(encoding="utf-8"), encoding="utf-8")
         self._write_prepared()
         self._write_baselines()
         for name, values in scores.items():
             self.write_run(name, 0, values)
-        self.params([*scores], [0])
+        if scores:
+            self.params([*scores], [0])
 
     def params(self, variants: Sequence[str], seeds: Sequence[int]) -> None:
         """Say what the report is of."""
@@ -182,11 +181,14 @@ class Checkout:
 
 
 def draw_nothing(patch: pytest.MonkeyPatch) -> None:
-    """Leave figures empty, which take most of the time, where a test is about something else."""
+    """Leave drawings empty, which take most of the time, where a test is about something else."""
 
     def write_nothing(path: Path, _: object) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
 
-    for place in ("figures.save_image", "plots.save_figure", "reference.save_image"):
-        patch.setattr(f"benchmark.{place}", write_nothing)
+    for stage in ("report", "reference"):
+        patch.setattr(f"benchmark.pipeline.{stage}.save_image", write_nothing)
+    suite = "benchmark.reporting.sections.suite"
+    for name in ("comparisons.forest", "costs.cost", "curves.curves", "discriminators.probes"):
+        patch.setattr(f"{suite}.{name}_svg", lambda *_: "<svg></svg>")

@@ -1,0 +1,181 @@
+"""What became of the authors' claims, as a section, CSV and JSON."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from benchmark.claims.comparisons import ClaimComparison
+from benchmark.claims.testing import ClaimFinding, ClaimResult
+from benchmark.reporting.blocks import (
+    Block,
+    Cell,
+    Group,
+    Head,
+    Row,
+    Section,
+    Table,
+    Text,
+    plain,
+    with_code,
+)
+from benchmark.reporting.suite_report import Report
+from benchmark.reporting.tables import csv_text
+from benchmark.stats.comparison import DECIBEL_MARGIN, SIMILARITY_MARGIN
+from benchmark.stats.intervals import MIN_SEEDS
+
+UNTESTED = "not testable"
+SIGNS = {"supported": "✓", "refuted": "✗", "inconclusive": "?", "mixed": "≠", UNTESTED: "·"}
+HEADS = ("where", "verdict", "difference [95 % interval]", "images", "seeds")
+COLUMNS = ("claim", "who", "suite", "verdict", "comparison", "comparison_verdict")
+NUMBERS = ("difference", "low", "high", "images", "seeds", "covers_seeds")
+COVERAGE_MARK = "*"
+
+
+def section(report: Report) -> Section:
+    """Return all claims with what each place says of them."""
+    blocks: list[Block] = [
+        Text(
+            "What the authors of these systems claim, tested on every suite that has the runs for "
+            "it. A verdict is one on the budget of these runs, which may be a small part of the "
+            "authors'."
+        ),
+        claims_table(report.tested),
+        Text(
+            "The difference is the mean of paired differences, image by image and seed by seed. "
+            "Supported: its whole interval lies beyond the margin of practical equivalence "
+            f"({DECIBEL_MARGIN} dB; {SIMILARITY_MARGIN} of SSIM and LPIPS; none for others) on the "
+            "side that the claim predicts. Refuted: none of it does. Inconclusive: part of it. Of "
+            "a claim with several comparisons all must hold. Ratios are compared by their "
+            "logarithms (ln); |…| is the distance from the ideal. Intervals are not widened for "
+            "the number of comparisons. `claims.json` names all runs.",
+            "notes",
+        ),
+    ]
+    findings = [finding for claim in report.tested.values() for finding in claim.findings]
+    if any(part.seeds and not part.covers_seeds for f in findings for part in f.comparisons):
+        note = f"Fewer than {MIN_SEEDS} training seeds: the interval covers image sampling only."
+        blocks.insert(2, Text(f"\\{COVERAGE_MARK} {note}", "notes"))
+    return Section("Does it hold here?", blocks, "does-it-hold-here", "Does it hold?")
+
+
+def claims_table(tested: Mapping[str, ClaimResult]) -> Table:
+    """Return a group of rows for each claim, one row for each place."""
+    heads = [Head(name, is_text=i < 3) for i, name in enumerate(HEADS)]
+    groups = [_group(name, claim) for name, claim in tested.items()]
+    return Table("Claims", heads, groups, "claims")
+
+
+def _group(name: str, tested: ClaimResult) -> Group:
+    claim = tested.claim
+    title = f"{name}. **{plain(claim.claim)}** {plain(f'({claim.who})')}"
+    if tested.overall == "mixed":
+        counts = Counter(finding.verdict for finding in tested.findings)
+        listed = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
+        title += f" {SIGNS['mixed']} mixed: {listed}"
+    found = [_finding_row(finding) for finding in tested.findings]
+    return Group([*found, *_untested_rows(tested)], title)
+
+
+def _finding_row(finding: ClaimFinding) -> Row:
+    parts = finding.comparisons
+    # What refutes a claim of several parts is to be seen.
+    said = [f" ({part.verdict})" if len(parts) > 1 else "" for part in parts]
+    first, *more = [evidence_text(p) + verdict for p, verdict in zip(parts, said, strict=True)]
+    images = dict.fromkeys(str(part.images) for part in parts if part.images)
+    seeds = dict.fromkeys(
+        f"{part.seeds}{'' if part.covers_seeds else COVERAGE_MARK}" for part in parts if part.seeds
+    )
+    cells = [
+        Cell(finding.place),
+        _verdict_cell(finding.verdict),
+        Cell(first, more),
+        Cell(", ".join(images), unit="images" if images else ""),
+        Cell(", ".join(seeds), unit="seeds" if seeds else ""),
+    ]
+    return Row(cells, finding.verdict)
+
+
+def _untested_rows(tested: ClaimResult) -> list[Row]:
+    """Return where and why a claim was not tested, places of one reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for place, reason in tested.untested:
+        by_reason.setdefault(reason, []).append(place)
+    return [
+        Row(
+            [
+                Cell(", ".join(place for place in places if place) or "anywhere"),
+                _verdict_cell(UNTESTED),
+                Cell(with_code(reason), is_sentence=True, span=3),
+            ],
+            UNTESTED,
+        )
+        for reason, places in by_reason.items()
+    ]
+
+
+def _verdict_cell(verdict: str) -> Cell:
+    return Cell(f"{SIGNS[verdict]} {verdict}", kind=verdict.replace(" ", "-"))
+
+
+def evidence_text(part: ClaimComparison) -> str:
+    """Return a comparison as `metric: a - b difference [low, high]`."""
+    numbers = [f"{round(n, part.decimals) + 0.0:+.{part.decimals}f}" for n in _ends(part)]
+    interval = f" [{numbers[1]}, {numbers[2]}]" if part.images else ""
+    return f"{part.what} {numbers[0]}{interval}"
+
+
+def _ends(part: ClaimComparison) -> tuple[float, float, float]:
+    return part.difference, part.low, part.high
+
+
+def claims_csv(tested: Mapping[str, ClaimResult]) -> str:
+    """Return one line for each comparison, and for each place where a claim was not testable."""
+    rows: list[list[str | float]] = [[*COLUMNS, *NUMBERS, "runs", "reason"]]
+    for name, claim in tested.items():
+        who = claim.claim.who
+        for finding in claim.findings:
+            for part in finding.comparisons:
+                facts = _facts(part)
+                words = [name, who, finding.place, finding.verdict, part.what, part.verdict]
+                rows.append([*words, *(facts[n] for n in NUMBERS), " ".join(finding.runs), ""])
+        for place, reason in claim.untested:
+            blank = [""] * (len(COLUMNS) + len(NUMBERS) - 3)
+            rows.append([name, who, place, UNTESTED, *blank, reason])
+    return csv_text(rows)
+
+
+def claims_json(tested: Mapping[str, ClaimResult]) -> dict[str, Any]:
+    """Return everything that is known of every claim, numbers rounded."""
+    return {
+        name: {
+            "who": claim.claim.who,
+            "claim": claim.claim.claim,
+            "overall": claim.overall,
+            "findings": [_finding_facts(finding) for finding in claim.findings],
+            "untested": [{"suite": place, "reason": why} for place, why in claim.untested],
+        }
+        for name, claim in tested.items()
+    }
+
+
+def _finding_facts(finding: ClaimFinding) -> dict[str, Any]:
+    evidence = [
+        {"comparison": part.what, "verdict": part.verdict, **_facts(part)}
+        for part in finding.comparisons
+    ]
+    return {
+        "suite": finding.place,
+        "verdict": finding.verdict,
+        "evidence": evidence,
+        "runs": list(finding.runs),
+    }
+
+
+def _facts(part: ClaimComparison) -> dict[str, float | int | bool]:
+    numbers = zip(("difference", "low", "high"), _ends(part), strict=True)
+    return {
+        **{key: float(f"{value:.7g}") + 0.0 for key, value in numbers},
+        "images": part.images,
+        "seeds": part.seeds,
+        "covers_seeds": part.covers_seeds,
+    }

@@ -1,0 +1,92 @@
+"""How to read the report: metrics, means and ranks, verdicts, classes of runs, and probes."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from benchmark.evaluation.probes import FADE_SHARE, REFERENCE_PX
+from benchmark.evaluation.results import SKILL
+from benchmark.metrics import METRICS
+from benchmark.metrics.registry import WANTED
+from benchmark.reporting.blocks import Block, Items, Section, Text, plain
+from benchmark.reporting.suite_report import Report
+
+REGIONS = {"w": "whole image", "h": "hole", "b": "seam band", "c": "core", "known": "known pixels"}
+MEANS = (
+    "Means are over images with equal weight, then over training seeds; several holes of an image "
+    "are averaged inside the image first. An infinite PSNR (an exact completion) enters means with "
+    "the PSNR of a region in which one channel of one pixel is off by one. `sharpness_h` is a mean "
+    "of ratios, which one image whose true hole is nearly flat can dominate, as it does where it "
+    "is far above 1. Ranks are those of the printed values: bold is the best of its kind, "
+    "underlined the second. Variants and baselines are ranked apart; `oracle` is the truth itself "
+    "and must score perfectly."
+)
+VERDICTS = (
+    "Comparisons are of paired differences, image by image and, between variants, seed by seed. A "
+    "difference is better or worse where its p value, adjusted by Holm for all comparisons shown "
+    "together, is below 0.05; equivalent where its whole 95 % interval lies within the margin of "
+    "practical equivalence (0.1 dB, 0.002 of SSIM or LPIPS: the shaded band of a chart; metrics "
+    "without a margin have none); and inconclusive else. The interval is for one comparison. From "
+    "three training seeds on, intervals and p cover the choice of seeds besides that of images. "
+    "Beside a variant stands: ✗ loses to the named baseline, ≈ is not distinguishable from it, ✓ "
+    "beats every baseline that ran, by `mse_h`."
+)
+CLASSES = (
+    "Runs of class E0 (on a CPU) and E1 (on a GPU, with deterministic algorithms) come out "
+    "identical, to the bit, where machine and libraries are the same; elsewhere splits, masks, "
+    "initial weights and the order of the data are the same, and `python -m benchmark verify` "
+    "tells how far the metrics are. A version is the commit at which the result was first made, "
+    "`+` one with changes; code, configuration, data and weights are SHA-256 digests."
+)
+ASKED = (
+    "The discriminators are asked about test images in which the square of the first hole is "
+    "altered, by one probe at a time. Intervals in brackets are 95 % percentile intervals of a "
+    "bootstrap over images."
+)
+PROBE_DEFINITIONS = (
+    "`real`: nothing is altered. `completed`: the generator's pixels in the square.",
+    "`seam_only`: the true image but for the outermost pixels of the square, a frame of 1 px, "
+    "which are the generator's. `seam_free`: the generator's pixels in the square, fading in.",
+    "`blur_…`: Gaussian blur with this standard deviation in pixels of an image of "
+    f"{REFERENCE_PX} px, scaled to the size of the images. `noise_…`: Gaussian noise with this "
+    "standard deviation on \\[-1, 1\\]. `mean_colour`: the mean color of the square. All of them "
+    "fade in.",
+    "`raw`: the generator's output, known pixels included. `reconstructed`: its output for the "
+    "whole image, without a hole. A generator that makes the hole alone leaves the rest true in "
+    "both.",
+)
+FADING = (
+    "What fades in has no boundary: its strength grows linearly over "
+    f"1/{FADE_SHARE} of the square's side."
+)
+
+
+def section(report: Report) -> Section:
+    """Return what a reader has to know of the numbers above."""
+    skill = (
+        f"`{SKILL}` (higher is better): 1 - mse_h / mse_h(telea); 1 is perfect, 0 equals Telea, "
+        "below 0 loses to it."
+    )
+    blocks: list[Block] = [
+        Section("Metrics", [Items([*map(_definition, METRICS), skill])]),
+        Section("Means and ranks", [Text(MEANS)]),
+        Section("Verdicts", [Text(VERDICTS)]),
+        Section("Classes of runs", [Text(CLASSES)], "classes-of-runs"),
+    ]
+    if any(suite.results.diagnoses for suite in (*report.local, *report.references)):
+        probes: list[Block] = [Text(ASKED), Items(PROBE_DEFINITIONS), Text(FADING)]
+        name = "probes-of-the-discriminators"
+        blocks.append(Section("Probes of the discriminators", probes, name))
+    return Section("How to read", blocks, "how-to-read", "How to read")
+
+
+def _definition(name: str) -> str:
+    """Return a metric's region, unit and direction, and the first line of its docstring."""
+    metric = METRICS[name]
+    function: Callable[..., Any] = metric.function
+    if isinstance(function, partial):
+        function = function.func
+    line = (function.__doc__ or "").strip().splitlines()[0].removeprefix("Return ")
+    facts = (REGIONS.get(metric.region, metric.region), metric.unit, WANTED[metric.better])
+    listed = ", ".join(fact for fact in facts if fact)
+    return f"`{name}` ({listed}): {plain(line)}"

@@ -1,0 +1,135 @@
+"""Results of suites and reference runs in; what the report's sections are made from out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+
+from benchmark.claims.testing import ClaimResult
+from benchmark.core.config import Params, load_variant
+from benchmark.core.paths import REFERENCES
+from benchmark.core.yaml_files import load
+from benchmark.evaluation.reference_runs import Reference
+from benchmark.evaluation.results import Results
+from benchmark.reporting.figures.pictures import Pictures
+from benchmark.reporting.figures.style import Style, styles_of
+from benchmark.reporting.leaderboard import Leaderboard, leaderboard
+from benchmark.reporting.verdicts import Verdicts
+from benchmark.training.describe import describe_variant
+from data.errors import InputError
+from models.variant import Variant
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a variant took, as far as it is known."""
+
+    parameters: int | None
+    flops: int | None
+    images_seen: int | None
+
+
+@dataclass(frozen=True)
+class SuiteReport:
+    """The results of a suite, of this checkout or of reference runs."""
+
+    results: Results
+    styles: Mapping[str, Style]
+    """Of the variants of all suites."""
+    pictures: Pictures | None = None
+    """Completed images; reference runs have none."""
+    reference: Reference | None = None
+    """Where the results come from, if not from this checkout."""
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        """The comparisons of its methods, and what they say."""
+        return Verdicts(self.results)
+
+    @cached_property
+    def board(self) -> Leaderboard:
+        """The table of its headline metrics."""
+        return leaderboard(self.results, self.verdicts)
+
+    @cached_property
+    def costs(self) -> dict[str, Costs]:
+        """What each variant took."""
+        flops = self.results.flops
+        return {
+            name: Costs(_parameters(self, name), flops.get(name), _images_seen(self.results, name))
+            for name in self.results.variants
+        }
+
+    @property
+    def title(self) -> str:
+        """The suite's title and, of reference runs, their machine."""
+        title = self.results.suite.title
+        return title if self.reference is None else f"{title} on {self.reference.machine}"
+
+    @property
+    def name(self) -> str:
+        """By which links find its section; different for every one of a report."""
+        if self.reference is not None:
+            return f"reference-{self.reference.name}"
+        return self.results.suite.name
+
+    @property
+    def file(self) -> str:
+        """The beginning of the names of its files, below `reports/tables/` and `figures/`."""
+        return f"reference/{self.reference.name}" if self.reference else self.results.suite.name
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the report shows."""
+
+    params: Params
+    local: Sequence[SuiteReport]
+    """Suites of this checkout."""
+    references: Sequence[SuiteReport]
+    tested: Mapping[str, ClaimResult]
+    """The authors' claims."""
+
+
+def suite_reports(
+    results: Sequence[Results],
+    references: Sequence[Reference],
+    pictures: Sequence[Pictures | None],
+) -> tuple[list[SuiteReport], list[SuiteReport]]:
+    """Return the reports of suites and of reference runs, in which a variant looks the same.
+
+    Args:
+        results: of the suites of this checkout.
+        references: reference runs.
+        pictures: for each suite, its completed images.
+    """
+    everything = [*results, *(found.results for found in references)]
+    styles = styles_of(name for one in everything for name in one.variants)
+    local = [SuiteReport(one, styles, shown) for one, shown in zip(results, pictures, strict=True)]
+    return local, [SuiteReport(one.results, styles, reference=one) for one in references]
+
+
+def _parameters(suite: SuiteReport, name: str) -> int | None:
+    """Return the parameters of a generator, if it can still be built."""
+    settings, reference = suite.results.suite, suite.reference
+    try:
+        if reference is None:
+            variant = load_variant(name)
+        else:
+            folder = REFERENCES / reference.name / "variants"
+            variant = load(Variant, folder / f"{name}.yaml", name=name)
+        facts = describe_variant(variant, settings.image_size, settings.mask.size)
+    except InputError:
+        return None
+    return int(facts["generator"]["parameters"])
+
+
+def _images_seen(results: Results, name: str) -> int | None:
+    """Return how many images a variant had been trained on at the checkpoint that was scored."""
+    seen = []
+    for seed in results.seeds_of(name):
+        curve = results.curves[name, seed]
+        if "images_seen" not in curve:
+            return None
+        seen.append(int(curve["images_seen"].iloc[results.epochs[name, seed] - 1]))
+    return round(fmean(seen))

@@ -1,0 +1,156 @@
+"""The section on discriminators, from numbers given by hand."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from benchmark.evaluation.probes import PROBES
+from benchmark.reporting.figures.style import styles_of
+from benchmark.reporting.markdown import markdown_blocks
+from benchmark.reporting.sections.reading import PROBE_DEFINITIONS
+from benchmark.reporting.sections.suite.discriminators import section
+from benchmark.reporting.suite_report import SuiteReport
+
+
+def estimate(value: float, reach: float | None = 0.1) -> dict[str, float | None]:
+    return {
+        "value": value,
+        "low": None if reach is None else value - reach,
+        "high": None if reach is None else value + reach,
+    }
+
+
+def localizer(verdict: str = "content") -> dict[str, Any]:
+    probes = {
+        name: {"confidence": estimate(0.25), "iou": estimate(0.5), "auc": estimate(0.75)}
+        for name in PROBES
+    }
+    probes["real"] = {"confidence": estimate(0.15, 0.05), "iou": estimate(0.33)}
+    return {
+        "predicts": "localisation",
+        "input": "completed",
+        "trained": True,
+        "probes": probes,
+        "seam_reliance": {
+            **estimate(-0.2),
+            "measure": "iou",
+            "seam_only": estimate(0.3),
+            "seam_free": estimate(0.5),
+            "verdict": verdict,
+        },
+    }
+
+
+def binary(trained: bool = True) -> dict[str, Any]:
+    entry: dict[str, Any] = {"predicts": "score", "input": "hole", "trained": trained}
+    if trained:
+        probes = {name: {"score": estimate(0.9), "auc": estimate(0.6)} for name in PROBES}
+        probes["real"] = {"score": estimate(0.8)}
+        entry["probes"] = probes
+        entry["seam_reliance"] = {
+            **estimate(0.004, 0.001),
+            "measure": "1 - score",
+            "seam_only": estimate(0.3),
+            "seam_free": estimate(0.3),
+            "verdict": "boundary",
+        }
+    return entry
+
+
+def diagnosis(variant: str, seed: int = 0, **discriminators: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "suite": "photos",
+        "variant": variant,
+        "seed": seed,
+        "epoch": 3,
+        "images": 31,
+        "discriminators": discriminators,
+    }
+
+
+def shown(*diagnoses: dict[str, Any]) -> str:
+    """Return the section on these diagnoses as Markdown."""
+    variants = tuple(dict.fromkeys(found["variant"] for found in diagnoses))
+    keyed = {(found["variant"], found["seed"]): found for found in diagnoses}
+    results: Any = SimpleNamespace(
+        variants=variants, diagnoses=keyed, suite=SimpleNamespace(title="Photos", name="photos")
+    )
+    found = section(SuiteReport(results, styles_of(variants)))
+    assert found is not None
+    return markdown_blocks([found])
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """Return the cells of all tables, headings first."""
+    found: list[list[list[str]]] = []
+    for block in text.split("\n\n"):
+        if block.startswith("|"):
+            rows = [line.strip("| ").split(" | ") for line in block.strip().splitlines()]
+            found.append([rows[0], *rows[2:]])
+    return found
+
+
+def test_no_discriminator_is_one_sentence() -> None:
+    text = shown(diagnosis("l2"))
+    assert text.endswith("No variant of this suite has a discriminator.")
+    assert text.startswith("## ") and not tables(text)
+
+
+def test_verdicts_are_said_in_words_with_their_numbers() -> None:
+    text = shown(diagnosis("gan_a", judge=localizer()), diagnosis("b", d=binary()))
+    assert (
+        "- **gan\\_a: judge**, which sees completed images, goes by the content rather than the "
+        "boundary: IoU 0.30 \\[0.20, 0.40\\] on `seam_only`, 0.50 \\[0.40, 0.60\\] on `seam_free` "
+        "(0.33 on `real`), difference -0.200 \\[-0.300, -0.100\\]." in text
+    )
+    assert (
+        "- **b: d**, which sees the hole alone, goes by the boundary rather than the content: "
+        "1 - score 0.30 \\[0.20, 0.40\\] on `seam_only`, 0.30 \\[0.20, 0.40\\] on `seam_free` "
+        "(0.20 on `real`), difference +0.004 \\[+0.003, +0.005\\]." in text
+    )
+    text = shown(diagnosis("a", judge=localizer("inconclusive")))
+    assert "is not shown to go by one rather than the other" in text
+
+
+def test_each_kind_has_its_tables_with_a_row_for_each_probe() -> None:
+    both = diagnosis("staged", binary=binary(), judge=localizer())
+    found = tables(shown(both, diagnosis("l2")))
+    confidence, iou, auc, score, score_auc = found
+    probes = [name.replace("_", "\\_") for name in PROBES]
+    for table in (confidence, iou, score):
+        assert [row[0] for row in table] == ["probe", *probes]
+    for table in (auc, score_auc):
+        assert [row[0] for row in table] == ["probe", *probes[1:]]
+    assert [table[0][1] for table in found] == ["staged: judge"] * 3 + ["staged: binary"] * 2
+    assert confidence[1][1] == "0.15 \\[0.10, 0.20\\]" and iou[2][1] == "0.50 \\[0.40, 0.60\\]"
+    assert auc[1][1] == "0.75 \\[0.65, 0.85\\]"
+    assert score[1][1] == "0.80 \\[0.70, 0.90\\]" and score_auc[1][1] == "0.60 \\[0.50, 0.70\\]"
+
+
+def test_one_that_was_not_trained_has_a_sentence_and_no_row() -> None:
+    text = shown(diagnosis("staged", binary=binary(trained=False)))
+    assert "**staged: binary** was not trained by the scored checkpoint, of epoch 3." in text
+    assert not tables(text) and ".png" not in text and ".svg" not in text
+
+
+def test_seeds_are_named_where_there_are_several() -> None:
+    runs = [diagnosis("a", seed, judge=localizer()) for seed in (0, 1)]
+    text = shown(*runs)
+    assert "**a: judge, seed 1**" in text
+    assert "[a, seed 1](diagnostics/photos/a/seed1/probes.png)" in text
+    alone = shown(runs[0])
+    assert "seed 0" not in alone and "[a](diagnostics/photos/a/seed0/probes.png)" in alone
+
+
+def test_a_single_image_has_values_without_intervals() -> None:
+    numbers = localizer()
+    numbers["probes"]["raw"]["iou"] = estimate(0.5, None)
+    text = shown(diagnosis("a", judge=numbers))
+    assert tables(text)[1][1 + [*PROBES].index("raw")][1] == "0.50"
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_every_probe_is_explained(name: str) -> None:
+    stem = name.split("_")[0] if name.startswith(("blur", "noise")) else name
+    assert any(f"`{stem}" in words for words in PROBE_DEFINITIONS)
