@@ -50,7 +50,7 @@ class TinyGenerator(GeneratorNetwork):
 
 
 def find_generator(name: str) -> type[GeneratorNetwork]:
-    """Stand in for `generator_class` of `benchmark.training.gan`, which does not know the tiny one."""
+    """Stand in for `generator_class`, which does not know the tiny network."""
     return TinyGenerator if name == "tiny" else generator_class(name)
 
 
