@@ -15,9 +15,8 @@ from benchmark.reporting.blocks import (
     Section,
     Table,
     Text,
-    plain,
-    with_code,
 )
+from benchmark.reporting.dialect import plain, with_code
 from benchmark.reporting.figures.style import BASELINE
 from benchmark.reporting.figures.svg import swatch
 from benchmark.reporting.leaderboard import Standing, columns_of, standings
