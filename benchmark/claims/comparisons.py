@@ -132,7 +132,7 @@ def read_seam_reliance(claimed: SeamReliance, results: Results) -> ClaimComparis
             diagnosed.add(reliance["verdict"])
     if not rows:
         raise UntestableError(
-            f"{name} of {variant} was not asked; `python -m benchmark diagnose` asks it"
+            f"{name} of {variant} was not asked; `python -m benchmark evaluate` asks it"
         )
     value, low, high, images = np.mean(rows, axis=0).tolist()
     # The diagnosis also asks whether it finds anything at all, which the difference does not say.

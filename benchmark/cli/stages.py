@@ -67,10 +67,10 @@ def train(
     """Train one variant, or the rest of a run that was stopped."""
     from benchmark.core.config import load_suite, load_variant
     from benchmark.core.git import code_version
-    from benchmark.evaluation.versions import record_training
+    from benchmark.evaluation.provenance import record_training
     from benchmark.pipeline.train import train_run
-    from benchmark.training.interruption import TrainingInterruptedError
     from benchmark.training.progress import TrainingDivergedError
+    from benchmark.training.resume import TrainingInterruptedError
 
     settings, network = load_suite(suite), load_variant(variant)
     run, version = paths.Run(suite, variant, seed), code_version()
@@ -102,14 +102,12 @@ def evaluate(suite: Suite, variant: Variant, seed: Seed = 0, device: Device = "a
     """Score a trained run on the test split, and ask its discriminators about probes."""
     from benchmark.core.config import load_suite, load_variant
     from benchmark.core.git import code_version
-    from benchmark.evaluation.versions import record_evaluation
-    from benchmark.pipeline.diagnose import diagnose_run
+    from benchmark.evaluation.provenance import record_evaluation
     from benchmark.pipeline.evaluate import evaluate_run
 
     settings, network = load_suite(suite), load_variant(variant)
     run, version = paths.Run(suite, variant, seed), code_version()
     evaluate_run(settings, network, run, device)
-    diagnose_run(settings, network, run, device)
     with only_a_warning():
         record_evaluation(run, version)
     _warn_of_gaps()

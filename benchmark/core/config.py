@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializeAsAny,
     StrictBool,
@@ -23,7 +21,7 @@ from pydantic import (
 )
 
 from benchmark.core import paths
-from benchmark.core.yaml_files import explain, load, short_repr
+from benchmark.core.yaml_files import Frozen, explain, load, short_repr
 from data.errors import InputError
 from data.images import Resize
 from data.masks import MaskSpec
@@ -43,11 +41,7 @@ Seed = Annotated[int, Field(ge=0, lt=SEED_LIMIT)]
 Criterion = Literal["last", "best_train_loss", "best_val_psnr", "best_val_ssim", "best_val_lpips"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class SelectedRun(_Frozen):
+class SelectedRun(Frozen):
     """One run of the selection."""
 
     suite: Name
@@ -60,7 +54,7 @@ class SelectedRun(_Frozen):
         return f"{self.suite}-{self.variant}-{self.seed}"
 
 
-class Params(_Frozen):
+class Params(Frozen):
     """What `dvc repro` builds: suites with their baselines, and the runs on each of them."""
 
     suites: tuple[Name, ...] = Field(min_length=1)
@@ -107,7 +101,7 @@ class Params(_Frozen):
         return tuple(dict.fromkeys(run.variant for run in self.runs.values()))
 
 
-class Training(_Frozen):
+class Training(Frozen):
     """The budget and the manner of training, equal for all variants of a suite."""
 
     epochs: int = Field(ge=1)
@@ -120,7 +114,7 @@ class Training(_Frozen):
     deterministic: StrictBool = True
 
 
-class Evaluation(_Frozen):
+class Evaluation(Frozen):
     """How trained models and baselines are scored, equal for all methods of a suite."""
 
     checkpoint: Criterion = "best_val_psnr"
@@ -131,7 +125,7 @@ class Evaluation(_Frozen):
     """Completed test images to keep for the report, the first of the test split."""
 
 
-class Watching(_Frozen):
+class Watching(Frozen):
     """What is kept to see how a training goes; has no influence on the trained weights."""
 
     images: int = Field(default=8, ge=1, le=16)
@@ -154,7 +148,7 @@ def _source(entry: Any) -> ImageSource:
         raise ValueError("; ".join(explain(error, source))) from None
 
 
-class Suite(_Frozen):
+class Suite(Frozen):
     """Everything that is equal for all methods that are compared."""
 
     name: Name

@@ -1,16 +1,56 @@
-"""The device and the precision that networks run with."""
+"""From a suite's settings and an option to the device and the precision that networks run with."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 import torch
-from lightning.fabric import Fabric
+from torch import Tensor, nn
 
-from benchmark.core.config import Training
+from benchmark.core import paths
+from benchmark.core.config import Suite, Training
 from data.errors import InputError
 
 
-def open_device(training: Training, device: str = "auto") -> Fabric:
-    """Set PyTorch up for a suite and return its Fabric.
+@dataclass(frozen=True)
+class Engine:
+    """Where networks run, and how precisely.
+
+    This is the one place that would know of several processes: `open_device` chooses the device of
+    this one, and `place` is where a network would be wrapped to average gradients.
+    """
+
+    device: torch.device
+    precision: str = "32-true"
+    """`32-true`, or `bf16-mixed`: the forward pass under autocast, the weights in float32."""
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """Move a network to the device and let it compute in the precision."""
+        network = network.to(self.device)
+        if self.precision == "bf16-mixed":
+            network.forward = _in_bfloat16(network.forward, self.device.type)
+        return network
+
+
+def _in_bfloat16(forward: Callable[..., Any], device_type: str) -> Callable[..., Any]:
+    """Let a forward pass compute in bfloat16 where that is safe, and return float32."""
+
+    @wraps(forward)
+    def mixed(*inputs: Tensor) -> Any:
+        with torch.autocast(device_type, dtype=torch.bfloat16):
+            output = forward(*(i.bfloat16() if i.is_floating_point() else i for i in inputs))
+        if isinstance(output, Tensor):
+            return output.float()
+        return type(output)(*(part.float() for part in output))  # what a discriminator predicts
+
+    return mixed
+
+
+def open_device(training: Training, device: str = "auto") -> Engine:
+    """Set PyTorch up for a suite and return what its networks run with.
 
     Args:
         training: precision, and whether only deterministic algorithms may be used.
@@ -21,6 +61,8 @@ def open_device(training: Training, device: str = "auto") -> Fabric:
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: PyTorch finds no CUDA device; `--device cpu` does without")
     if training.deterministic:
         # cuBLAS reads this when it is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -30,7 +72,43 @@ def open_device(training: Training, device: str = "auto") -> Fabric:
         torch.backends.cudnn.benchmark = False
     # Else convolutions round float32 to 10 bits of mantissa, and the fingerprint would not show it.
     torch.backends.cudnn.allow_tf32 = False
+    chosen = torch.device("cuda", 0) if device == "cuda" else torch.device(device)
+    if training.precision == "bf16-mixed":
+        try:
+            torch.autocast(chosen.type, dtype=torch.bfloat16)
+        except RuntimeError as error:
+            raise InputError(f"--device {device}: {' '.join(str(error).split())}") from None
+    return Engine(chosen, training.precision)
+
+
+_OUT_OF_MEMORY = (
+    *("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED"),
+    "could not create a primitive",
+)
+"""How the allocators of PyTorch, of CUDA and its libraries, and last of oneDNN put it."""
+
+
+@contextmanager
+def memory_for(setting: str, device: torch.device) -> Iterator[None]:
+    """Turn a lack of memory into an error that says which setting to lower.
+
+    Args:
+        setting: name and value of the setting, and the file that it is in.
+        device: where the memory is short.
+
+    Raises:
+        InputError: there is not enough memory.
+    """
     try:
-        return Fabric(accelerator=device, devices=1, precision=training.precision)
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"--device {device}: {' '.join(str(error).split())}") from None
+        yield
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not known and not any(text in str(error) for text in _OUT_OF_MEMORY):
+            raise
+        raise InputError(f"out of memory on {device.type}: lower {setting}") from None
+
+
+def batch_setting(suite: Suite, section: str) -> str:
+    """Return a batch size of a suite with its name and its file, for `memory_for`."""
+    value = getattr(suite, section).batch_size
+    return f"{section}.batch_size ({value}) in {paths.SUITES / suite.name}.yaml"

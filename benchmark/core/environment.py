@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 _LIBRARIES = (
-    "lightning",
     "numpy",
     "opencv-python-headless",
     "pillow",

@@ -125,6 +125,12 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
+def require(path: Path, made_by: str) -> None:
+    """Raise `InputError` if a file is missing, naming the command that makes it."""
+    if not path.is_file():
+        raise InputError(f"{path}: missing; `{made_by}` makes it")
+
+
 def read_json(path: Path, made_by: str) -> Any:
     """Read a JSON file.
 

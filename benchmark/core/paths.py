@@ -61,6 +61,11 @@ class Run:
         return f"{self.suite}/{self.variant}/seed{self.seed}"
 
     @property
+    def options(self) -> str:
+        """Name the run on a command line."""
+        return f"--suite {self.suite} --variant {self.variant} --seed {self.seed}"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of weights and their manifest."""
         return Path("models/checkpoints") / str(self)
@@ -82,7 +87,7 @@ class Run:
 
     @property
     def scores(self) -> Path:
-        """Score score table: one row per test image and mask."""
+        """Score table: one row per test image and mask."""
         return REPORTS / "scores" / f"{self}.csv"
 
     @property
@@ -97,13 +102,13 @@ class Run:
 
     @property
     def diagnosis(self) -> Path:
-        """What the run's discriminators say of probes, in numbers."""
-        return REPORTS / "diagnostics" / f"{self}.json"
+        """What the run's discriminators predict of probes, in numbers; see `probes`."""
+        return REPORTS / "diagnostics" / str(self) / "predictions.json"
 
     @property
     def probes(self) -> Path:
-        """Picture of the probes of some test images, and of what is said of them."""
-        return REPORTS / "diagnostics" / f"{self}.png"
+        """Picture of some probes and predictions; a variant without discriminators has none."""
+        return REPORTS / "diagnostics" / str(self) / "probes.png"
 
     @property
     def completed(self) -> Path:

@@ -14,7 +14,7 @@ from reprlib import Repr
 from types import NoneType
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.nodes import MappingNode
@@ -33,6 +33,13 @@ MOST_MISTAKES = 10
 
 _REPR = Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
+
+
+class Frozen(BaseModel):
+    """A document whose keys are all known, and whose values stay as they are and are finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
 
 Config = TypeVar("Config", bound=BaseModel)
 

@@ -1,4 +1,4 @@
-"""What judgements of probes amount to: means, detection, reliance on the seam, with intervals.
+"""From predictions of probes to what a discriminator goes by: means, detection, seam reliance.
 
 All intervals are percentile intervals of a bootstrap over test images. One set of resamples serves
 all numbers of a run, so that a difference or a detection rate compares the same images.
@@ -18,7 +18,7 @@ from benchmark.core import paths
 from benchmark.core.config import Name
 from benchmark.core.files import read_json
 from benchmark.core.yaml_files import validate
-from benchmark.evaluation.predictions import Judgements
+from benchmark.evaluation.predictions import Predictions
 from benchmark.evaluation.probes import PROBES, REAL, SEAM_FREE, SEAM_ONLY
 from benchmark.stats.bootstrap import counts_of
 from data.draws import integers_below, random_bits
@@ -27,7 +27,7 @@ from models.networks import Localization, discriminator_class
 from models.variant import DiscriminatorSpec
 
 Values = NDArray[np.float64]
-Verdict = Literal["boundary", "content", "inconclusive"]
+GoesBy = Literal["boundary", "content", "inconclusive"]
 
 REPLICATES = 2000
 SEED = 0
@@ -113,65 +113,65 @@ def _auc(
 
 
 def diagnosis(
-    spec: DiscriminatorSpec, said: Mapping[str, Judgements] | None, resamples: Resamples
+    spec: DiscriminatorSpec, predictions: Mapping[str, Predictions] | None, resamples: Resamples
 ) -> dict[str, Any]:
     """Return the numbers of one discriminator, as plain values.
 
     Args:
         spec: the discriminator.
-        said: what it says of each probe; None where it was not asked, as it was not trained.
+        predictions: of each probe; None where it was not asked, as it was not trained.
         resamples: of the images.
 
     Returns:
         For each probe the mean `confidence` and `iou` of a localizer, the mean `score` of another,
         and the `auc` of telling it from `real`; and `seam_reliance`.
     """
-    localises = discriminator_class(spec.network).predicts is Localization
+    localizes = discriminator_class(spec.network).predicts is Localization
     entry: dict[str, Any] = {
-        "predicts": "localisation" if localises else "score",
+        "predicts": "localisation" if localizes else "score",
         "input": spec.input,
-        "trained": said is not None,
+        "trained": predictions is not None,
     }
-    if said is None:
+    if predictions is None:
         return entry
-    entry["probes"] = {name: _measures(judged, resamples) for name, judged in said.items()}
-    for name in said.keys() - {REAL}:
-        found = resamples.detection_auc(said[REAL].altered, said[name].altered)
-        entry["probes"][name]["auc"] = found
-    entry["seam_reliance"] = _seam_reliance(said, resamples)
+    entry["probes"] = {name: _measures(found, resamples) for name, found in predictions.items()}
+    for name in predictions.keys() - {REAL}:
+        auc = resamples.detection_auc(predictions[REAL].altered, predictions[name].altered)
+        entry["probes"][name]["auc"] = auc
+    entry["seam_reliance"] = _seam_reliance(predictions, resamples)
     return entry
 
 
-def _measures(judged: Judgements, resamples: Resamples) -> dict[str, Estimate]:
-    if judged.iou is None:
-        return {"score": resamples.mean(1 - judged.altered)}
+def _measures(found: Predictions, resamples: Resamples) -> dict[str, Estimate]:
+    if found.iou is None:
+        return {"score": resamples.mean(1 - found.altered)}
     return {
-        "confidence": resamples.mean(judged.altered),
-        "iou": resamples.mean(judged.iou),
+        "confidence": resamples.mean(found.altered),
+        "iou": resamples.mean(found.iou),
     }
 
 
-def _seam_reliance(said: Mapping[str, Judgements], resamples: Resamples) -> dict[str, Any]:
+def _seam_reliance(predictions: Mapping[str, Predictions], resamples: Resamples) -> dict[str, Any]:
     """Compare how well a seam and generated content are found, each without the other.
 
     Returns:
         The difference, as an estimate; both sides of it, and how far they are above the unaltered
         images; and what follows.
     """
-    real, seam, content = (said[name].found for name in (REAL, SEAM_ONLY, SEAM_FREE))
+    real, seam, content = (predictions[name].found for name in (REAL, SEAM_ONLY, SEAM_FREE))
     difference = resamples.mean(seam - content)
     gains = {SEAM_ONLY: resamples.mean(seam - real), SEAM_FREE: resamples.mean(content - real)}
     return {
         **difference,
-        "measure": "1 - score" if said[REAL].iou is None else "iou",
+        "measure": "1 - score" if predictions[REAL].iou is None else "iou",
         SEAM_ONLY: resamples.mean(seam),
         SEAM_FREE: resamples.mean(content),
         "over_real": gains,
-        "verdict": _verdict(difference, gains),
+        "verdict": _goes_by(difference, gains),
     }
 
 
-def _verdict(difference: Estimate, gains: Mapping[str, Estimate]) -> Verdict:
+def _goes_by(difference: Estimate, gains: Mapping[str, Estimate]) -> GoesBy:
     """Say by what a discriminator goes.
 
     What it does not find at all it does not go by, whatever the difference: content that looks more
@@ -194,8 +194,7 @@ def _rounded(value: float) -> float:
 
 
 Diagnosis = Mapping[str, Any]
-"""What the diagnose stage wrote of a run."""
-
+"""What the evaluate stage wrote of a run's discriminators."""
 
 MEASURES = {"localisation": ("confidence", "iou", "auc"), "score": ("score", "auc")}
 """What is measured of every probe, by what a discriminator predicts."""
@@ -214,7 +213,7 @@ class _Estimate(_Checked):
 class _Reliance(_Estimate):
     seam_only: _Estimate
     seam_free: _Estimate
-    verdict: Literal["boundary", "content", "inconclusive"]
+    verdict: GoesBy
 
 
 class _Numbers(_Checked):
@@ -253,13 +252,12 @@ class _DiagnosisFile(_Checked):
 
 
 def read_diagnosis(path: Path, run: paths.Run) -> Diagnosis:
-    """Read what the diagnose stage wrote of a run.
+    """Read what the evaluate stage wrote of a run's discriminators.
 
     Raises:
         InputError: the file is damaged, or that of another run.
     """
-    options = f"--suite {run.suite} --variant {run.variant} --seed {run.seed}"
-    content: Diagnosis = read_json(path, f"python -m benchmark diagnose {options}")
+    content: Diagnosis = read_json(path, f"python -m benchmark evaluate {run.options}")
     found = validate(_DiagnosisFile, content, path)
     if paths.Run(found.suite, found.variant, found.seed) != run:
         raise InputError(f"{path}: is that of {found.suite}/{found.variant}/seed{found.seed}")

@@ -1,14 +1,20 @@
-"""What a discriminator says of images with a square in question."""
+"""From discriminators and probes of the test images to predictions: altered or not, and where."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from tqdm import tqdm
 
+from benchmark.evaluation.probes import PROBES, make_probes, unit_noise
+from benchmark.evaluation.test_set import TestSet
+from benchmark.metrics import quantize
+from benchmark.training.batches import make_batch
+from benchmark.training.network_inputs import Inpainter, complete
 from models.losses import box_iou
 from models.networks import Localization
 from models.squares import crop_squares
@@ -16,8 +22,8 @@ from models.variant import DiscriminatorSpec
 
 
 @dataclass(frozen=True)
-class Judgements:
-    """What a discriminator says of a number of images, in float64."""
+class Predictions:
+    """What a discriminator predicts of a number of images, in float64."""
 
     altered: NDArray[np.float64]
     """`[N]` probability that something is altered: confidence of a localizer, 1 - score else."""
@@ -32,11 +38,11 @@ class Judgements:
         return self.altered if self.iou is None else self.iou
 
 
-def join(parts: Sequence[Judgements]) -> Judgements:
-    """Put the judgements of several batches one after the other."""
+def join(parts: Sequence[Predictions]) -> Predictions:
+    """Put the predictions of several batches one after the other."""
     boxes = [part.box for part in parts if part.box is not None]
     ious = [part.iou for part in parts if part.iou is not None]
-    return Judgements(
+    return Predictions(
         np.concatenate([part.altered for part in parts]),
         np.concatenate(boxes) if boxes else None,
         np.concatenate(ious) if ious else None,
@@ -44,7 +50,9 @@ def join(parts: Sequence[Judgements]) -> Judgements:
 
 
 @torch.no_grad()
-def judge(network: nn.Module, spec: DiscriminatorSpec, images: Tensor, boxes: Tensor) -> Judgements:
+def predict(
+    network: nn.Module, spec: DiscriminatorSpec, images: Tensor, boxes: Tensor
+) -> Predictions:
     """Ask a discriminator about images.
 
     Args:
@@ -61,22 +69,22 @@ def judge(network: nn.Module, spec: DiscriminatorSpec, images: Tensor, boxes: Te
         box = prediction.box.double()
         iou = box_iou(box, boxes.double() / images.shape[-1])
         altered = prediction.confidence.double().sigmoid()
-        return Judgements(altered.cpu().numpy(), box.cpu().numpy(), iou.cpu().numpy())
+        return Predictions(altered.cpu().numpy(), box.cpu().numpy(), iou.cpu().numpy())
     # Of the negative logit: 1 - sigmoid would round what is nearly 0, and make ties.
     fake = (-prediction.logits.double()).sigmoid()
     if spec.input == "hole" or fake.ndim < 3:
         altered = fake.reshape(len(fake), -1).mean(1)
     else:
         altered = _mean_inside(fake, boxes, images.shape[-1])
-    return Judgements(altered.cpu().numpy(), None, None)
+    return Predictions(altered.cpu().numpy(), None, None)
 
 
 def _mean_inside(maps: Tensor, boxes: Tensor, image_size: int) -> Tensor:
-    """Return the means `[N]` of maps `[N, ..., h, w]` over the patches centred in the squares.
+    """Return the means `[N]` of maps `[N, ..., h, w]` over the patches centered in the squares.
 
     Where none is, as in a square that is smaller than their distance, all patches count.
     """
-    rows, columns = (patch_centres(n, image_size).to(maps.device) for n in maps.shape[-2:])
+    rows, columns = (patch_centers(n, image_size).to(maps.device) for n in maps.shape[-2:])
     x0, y0, x1, y1 = (edge[:, None] for edge in boxes.unbind(1))
     across, down = (columns >= x0) & (columns < x1), (rows >= y0) & (rows < y1)
     inside = down[:, :, None] & across[:, None, :]
@@ -85,8 +93,8 @@ def _mean_inside(maps: Tensor, boxes: Tensor, image_size: int) -> Tensor:
     return (averaged * inside).sum((1, 2)) / inside.sum((1, 2))
 
 
-def patch_centres(count: int, image_size: int) -> Tensor:
-    """Return where the patches of a discriminator are centred along an axis, `[count]` float64.
+def patch_centers(count: int, image_size: int) -> Tensor:
+    """Return where the patches of a discriminator are centered along an axis, `[count]` float64.
 
     Convolutions with symmetric padding place them symmetrically, and halvings at a distance that is
     a power of two; where a size to be halved is odd, they lie up to half that distance off. Pixel
@@ -95,3 +103,60 @@ def patch_centres(count: int, image_size: int) -> Tensor:
     stride = 2.0 ** math.floor(math.log2(image_size / count))
     offset = torch.arange(count, dtype=torch.float64) - (count - 1) / 2
     return image_size / 2 + stride * offset
+
+
+ByProbe = dict[str, dict[str, Predictions]]
+"""Predictions by discriminator and probe."""
+
+
+@dataclass(frozen=True)
+class ProbedRun:
+    """The networks of a run, and the test images whose probes are shown to discriminators."""
+
+    inpainter: Inpainter
+    discriminators: Mapping[str, nn.Module]
+    asked: Mapping[str, DiscriminatorSpec]
+    test: TestSet
+    device: torch.device
+
+    def boxes(self, rows: Sequence[int]) -> Tensor:
+        """Return the first hole of some test images, `[n, 4]` in pixels."""
+        return torch.from_numpy(self.test.boxes[list(rows), 0]).to(self.device)
+
+    @torch.no_grad()
+    def probes(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        """Return the probes of some test images, `[n, 3, H, W]` uint8 each."""
+        boxes, hole_size = self.boxes(rows), self.test.hole_size
+        images = torch.from_numpy(self.test.images[list(rows)]).to(self.device)
+        done = complete(self.inpainter, images, boxes, hole_size)
+        batch = make_batch(images, boxes, hole_size)
+        # No pixel is missing, so none is filled in or marked.
+        unmasked = self.inpainter.network(batch.image, torch.zeros_like(batch.mask), batch.corner)
+        hashes = [self.test.records[row].sha256 for row in rows]
+        noise = torch.from_numpy(unit_noise(hashes, images.shape[1])).to(self.device)
+        reconstructed = quantize(unmasked.float())
+        return make_probes(done.target, boxes, done.quantized, reconstructed, noise)
+
+    def predictions(self, probes: Mapping[str, Tensor], boxes: Tensor) -> ByProbe:
+        """Ask every discriminator about every probe."""
+        return {
+            name: {
+                probe: predict(self.discriminators[name], spec, images, boxes)
+                for probe, images in probes.items()
+            }
+            for name, spec in self.asked.items()
+        }
+
+    def predict_all(self, batch_size: int) -> ByProbe:
+        """Ask about all test images, a batch at a time."""
+        rows = self.test.rows
+        parts: list[ByProbe] = []
+        with tqdm(total=len(rows), desc="probe discriminators", unit="image", leave=False) as bar:
+            for start in range(0, len(rows), batch_size):
+                part = rows[start : start + batch_size]
+                parts.append(self.predictions(self.probes(part), self.boxes(part)))
+                bar.update(len(part))
+        return {
+            name: {probe: join([part[name][probe] for part in parts]) for probe in PROBES}
+            for name in self.asked
+        }

@@ -1,6 +1,6 @@
 """Probes: images of which one square is altered in a known way, to ask a discriminator about.
 
-After the diagnostics of LocPaint (Kuo 2024), whose table says that blur, noise and mean colour have
+After the diagnostics of LocPaint (Kuo 2024), whose table says that blur, noise and mean color have
 no boundary: they fade in over some pixels here, so that this is true. `seam_only` and `seam_free`
 take a completed image apart into its boundary and its content. All are 8-bit images, as a user
 could store them.
@@ -41,14 +41,14 @@ PROBES = (
 
 
 def make_probes(
-    target: Tensor, boxes: Tensor, quantised: Tensor, reconstructed: Tensor, noise: Tensor
+    target: Tensor, boxes: Tensor, quantized: Tensor, reconstructed: Tensor, noise: Tensor
 ) -> dict[str, Tensor]:
     """Alter one square of each image in all ways.
 
     Args:
         target: `[N, 3, S, S]` uint8, the true images.
         boxes: `[N, 4]` integer pixels `(x0, y0, x1, y1)` of the squares, all of one size.
-        quantised: `[N, 3, S, S]` uint8, the generator's raw output with the squares as holes.
+        quantized: `[N, 3, S, S]` uint8, the generator's raw output with the squares as holes.
         reconstructed: `[N, 3, S, S]` uint8, its raw output without any hole.
         noise: `[N, 3, S, S]` float64, of unit variance.
 
@@ -57,7 +57,7 @@ def make_probes(
         `raw` and `reconstructed` equal the target outside the squares.
     """
     depth = depths(boxes, target.shape[-1])
-    completed = torch.where(depth > 0, quantised, target)
+    completed = torch.where(depth > 0, quantized, target)
     fade = fade_weights(depth, fade_px(int(boxes[0, 2] - boxes[0, 0])))
     exact = target.double()
 
@@ -69,11 +69,11 @@ def make_probes(
         target,
         *(faded(blurred(exact, std * scale) - exact) for std in BLURS),
         *(faded(std * 127.5 * noise) for std in NOISES),
-        faded(_mean_colours(exact, depth > 0) - exact),
+        faded(_mean_colors(exact, depth > 0) - exact),
         completed,
-        torch.where(depth == 1, quantised, target),
+        torch.where(depth == 1, quantized, target),
         faded(completed.double() - exact),
-        quantised,
+        quantized,
         reconstructed,
     ]
     return dict(zip(PROBES, made, strict=True))
@@ -140,7 +140,7 @@ def unit_noise(image_hashes: Sequence[str], image_size: int) -> NDArray[np.float
     return np.asarray(ndtri(np.maximum(drawn, 2.0**-54))).reshape(-1, *shape)
 
 
-def _mean_colours(images: Tensor, mask: Tensor) -> Tensor:
-    """Return each image's mean colour inside a mask, `[N, 3, 1, 1]`."""
+def _mean_colors(images: Tensor, mask: Tensor) -> Tensor:
+    """Return each image's mean color inside a mask, `[N, 3, 1, 1]`."""
     total = torch.where(mask, images, 0).sum((2, 3), keepdim=True)
     return total / mask.sum((2, 3), keepdim=True)

@@ -1,14 +1,49 @@
-"""The report's table of where runs come from: code, configuration, data and machine."""
+"""Where a run and its scores come from: digests, machines, and which commit made them.
+
+Which commit made a result is recorded beside the results and in git, but is no output of a DVC
+stage: the same bytes made again at a later commit are the same result, so that a rebuild leaves the
+record as it is, and with it the whole tree clean. It belongs to a result by that result's digest; a
+record of another result counts as none.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel
+
+from benchmark.core.files import read_json, write_json
 from benchmark.core.hashing import file_sha256, json_digest
+from benchmark.core.paths import Run
+from benchmark.core.yaml_files import validate
+from benchmark.training.checkpoints import MANIFEST, training_origin
+from data.errors import InputError
 
 DIGITS = 12
 """Of a digest, enough to tell any two apart."""
+
+
+class _Environment(BaseModel):
+    libraries: dict[str, str] = {}
+
+
+class _Training(BaseModel):
+    environment: _Environment = _Environment()
+
+
+class Provenance(BaseModel):
+    """What a file of provenance must have for the report, among other facts."""
+
+    training: _Training
+    evaluation: _Environment
+
+
+class _Versions(BaseModel):
+    """The same of a file of versions."""
+
+    training: dict[str, Any] = {}
+    evaluation: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -23,12 +58,26 @@ class Origin:
     """Of the scores and where they come from, as they lie there; see `evaluation_digest`."""
 
 
+def read_origin(provenance: Path, version: Path, scores: Path, made_by: str) -> Origin:
+    """Read where a run comes from; versions are there only of what this command line has made.
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+    content, versions = read_json(provenance, made_by), {}
+    validate(Provenance, content, provenance)
+    if version.is_file():
+        versions = read_json(version, made_by)
+        validate(_Versions, versions, version)
+    return Origin(content, versions, evaluation_digest(provenance, scores))
+
+
 def evaluation_digest(provenance: Path, scores: Path) -> str:
     """Return the digest of a run's scores, by which a version belongs to them.
 
     Args:
         provenance: the file `Run.provenance`; weights that were trained anew are scored anew.
-        scores: the score_table.
+        scores: the score table.
     """
     return json_digest([file_sha256(provenance), file_sha256(scores)])
 
@@ -58,3 +107,35 @@ def version_of(records: Mapping[str, Any], part: str, result_sha256: str) -> str
     if record.get("result_sha256") != result_sha256 or not record.get("commit"):
         return "not recorded"
     return str(record["commit"])[:12] + ("+" if record.get("dirty") else "")
+
+
+def record_training(run: Run, criterion: str, version: Mapping[str, Any]) -> None:
+    """Note the version that has trained a run, unless these weights had been made before."""
+    manifest = read_json(run.checkpoints / MANIFEST, "python -m benchmark train")
+    _record(run, "training", json_digest(training_origin(manifest, criterion)), version)
+
+
+def record_evaluation(run: Run, version: Mapping[str, Any]) -> None:
+    """Note the version that has scored a run, unless it had got these scores before."""
+    _record(run, "evaluation", evaluation_digest(run.provenance, run.scores), version)
+
+
+def _record(
+    run: Run,
+    part: Literal["training", "evaluation"],
+    result_sha256: str,
+    version: Mapping[str, Any],
+) -> None:
+    known = _known(run)
+    before = known.get(part)
+    if not isinstance(before, dict) or before.get("result_sha256") != result_sha256:
+        write_json(run.version, known | {part: {**version, "result_sha256": result_sha256}})
+
+
+def _known(run: Run) -> dict[str, Any]:
+    """Return what is recorded of a run; a damaged record counts as none."""
+    try:
+        content = read_json(run.version, "python -m benchmark train")
+    except InputError:
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,8 +1,8 @@
 """Reference runs as they lie in the repository: results of other machines or budgets.
 
 A folder `reports/reference/<suite>/` holds what the report needs of them, and no weights: metrics,
-score tables, curves, provenance, diagnoses, the configurations as used, and facts in
-`reference.json`.
+score tables, curves, provenance, predictions of discriminators, the configurations as used, and
+facts in `reference.json`.
 """
 
 import re
@@ -11,22 +11,19 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from benchmark.core import paths
 from benchmark.core.config import NAME_PATTERN, Name, Seed, Suite
-from benchmark.core.yaml_files import load
-from benchmark.evaluation.results import Results, collect_results, require
+from benchmark.core.files import require
+from benchmark.core.yaml_files import Frozen, load
+from benchmark.evaluation.results import Results, collect_results
 from data.errors import InputError
 
 FACTS, SUITE, FIGURE = "reference.json", "suite.yaml", "comparison.png"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Machine(_Frozen):
+class Machine(Frozen):
     """What a reader must know of a machine; a run's provenance has all."""
 
     cpu: str
@@ -46,7 +43,7 @@ Count = Annotated[int, Field(ge=0)]
 RunName = Annotated[str, Field(pattern=r"^[a-z0-9_]+/[a-z0-9_]+/seed[0-9]+$")]
 
 
-class Counts(_Frozen):
+class Counts(Frozen):
     """Images of each split."""
 
     train: Count
@@ -54,7 +51,7 @@ class Counts(_Frozen):
     test: Count
 
 
-class Facts(_Frozen):
+class Facts(Frozen):
     """The content of `reference.json`."""
 
     suite: Name
@@ -62,13 +59,13 @@ class Facts(_Frozen):
     """What the user says of the budget."""
     runs: dict[Name, Annotated[list[Seed], Field(min_length=1)]] = Field(min_length=1)
     """Seeds by variant."""
-    left_out: dict[RunName, str] = {}
+    left_out: dict[RunName, str] = Field(default_factory=dict)
     """Runs that were not kept, with the reason."""
     machines: list[Machine] = Field(min_length=1)
     """On which the runs were trained or scored."""
     split_counts: Counts
     split_digest: str = Field(pattern="^[0-9a-f]{64}$")
-    flops: dict[Name, Count] = {}
+    flops: dict[Name, Count] = Field(default_factory=dict)
     """Operations of a variant's generator for one image."""
     figure: bool = False
     """Whether there is a picture of completed images."""

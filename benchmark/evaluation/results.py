@@ -1,4 +1,4 @@
-"""The scores of a suite's runs: exactly those asked for and the baselines, and nothing else."""
+"""From the files of a suite's runs and baselines to all that is said of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel
 
 from benchmark.core import paths
 from benchmark.core.config import Params, Suite, load_suite, load_variant
-from benchmark.core.files import read_json
-from benchmark.core.yaml_files import validate
-from benchmark.evaluation.diagnosis import read_diagnosis
-from benchmark.evaluation.metric_files import BaselineMetrics, Found, RunMetrics, read_metrics
-from benchmark.evaluation.provenance import Origin, evaluation_digest
+from benchmark.core.files import require
+from benchmark.evaluation.diagnosis import Diagnosis, read_diagnosis
+from benchmark.evaluation.metrics_file import BaselineMetrics, RunMetrics, read_metrics
+from benchmark.evaluation.provenance import Origin, read_origin
 from benchmark.evaluation.score_table import Aggregate, Summary, aggregate
 from benchmark.stats.comparison import METRIC, ORACLE, TELEA
 from benchmark.training.describe import generator_flops
@@ -37,7 +35,7 @@ class Results:
     seeds: tuple[int, ...]
     """Of all variants together; see `seeds_of`."""
     frame: pd.DataFrame
-    """ScoreTable of all methods."""
+    """Score table of all methods."""
     missing: Mapping[str, str]
     """Why a metric has no values."""
     refused: Mapping[str, str]
@@ -90,30 +88,8 @@ class Results:
         return int(self.frame["image"].nunique())
 
 
-class _Environment(BaseModel):
-    libraries: dict[str, str] = {}
-
-
-class _Training(BaseModel):
-    environment: _Environment = _Environment()
-
-
-class Provenance(BaseModel):
-    """What a file of provenance must have for the report, among other facts."""
-
-    training: _Training
-    evaluation: _Environment
-
-
-class _Versions(BaseModel):
-    """The same of a file of versions."""
-
-    training: dict[str, Any] = {}
-    evaluation: dict[str, Any] = {}
-
-
 Place = Callable[[Path], Path]
-"""From where the checkout keeps an artefact to where it is read."""
+"""From where the checkout keeps an artifact to where it is read."""
 
 
 def read_results(params: Params, suite_name: str) -> Results:
@@ -150,33 +126,17 @@ def collect_results(
     """
     evaluate_baselines = made_by or f"python -m benchmark baselines --suite {suite.name}"
     files = place(paths.baseline_metrics(suite.name)), place(paths.baseline_scores(suite.name))
-    scored, frame = _scores(BaselineMetrics, *files, evaluate_baselines, suite)
+    scored, frame = read_metrics(BaselineMetrics, *files, evaluate_baselines, suite.image_size**2)
     missing, refused = dict(scored.missing), scored.refused
     present = tuple(dict.fromkeys(frame["method"]))
     baselines = tuple(str(name) for name in present if name != ORACLE)
     variants = tuple(dict.fromkeys(run.variant for run in runs))
     if clash := set(variants) & set(present):
         raise InputError(f"suite {suite.name}: {min(clash)} is both a variant and a baseline")
-    curves, epochs, diagnoses, origins, score_tables = {}, {}, {}, {}, []
-    for run in runs:
-        options = f"--suite {run.suite} --variant {run.variant} --seed {run.seed}"
-        evaluate, train = (
-            made_by or f"python -m benchmark {stage} {options}" for stage in ("evaluate", "train")
-        )
-        files = place(run.metrics), place(run.scores)
-        found, score_table = _scores(RunMetrics, *files, evaluate, suite)
-        score_tables.append(score_table)
-        _check_owner(score_table, run)
-        missing.update(found.missing)
-        epochs[run.variant, run.seed] = found.epoch
-        curves[run.variant, run.seed] = _curves(place(run.curves), train)
-        if found.epoch > len(curves[run.variant, run.seed]):
-            raise InputError(f"{files[0]}: epoch {found.epoch} is not in {place(run.curves)}")
-        origins[run.variant, run.seed] = _origin(run, place, evaluate)
-        # The report does without: a variant may have no discriminator that could be asked.
-        if (path := place(run.diagnosis)).is_file():
-            diagnoses[run.variant, run.seed] = read_diagnosis(path, run)
-    frame = pd.concat([*score_tables, frame], ignore_index=True)
+    found = {(run.variant, run.seed): _read_run(suite, run, place, made_by) for run in runs}
+    for each in found.values():
+        missing.update(each.metrics.missing)
+    frame = pd.concat([*(each.score_table for each in found.values()), frame], ignore_index=True)
     _check_images(frame, suite.name)
     _check_canaries(frame, baselines, suite)
     return Results(
@@ -187,23 +147,39 @@ def collect_results(
         frame=frame,
         missing=missing,
         refused=refused,
-        curves=curves,
-        epochs=epochs,
-        diagnoses=diagnoses,
+        curves={key: each.curves for key, each in found.items()},
+        epochs={key: each.metrics.epoch for key, each in found.items()},
+        diagnoses={key: each.diagnosis for key, each in found.items() if each.diagnosis},
         flops=flops,
-        origins=origins,
+        origins={key: each.origin for key, each in found.items()},
     )
 
 
-def _origin(run: paths.Run, place: Place, made_by: str) -> Origin:
-    """Read where a run comes from; versions are there only of what this command line has made."""
-    path, versions_path = place(run.provenance), place(run.version)
-    provenance, versions = read_json(path, made_by), {}
-    validate(Provenance, provenance, path)
-    if versions_path.is_file():
-        versions = read_json(versions_path, made_by)
-        validate(_Versions, versions, versions_path)
-    return Origin(provenance, versions, evaluation_digest(path, place(run.scores)))
+@dataclass(frozen=True)
+class _RunResults:
+    """What the stages have written of a run."""
+
+    metrics: RunMetrics
+    score_table: pd.DataFrame
+    curves: pd.DataFrame
+    origin: Origin
+    diagnosis: Diagnosis | None
+
+
+def _read_run(suite: Suite, run: paths.Run, place: Place, made_by: str | None) -> _RunResults:
+    evaluate = made_by or f"python -m benchmark evaluate {run.options}"
+    train = made_by or f"python -m benchmark train {run.options}"
+    path, scores = place(run.metrics), place(run.scores)
+    metrics, score_table = read_metrics(RunMetrics, path, scores, evaluate, suite.image_size**2)
+    _check_owner(score_table, run)
+    curves = _curves(place(run.curves), train)
+    if metrics.epoch > len(curves):
+        raise InputError(f"{path}: epoch {metrics.epoch} is not in {place(run.curves)}")
+    origin = read_origin(place(run.provenance), place(run.version), scores, evaluate)
+    # Reference runs of earlier versions have the second. The report does without either.
+    diagnoses = place(run.diagnosis), place(run.diagnosis.parent).with_suffix(".json")
+    diagnosis = next((read_diagnosis(file, run) for file in diagnoses if file.is_file()), None)
+    return _RunResults(metrics, score_table, curves, origin, diagnosis)
 
 
 def mean_of(entry: Summary | None) -> float | None:
@@ -224,20 +200,6 @@ def with_skill(scores: Aggregate) -> Aggregate:
             entry["missing"] = f"needs the {METRIC} of the baseline {TELEA}"
         metrics[SKILL] = entry
     return scores
-
-
-def require(path: Path, made_by: str) -> None:
-    """Raise `InputError` if a file is missing, naming the command that makes it."""
-    if not path.is_file():
-        raise InputError(f"{path}: missing; `{made_by}` makes it")
-
-
-def _scores(
-    model: type[Found], path: Path, score_table_path: Path, made_by: str, suite: Suite
-) -> tuple[Found, pd.DataFrame]:
-    """Read a file of metrics and its score_table."""
-    require(score_table_path, made_by)
-    return read_metrics(model, path, made_by, score_table_path, suite.image_size**2)
 
 
 def _check_owner(frame: pd.DataFrame, run: paths.Run) -> None:

@@ -1,4 +1,4 @@
-"""The score score table: one row per (method, seed, image, mask), and the numbers drawn from it."""
+"""The score table: one row per (method, seed, image, mask), and the numbers drawn from it."""
 
 import csv
 import io
@@ -51,7 +51,7 @@ def write_score_table(path: Path, frame: pd.DataFrame) -> None:
 
 
 def read_score_table(path: Path) -> pd.DataFrame:
-    """Read a score_table.
+    """Read a score table.
 
     Returns:
         The columns that `write_score_table` takes; a missing metric is NaN.
@@ -69,7 +69,7 @@ def read_score_table(path: Path) -> pd.DataFrame:
 
 
 def metric_columns(frame: pd.DataFrame) -> list[str]:
-    """Return the names of a score_table's metrics, in its order."""
+    """Return the names of a score table's metrics, in its order."""
     return [name for name in frame.columns if name not in COLUMNS]
 
 
@@ -141,7 +141,7 @@ def aggregate(
     which one channel of one pixel is off by one.
 
     Args:
-        frame: a score_table.
+        frame: a score table.
         image_px: pixels of an image, |R| of the metrics over the whole image; where sizes differ,
             those of each row's image.
         missing: the reason why a metric has no values, by metric; these metrics are in the result
@@ -228,8 +228,8 @@ def aggregate_by_label(
 
     Arguments and errors are those of `aggregate`.
     """
-    labelled = frame[frame["label"] != ""]
+    labeled = frame[frame["label"] != ""]
     return {
         str(label): aggregate(rows, image_px, missing)
-        for label, rows in labelled.groupby("label", sort=True)
+        for label, rows in labeled.groupby("label", sort=True)
     }

@@ -1,4 +1,4 @@
-"""Scoring of any method, trained or not, on the test split, by protocol ib1."""
+"""From a method and the test split to a row of scores per image and hole, by protocol ib1."""
 
 import hashlib
 from collections.abc import Callable
@@ -40,6 +40,12 @@ class TestSet:
     rows: list[int]
     """Rows of `images` that are scored: an exact duplicate would count twice."""
 
+    @property
+    def hole_size(self) -> int:
+        """Side of all holes in pixels."""
+        x0, _, x1, _ = self.boxes[0, 0].tolist()
+        return int(x1 - x0)
+
     def masks(self, rows: list[int], mask_number: int) -> Tensor:
         """Return the masks of some images, `[n, 1, H, W]` bool."""
         boxes = torch.from_numpy(self.boxes[rows, mask_number])
@@ -75,7 +81,7 @@ def score_method(
     """Score a method on all test images and holes.
 
     Args:
-        method: name for the score_table.
+        method: name for the score table.
         seed: seed for the score table; 0 for methods that have none.
         test: the test images.
         fill: the method; what it puts on known pixels is measured apart and otherwise discarded.

@@ -47,7 +47,7 @@ BATCHES = (1, 3)
 TRACED_BATCH = 2
 MAX_DIFFERENCE = 1e-4
 """In units of [-1, 1]. Sums of some 10**4 float32 products in another order differ by 1e-5 or less;
-a graph that computes something else is off by a step of 8-bit colour, 8e-3, at least somewhere."""
+a graph that computes something else is off by a step of 8-bit color, 8e-3, at least somewhere."""
 
 
 class ParityError(Exception):

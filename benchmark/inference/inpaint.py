@@ -8,6 +8,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmark.core.config import Suite
+from benchmark.core.device import memory_for
 from benchmark.inference.filling import Filler
 from benchmark.inference.holes import (
     MOST_GRAY,
@@ -26,7 +27,6 @@ from benchmark.inference.photographs import (
     write_photograph,
 )
 from benchmark.inference.trained import load_folder
-from benchmark.training.out_of_memory import memory_for
 from data.errors import InputError
 from data.sources import UnreadableImageError
 
@@ -88,7 +88,7 @@ def inpaint_images(request: Request) -> Outcome:
     sound = jobs if jobs[0].mask is None else _check_masks(jobs, request)
     written = 0
     # Around the loop: what does not fit once will not fit for the next image either.
-    with memory_for(f"--batch-size {request.batch_size}", filler.device):
+    with memory_for(f"--batch-size ({request.batch_size})", filler.device):
         for job in tqdm(sound, desc="inpaint", unit="image"):
             try:
                 photograph = read_photograph(job.image)

@@ -4,23 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from benchmark.core import paths
 from benchmark.core.config import Suite, load_suite, load_variant
-from benchmark.core.device import open_device
+from benchmark.core.device import Engine, open_device
 from benchmark.core.files import read_json
-from benchmark.training.checkpoints import (
-    MANIFEST,
-    check_tensors,
-    load_checkpoint,
-    training_origin,
-    with_prefix,
-    without_prefix,
-)
+from benchmark.training.checkpoints import MANIFEST, load_checkpoint, training_origin
 from benchmark.training.gan import build_discriminator, build_generator, training_digest
 from benchmark.training.network_inputs import Inpainter
+from benchmark.training.tensors import check_tensors, with_prefix, without_prefix
 from data.errors import InputError
 from data.store import Store
 from models.variant import Variant
@@ -51,7 +44,7 @@ def load_trained(
     suite: Suite,
     variant: Variant,
     run: paths.Run,
-    fabric: Fabric,
+    engine: Engine,
     criterion: str | None = None,
 ) -> Trained:
     """Load the networks of a run, as the suite's selection rule or another one chose them.
@@ -60,13 +53,13 @@ def load_trained(
         suite: the suite of the run.
         variant: the variant of the run.
         run: names of both, and the seed.
-        fabric: the device.
+        engine: the device.
         criterion: `last`, `best_val_psnr`, …; the suite's where it is None.
 
     Raises:
         InputError: there is no such checkpoint, or it belongs to other settings or images.
     """
-    trained = _load(run.checkpoints, suite, variant, run.seed, fabric, criterion)
+    trained = _load(run.checkpoints, suite, variant, run.seed, engine, criterion)
     if (origin := run_of(run.checkpoints)) != run:
         raise InputError(f"{run.checkpoints}: holds the run {origin}, not {run}")
     if trained.manifest.get("data_sha256") != Store(paths.prepared(suite.name)).digest():
@@ -101,8 +94,8 @@ def load_folder(
     training = suite.training
     if full_precision:
         training = training.model_copy(update={"precision": "32-true"})
-    fabric = open_device(training, device)
-    return suite, variant, _load(folder, suite, variant, run.seed, fabric, criterion)
+    engine = open_device(training, device)
+    return suite, variant, _load(folder, suite, variant, run.seed, engine, criterion)
 
 
 def run_of(folder: Path) -> paths.Run:
@@ -122,11 +115,13 @@ def run_of(folder: Path) -> paths.Run:
 
 
 def _load(
-    folder: Path, suite: Suite, variant: Variant, seed: int, fabric: Fabric, criterion: str | None
+    folder: Path, suite: Suite, variant: Variant, seed: int, engine: Engine, criterion: str | None
 ) -> Trained:
     run = paths.Run(suite.name, variant.name, seed)
     criterion = criterion or suite.evaluation.checkpoint
-    tensors, manifest = load_checkpoint(folder, criterion, _training_of(run))
+    tensors, manifest = load_checkpoint(
+        folder, criterion, f"python -m benchmark train {run.options}"
+    )
     if manifest.get("config_sha256") != training_digest(suite, variant):
         raise _outdated(folder, "config", run)
 
@@ -140,22 +135,15 @@ def _load(
 
     def load(name: str) -> nn.Module:
         networks[name].load_state_dict(without_prefix(name, tensors))
-        module: nn.Module = fabric.setup_module(networks[name])
-        return module.eval()
+        return engine.place(networks[name]).eval()
 
     generator = load("generator")
     discriminators = {name: load(f"discriminator/{name}") for name in variant.discriminators}
     return Trained(Inpainter(generator, variant.generator), discriminators, manifest, criterion)
 
 
-def _training_of(run: paths.Run) -> str:
-    return (
-        f"python -m benchmark train --suite {run.suite} --variant {run.variant} --seed {run.seed}"
-    )
-
-
 def _outdated(folder: Path, what: str, run: paths.Run) -> InputError:
     return InputError(
         f"{folder}: was trained with another {what} than the present one of {run}; "
-        f"run `{_training_of(run)}` again"
+        f"run `python -m benchmark train {run.options}` again"
     )

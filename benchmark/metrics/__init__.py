@@ -1,7 +1,7 @@
 """The metric protocol `ib1`: pure functions from pixels to one number per image."""
 
 from benchmark.metrics.perceptual import MetricUnavailable, fetch_weights
-from benchmark.metrics.pixels import composite, known_mae_raw, quantise
+from benchmark.metrics.pixels import composite, known_mae_raw, quantize
 from benchmark.metrics.registry import (
     METRICS,
     PROTOCOL,
@@ -19,6 +19,6 @@ __all__ = [
     "fetch_weights",
     "known_mae_raw",
     "missing_metrics",
-    "quantise",
+    "quantize",
     "score_images",
 ]

@@ -9,7 +9,7 @@ from benchmark.metrics.pixels import check_images
 def seam(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Return the mean step across the hole's contour beyond the step that the target has there.
 
-    A step is the absolute difference of two 4-neighbours of which one is in the hole and one is
+    A step is the absolute difference of two 4-neighbors of which one is in the hole and one is
     known, over 3 channels, on [0, 1]. 0 is ideal, negative is smoother than the target.
 
     Args:

@@ -29,7 +29,7 @@ def edge_h(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Return the hole's mean absolute difference of Sobel gradient magnitudes, on [0, 1] pixels.
 
     The edge distance of the attention U-Net family, without that source's division by the maximum
-    of the batch, which would make an image's value depend on its neighbours. Arguments, result and
+    of the batch, which would make an image's value depend on its neighbors. Arguments, result and
     errors are those of `sharpness_h`, but it is never NaN.
     """
     check_images(completed, target, mask)

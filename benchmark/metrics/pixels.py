@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def quantise(output: Tensor) -> Tensor:
+def quantize(output: Tensor) -> Tensor:
     """Map a generator's output to 8-bit pixels, rounding half to even.
 
     Args:
@@ -23,26 +23,26 @@ def quantise(output: Tensor) -> Tensor:
     return ((output.double() + 1) / 2 * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def composite(quantised: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Return the quantised pixels in the hole and the target's everywhere else.
+def composite(quantized: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Return the quantized pixels in the hole and the target's everywhere else.
 
     Args:
-        quantised: `[N, 3, H, W]` uint8.
+        quantized: `[N, 3, H, W]` uint8.
         target: of the same shape and type.
         mask: `[N, 1, H, W]` bool, True in the hole.
 
     Raises:
         ValueError: see `check_images`.
     """
-    check_images(quantised, target, mask)
-    return torch.where(mask, quantised, target)
+    check_images(quantized, target, mask)
+    return torch.where(mask, quantized, target)
 
 
-def known_mae_raw(quantised: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+def known_mae_raw(quantized: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Return the mean absolute error of the raw output on the known pixels, on [0, 1].
 
     Args:
-        quantised: `[N, 3, H, W]` uint8; the output before it is composited.
+        quantized: `[N, 3, H, W]` uint8; the output before it is composited.
         target: of the same shape and type.
         mask: `[N, 1, H, W]` bool, True in the hole.
 
@@ -52,8 +52,8 @@ def known_mae_raw(quantised: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     Raises:
         ValueError: see `check_images`.
     """
-    check_images(quantised, target, mask)
-    return mean_over((quantised.int() - target.int()).abs(), ~mask) / 255
+    check_images(quantized, target, mask)
+    return mean_over((quantized.int() - target.int()).abs(), ~mask) / 255
 
 
 def mean_over(values: Tensor, region: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from benchmark.metrics.edges import edge_h, sharpness_h
 from benchmark.metrics.error import l1_percent_h, mae, mse, psnr_db
 from benchmark.metrics.perceptual import lpips_h, lpips_missing, lpips_w
 from benchmark.metrics.pixels import check_images, known_mae_raw
-from benchmark.metrics.structural import ssim_h, ssim_uniform_w, ssim_w
+from benchmark.metrics.ssim import ssim_h, ssim_uniform_w, ssim_w
 
 PROTOCOL = "ib1"
 

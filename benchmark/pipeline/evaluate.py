@@ -1,54 +1,129 @@
-"""The evaluate stage: test-set scores of a trained run."""
+"""The evaluate stage: from a trained run to test-set scores and what its discriminators go by."""
+
+from pathlib import Path
+from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 
 from benchmark.core import paths
 from benchmark.core.config import Suite
-from benchmark.core.device import open_device
+from benchmark.core.device import batch_setting, memory_for, open_device
 from benchmark.core.environment import fingerprint
-from benchmark.core.files import atomic_path, write_json
+from benchmark.core.files import atomic_folder, atomic_path, write_json
 from benchmark.evaluation.score_table import write_score_table
 from benchmark.evaluation.test_set import (
+    TestSet,
     load_test_set,
     metrics_content,
     save_examples,
     score_method,
 )
-from benchmark.inference.trained import load_trained
+from benchmark.inference.trained import Trained, load_trained
+from benchmark.metrics import PROTOCOL
 from benchmark.training.network_inputs import complete
-from benchmark.training.out_of_memory import batch_setting, memory_for
 from models.variant import Variant
+
+PICTURED = 4
+"""Test images that the picture of the probes shows."""
 
 
 def evaluate_run(suite: Suite, variant: Variant, run: paths.Run, device: str = "auto") -> None:
-    """Score a trained run and write its score table, its metrics and its completed examples.
+    """Score a trained run and ask its discriminators about probes.
+
+    Writes the score table, its metrics, completed examples and provenance; and the numbers of the
+    discriminators with a picture of probes, which a variant without discriminators does without.
 
     Raises:
         InputError: the run is not trained, or was trained with other settings or images; or there
             is not enough memory.
     """
-    fabric = open_device(suite.training, device)
-    with memory_for(batch_setting(suite, "evaluation"), fabric.device):
-        _evaluate(fabric, suite, variant, run)
+    engine = open_device(suite.training, device)
+    with memory_for(batch_setting(suite, "evaluation"), engine.device):
+        trained = load_trained(suite, variant, run, engine)
+        test = load_test_set(suite)
+        _score(suite, run, trained, test, engine.device)
+        with atomic_folder(run.diagnosis.parent) as folder:
+            content: dict[str, Any] = {
+                "protocol": PROTOCOL,
+                "suite": run.suite,
+                "variant": run.variant,
+                "seed": run.seed,
+                "checkpoint": trained.criterion,
+                "epoch": trained.epoch,
+                "images": len(test.rows),
+                "discriminators": {},
+            }
+            if variant.discriminators:
+                picture = folder / run.probes.name
+                content |= _diagnose(suite, variant, trained, test, engine.device, picture)
+            write_json(folder / run.diagnosis.name, content)
 
 
-def _evaluate(fabric: Fabric, suite: Suite, variant: Variant, run: paths.Run) -> None:
-    trained = load_trained(suite, variant, run, fabric)
-    test = load_test_set(suite)
-
+def _score(
+    suite: Suite, run: paths.Run, trained: Trained, test: TestSet, device: torch.device
+) -> None:
     def fill(rows: list[int], mask_number: int) -> Tensor:
-        images = torch.from_numpy(test.images[rows]).to(fabric.device)
-        boxes = torch.from_numpy(test.boxes[rows, mask_number]).to(fabric.device)
-        return complete(trained.inpainter, images, boxes, suite.mask.size).quantised.cpu()
+        images = torch.from_numpy(test.images[rows]).to(device)
+        boxes = torch.from_numpy(test.boxes[rows, mask_number]).to(device)
+        return complete(trained.inpainter, images, boxes, suite.mask.size).quantized.cpu()
 
-    score_table, completed = score_method(variant.name, run.seed, test, fill, suite.evaluation)
+    score_table, completed = score_method(run.variant, run.seed, test, fill, suite.evaluation)
     write_score_table(run.scores, score_table)
     content = metrics_content(suite, run.scores)
     content |= {"checkpoint": trained.criterion, "epoch": trained.epoch}
     write_json(run.metrics, content)
-    provenance = {"training": trained.origin, "evaluation": fingerprint(fabric.device)}
+    provenance = {"training": trained.origin, "evaluation": fingerprint(device)}
     write_json(run.provenance, provenance)
     with atomic_path(run.completed) as partial:
         save_examples(partial, completed)
+
+
+def _diagnose(
+    suite: Suite,
+    variant: Variant,
+    trained: Trained,
+    test: TestSet,
+    device: torch.device,
+    picture: Path,
+) -> dict[str, Any]:
+    """Return the numbers of the discriminators and draw some probes.
+
+    One that had not started by the scored checkpoint is not asked.
+    """
+    # Here, so that a variant without discriminators neither loads nor depends on them.
+    from benchmark.evaluation.diagnosis import (
+        CONFIDENCE,
+        REPLICATES,
+        SEED,
+        Resamples,
+        diagnosis,
+    )
+    from benchmark.evaluation.predictions import ProbedRun
+    from benchmark.evaluation.probes import fade_px
+    from benchmark.reporting.figures.pictures import chosen_rows, save_image
+    from benchmark.reporting.figures.probe_picture import probe_picture
+
+    done = trained.epoch / suite.training.epochs
+    asked = {name: spec for name, spec in variant.discriminators.items() if done > spec.start}
+    probed = ProbedRun(trained.inpainter, trained.discriminators, asked, test, device)
+    predictions = probed.predict_all(suite.evaluation.batch_size) if asked else {}
+    resamples = Resamples(len(test.rows))
+
+    labels = [test.records[row].label for row in test.rows]
+    rows = [test.rows[i] for i in chosen_rows(labels, most=PICTURED, most_classes=PICTURED)]
+    names = [test.records[row].label or f"#{row}" for row in rows]
+    probes, boxes = probed.probes(rows), probed.boxes(rows)
+    pixels = {name: image.permute(0, 2, 3, 1).cpu().numpy() for name, image in probes.items()}
+    shown = probed.predictions(probes, boxes)
+    save_image(picture, probe_picture(pixels, boxes.cpu().numpy(), shown, names))
+    return {
+        "image_px": suite.image_size,
+        "fade_px": fade_px(suite.mask.size),
+        "bootstrap": {"replicates": REPLICATES, "seed": SEED, "confidence": CONFIDENCE},
+        "missing": {} if len(test.rows) > 1 else {"intervals": "there is one test image"},
+        "discriminators": {
+            name: diagnosis(spec, predictions.get(name), resamples)
+            for name, spec in variant.discriminators.items()
+        },
+    }

@@ -9,6 +9,7 @@ from benchmark.core import paths
 from benchmark.core.config import Suite, load_suite, load_variant, names_in
 from benchmark.core.files import atomic_folder, read_json, write_json, write_text
 from benchmark.core.yaml_files import validate
+from benchmark.evaluation.provenance import Provenance
 from benchmark.evaluation.reference_runs import (
     FACTS,
     FIGURE,
@@ -18,7 +19,7 @@ from benchmark.evaluation.reference_runs import (
     Reference,
     read_reference,
 )
-from benchmark.evaluation.results import Provenance, Results, collect_results
+from benchmark.evaluation.results import Results, collect_results
 from benchmark.reporting.blocks import Block, Items, Picture, Pictures, Text
 from benchmark.reporting.dialect import plain
 from benchmark.reporting.figures.pictures import chosen_rows, comparison, read_pictures, save_image
@@ -124,8 +125,9 @@ def _incomplete(suite: Suite, run: paths.Run, data_sha256: str) -> str | None:
 
 
 def _provenance(run: paths.Run) -> Mapping[str, Any]:
-    made_by = f"python -m benchmark evaluate --suite {run.suite} --variant {run.variant}"
-    content: Mapping[str, Any] = read_json(run.provenance, f"{made_by} --seed {run.seed}")
+    content: Mapping[str, Any] = read_json(
+        run.provenance, f"python -m benchmark evaluate {run.options}"
+    )
     validate(Provenance, content, run.provenance)
     return content
 

@@ -1,48 +1,42 @@
-"""The train stage: one loop for all variants."""
+"""The train stage: from prepared images to the checkpoints and curves of a run."""
 
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from lightning.fabric import Fabric
 from PIL import Image
-from torch import Tensor
 
 from benchmark.core import paths
 from benchmark.core.config import Suite
-from benchmark.core.device import open_device
+from benchmark.core.device import Engine, batch_setting, memory_for, open_device
 from benchmark.core.environment import fingerprint
 from benchmark.core.files import atomic_path
 from benchmark.core.hashing import code_digest, file_sha256, json_digest, stage_code
 from benchmark.metrics import missing_metrics
-from benchmark.training.batches import ImageFeed, make_batch
-from benchmark.training.checkpoints import MANIFEST, ResumeState, run_lock, save_tensors
-from benchmark.training.gan import GAN, build_gan, training_digest, training_step
-from benchmark.training.interruption import TrainingInterruptedError, stop_signals
-from benchmark.training.out_of_memory import (
-    LEAST_BATCH,
-    batch_setting,
-    largest_batch_size,
-    memory_for,
-)
-from benchmark.training.outcome import write_outcome
+from benchmark.training.batches import ImageFeed, training_batches
+from benchmark.training.checkpoints import MANIFEST, write_checkpoints, write_curves
+from benchmark.training.gan import GAN, build_gan, training_digest
 from benchmark.training.progress import CRITERIA, LossMeter, Progress, TrainingDivergedError
-from benchmark.training.resume import check_finite, remove_states, restore_state, save_state
-from benchmark.training.rng import (
-    pin_global_states,
-    training_boxes,
-    training_flips,
-    training_hole_sizes,
-    training_order,
+from benchmark.training.resume import (
+    ResumeState,
+    TrainingInterruptedError,
+    check_finite,
+    remove_states,
+    restore_state,
+    run_lock,
+    save_state,
+    stop_signals,
 )
+from benchmark.training.rng import pin_global_states
 from benchmark.training.run_log import RunLog, open_run_log
+from benchmark.training.step import training_step
+from benchmark.training.tensors import save_tensors
 from benchmark.training.validation import Gallery, validate
 from data.errors import InputError
 from data.store import Store
-from models.batch import Batch
 from models.variant import Variant
 
 SAVE_EVERY_S = 120.0
@@ -55,7 +49,7 @@ SHOW_EVERY_STEPS = 10
 class Session:
     """What the parts of one training process share."""
 
-    fabric: Fabric
+    engine: Engine
     suite: Suite
     run: paths.Run
     store: Store
@@ -91,55 +85,32 @@ def train_run(
         TrainingDivergedError: a loss or a weight is NaN or infinite.
     """
     pin_global_states(run.seed)
-    fabric = open_device(suite.training, device)
+    engine = open_device(suite.training, device)
     _check_selection(suite)
     store = Store(paths.prepared(suite.name))
     store.verify("train", "val")
-
-    def advice() -> str:
-        images = store.images("train")
-        size = largest_batch_size(suite, variant, run.seed, fabric, images)
-        return f"{size} does" if size else f"nor does {LEAST_BATCH}"
-
-    # Nothing of this function holds on to a network, so that the advice has all memory for itself.
-    with run_lock(run.scratch), memory_for(batch_setting(suite, "training"), fabric.device, advice):
-        _train_locked(fabric, suite, variant, run, store, tensorboard)
-
-
-def _train_locked(
-    fabric: Fabric,
-    suite: Suite,
-    variant: Variant,
-    run: paths.Run,
-    store: Store,
-    tensorboard: Path | None,
-) -> None:
-    if (run.checkpoints / MANIFEST).exists():
-        note = f"note: {run.checkpoints}: is there already; it is trained again, and then replaced"
-        print(note, file=sys.stderr)
-    gan = build_gan(suite, variant, run.seed, fabric)
-    files = stage_code("train")
-    digests = {
-        "config_sha256": training_digest(suite, variant),
-        "data_sha256": store.digest(),
-        "code_sha256": code_digest(files),
-    }
-    # With another device, library or set of pictures the rest would not be of one piece.
-    key = [str(run), digests, fingerprint(fabric.device), suite.watching.model_dump()]
-    state = ResumeState(run.scratch, json_digest(key)[:16])
-    session = Session(fabric, suite, run, store, gan, state, Gallery(suite, store))
-    try:
+    with run_lock(run.scratch), memory_for(batch_setting(suite, "training"), engine.device):
+        if (run.checkpoints / MANIFEST).exists():
+            note = f"note: {run.checkpoints}: is there already; it is trained again, then replaced"
+            print(note, file=sys.stderr)
+        gan = build_gan(suite, variant, run.seed, engine)
+        files = stage_code("train")
+        digests = {
+            "config_sha256": training_digest(suite, variant),
+            "data_sha256": store.digest(),
+            "code_sha256": code_digest(files),
+        }
+        # With another device, library or set of pictures the rest would not be of one piece.
+        key = [str(run), digests, fingerprint(engine.device), suite.watching.model_dump()]
+        state = ResumeState(run.scratch, json_digest(key)[:16])
+        session = Session(engine, suite, run, store, gan, state, Gallery(suite, store))
         progress = _run_epochs(session, tensorboard)
-    except TrainingDivergedError as error:
-        kept = "no state was saved before"
-        if state.step is not None:
-            kept = f"the state after step {state.step} is kept in {state.folder}"
-        raise TrainingDivergedError(f"{run}: {error}; {kept}") from None
-    if code_digest(files) != digests["code_sha256"]:
-        raise InputError(f"{run}: the code changed while it ran; the result is not kept")
-    origin = {"environment": fingerprint(fabric.device), **digests}
-    write_outcome(run, variant, state.folder, progress, session.gallery, origin)
-    remove_states(run.scratch)
+        if code_digest(files) != digests["code_sha256"]:
+            raise InputError(f"{run}: the code changed while it ran; the result is not kept")
+        origin = {"environment": fingerprint(engine.device), **digests}
+        write_checkpoints(run, state.folder, progress, session.gallery, origin)
+        write_curves(run, variant, progress)
+        remove_states(run.scratch)
 
 
 def _check_selection(suite: Suite) -> None:
@@ -155,8 +126,7 @@ def _check_selection(suite: Suite) -> None:
 
 def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
     """Train from the saved state, or from the start, to the end of the budget."""
-    suite, run = session.suite, session.run
-    device = session.fabric.device
+    suite, run, device = session.suite, session.run, session.engine.device
     images = session.store.images("train")
     batch_size = suite.training.batch_size
     steps_per_epoch = len(images) // batch_size
@@ -172,20 +142,19 @@ def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
     saved_at = time.monotonic()
     variant, step = session.gan.variant, progress.step
     with (
-        open_run_log(suite, variant, run, step, total_steps, tensorboard) as watch,
+        _told_what_is_kept(session),
+        open_run_log(suite, variant, run, step, total_steps, tensorboard) as log,
         stop_signals() as stopped,
     ):
         while progress.step < total_steps:
             epoch, first_step = divmod(progress.step, steps_per_epoch)
             meter = LossMeter(progress.sums, progress.counts, device)
             session.gan.train(True)
-            for batch in _batches(suite, run.seed, epoch, first_step, feed, len(images), device):
-                losses = training_step(
-                    session.fabric, session.gan, batch, progress.step, total_steps
-                )
+            for batch in training_batches(suite, run.seed, epoch, first_step, feed):
+                losses = training_step(session.gan, batch, progress.step, total_steps)
                 progress.step += 1
                 meter.add(progress.step, losses)
-                watch.bar.update(batch_size)
+                log.bar.update(batch_size)
                 show = progress.step % SHOW_EVERY_STEPS == 0
                 at_end, stop = progress.step % steps_per_epoch == 0, stopped()
                 save = stop or time.monotonic() - saved_at > SAVE_EVERY_S
@@ -193,13 +162,13 @@ def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
                     # Of a network that is not updated at every step, a loss is an earlier one.
                     latest |= meter.look()
                 if show:
-                    watch.show_losses(progress.step, latest)
+                    log.show_losses(progress.step, latest)
                 if at_end or save:
                     progress.sums, progress.counts = meter.sums(), meter.counts()
                 if at_end:  # before the state is saved: a resumed run begins with the next epoch
-                    _finish_epoch(session, watch, progress, epoch + 1)
+                    _finish_epoch(session, log, progress, epoch + 1)
                 if save:
-                    watch.flush()  # what the state has behind it is not shown again
+                    log.flush()  # what the state has behind it is not shown again
                     save_state(session.state, session.gan, progress)
                     saved_at = time.monotonic()
                 if stop:
@@ -210,65 +179,41 @@ def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
     return progress
 
 
-def _batches(
-    suite: Suite,
-    seed: int,
-    epoch: int,
-    first_step: int,
-    feed: ImageFeed,
-    count: int,
-    device: torch.device,
-) -> Iterator[Batch]:
-    """Yield the batches of an epoch, from a step of it on."""
-    batch_size = suite.training.batch_size
-    num_steps = count // batch_size
-    sizes = [suite.mask.size] * num_steps
-    if (bounds := suite.training.hole_sizes) is not None:
-        sizes = training_hole_sizes(seed, epoch, num_steps, bounds).tolist()
-    # As many sets of holes as there are sizes: a few dozen at most.
-    boxes = {size: _boxes(suite, size, seed, epoch, count, device) for size in sorted(set(sizes))}
-    order = training_order(seed, epoch, count)
-    order_there = torch.from_numpy(order).to(device)
-    flips = torch.from_numpy(training_flips(seed, epoch, count)).to(device)
-    for step in range(first_step, num_steps):
-        part, size = slice(step * batch_size, (step + 1) * batch_size), sizes[step]
-        rows = order_there[part]
-        images = feed(order[part], rows)
-        if suite.training.flip:
-            images = torch.where(flips[rows][:, None, None, None], images.flip(2), images)
-        yield make_batch(images, boxes[size][rows], size)
+@contextmanager
+def _told_what_is_kept(session: Session) -> Iterator[None]:
+    """Add to the error of a training that has diverged which state is kept."""
+    try:
+        yield
+    except TrainingDivergedError as error:
+        state, kept = session.state, "no state was saved before"
+        if state.step is not None:
+            kept = f"the state after step {state.step} is kept in {state.folder}"
+        raise TrainingDivergedError(f"{session.run}: {error}; {kept}") from None
 
 
-def _boxes(
-    suite: Suite, hole_size: int, seed: int, epoch: int, count: int, device: torch.device
-) -> Tensor:
-    law = suite.mask.model_copy(update={"size": hole_size})
-    return torch.from_numpy(training_boxes(seed, epoch, count, law, suite.image_size)).to(device)
-
-
-def _finish_epoch(session: Session, watch: RunLog, progress: Progress, epoch: int) -> None:
+def _finish_epoch(session: Session, log: RunLog, progress: Progress, epoch: int) -> None:
     """Validate, extend the curves, and keep pictures and weights that are wanted."""
-    suite, losses, device = session.suite, progress.losses(), session.fabric.device
+    suite, losses, device = session.suite, progress.losses(), session.engine.device
     weights = session.gan.weights()
     check_finite(weights, progress.step)
     try:
         with memory_for(batch_setting(suite, "evaluation"), device):
-            found = validate(suite, session.store, session.gan, device)
+            validation = validate(suite, session.store, session.gan, device)
     except InputError:
         raise
     except ValueError as error:  # NaN in the output
         raise TrainingDivergedError(f"validation after step {progress.step}: {error}") from None
     images_seen = progress.step * suite.training.batch_size
-    row = {"epoch": float(epoch), "images_seen": float(images_seen), **losses, **found.scores}
-    watch.show_epoch(progress.step, losses, found.scores)
+    row = {"epoch": float(epoch), "images_seen": float(images_seen), **losses, **validation.scores}
+    log.show_epoch(progress.step, losses, validation.scores)
     is_last = epoch == suite.training.epochs
     criteria = progress.finish_epoch(row) + ["last"] * is_last
     if is_last or epoch % suite.watching.images_every == 0:
         picture = session.state.folder / f"epoch{epoch:04d}.png"
         with atomic_path(picture) as partial:
-            Image.fromarray(found.completed).save(partial, format="PNG")
+            Image.fromarray(validation.completed).save(partial, format="PNG")
         progress.pictures[picture.name] = file_sha256(picture)
-        watch.show_picture(progress.step, session.gallery.compare(found.completed))
+        log.show_picture(progress.step, session.gallery.compare(validation.completed))
     if criteria:
         file = f"epoch{epoch:04d}.safetensors"
         sha256 = save_tensors(session.state.folder / file, weights)

@@ -1,10 +1,19 @@
 """From packed images and holes to batches, and from raw outputs to completed images."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmark.core.config import Suite
+from benchmark.training.rng import (
+    training_boxes,
+    training_flips,
+    training_hole_sizes,
+    training_order,
+)
 from models.batch import Batch, Output
 
 RESIDENT_BYTES = 2**33
@@ -16,10 +25,13 @@ class ImageFeed:
 
     def __init__(self, images: NDArray[np.uint8], device: torch.device) -> None:
         self._images = images
-        self._device = device
+        self.device = device
         self._resident: Tensor | None = None
         if device.type != "cpu" and images.nbytes <= RESIDENT_BYTES:
             self._resident = torch.from_numpy(np.array(images)).to(device)
+
+    def __len__(self) -> int:
+        return len(self._images)
 
     def __call__(self, rows: NDArray[np.int64], rows_on_device: Tensor) -> Tensor:
         """Return images `[len(rows), H, W, 3]` uint8.
@@ -28,7 +40,41 @@ class ImageFeed:
         """
         if self._resident is not None:
             return self._resident[rows_on_device]
-        return torch.from_numpy(self._images[rows]).to(self._device, non_blocking=True)
+        return torch.from_numpy(self._images[rows]).to(self.device, non_blocking=True)
+
+
+def training_batches(
+    suite: Suite, seed: int, epoch: int, first_step: int, feed: ImageFeed
+) -> Iterator[Batch]:
+    """Yield the batches of an epoch, from a step of it on; images that are left over are left out.
+
+    Args:
+        suite: batch size, holes and augmentation.
+        seed: the run's.
+        epoch: number of epochs before this one.
+        first_step: number of steps of the epoch that are done.
+        feed: the training images.
+    """
+    batch_size, count, device = suite.training.batch_size, len(feed), feed.device
+    num_steps = count // batch_size
+    sizes = [suite.mask.size] * num_steps
+    if (bounds := suite.training.hole_sizes) is not None:
+        sizes = training_hole_sizes(seed, epoch, num_steps, bounds).tolist()
+    boxes = {}
+    for size in sorted(set(sizes)):  # as many sets of holes as there are sizes: a few dozen at most
+        law = suite.mask.model_copy(update={"size": size})
+        drawn = training_boxes(seed, epoch, count, law, suite.image_size)
+        boxes[size] = torch.from_numpy(drawn).to(device)
+    order = training_order(seed, epoch, count)
+    order_there = torch.from_numpy(order).to(device)
+    flips = torch.from_numpy(training_flips(seed, epoch, count)).to(device)
+    for step in range(first_step, num_steps):
+        part, size = slice(step * batch_size, (step + 1) * batch_size), sizes[step]
+        rows = order_there[part]
+        images = feed(order[part], rows)
+        if suite.training.flip:
+            images = torch.where(flips[rows][:, None, None, None], images.flip(2), images)
+        yield make_batch(images, boxes[size][rows], size)
 
 
 def masks_from_boxes(boxes: Tensor, image_size: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What each network of a variant is shown of a batch."""
+"""From a batch to what each network of a variant sees of it, and to completed images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from benchmark.metrics import composite, quantise
+from benchmark.metrics import composite, quantize
 from benchmark.training.batches import make_batch
 from models.batch import Batch, Output
 from models.squares import crop_squares
@@ -37,15 +37,15 @@ def real_input(spec: DiscriminatorSpec, batch: Batch) -> Tensor:
 
 def fake_input(spec: DiscriminatorSpec, batch: Batch, output: Output) -> Tensor:
     """Return what a discriminator is shown of what a generator made, in its own update."""
-    return _shown(spec.input, batch, output)
+    return _made_input(spec.input, batch, output)
 
 
-def judged_input(spec: DiscriminatorSpec, batch: Batch, output: Output) -> Tensor:
+def generator_update_input(spec: DiscriminatorSpec, batch: Batch, output: Output) -> Tensor:
     """Return what a discriminator is shown in the generator's update."""
-    return _shown(spec.generator_input or spec.input, batch, output)
+    return _made_input(spec.generator_input or spec.input, batch, output)
 
 
-def _shown(what: Input, batch: Batch, output: Output) -> Tensor:
+def _made_input(what: Input, batch: Batch, output: Output) -> Tensor:
     if what == "hole":
         return crop_squares(output.raw, batch.corner, batch.hole_size)
     return output.completed if what == "completed" else output.raw
@@ -54,7 +54,7 @@ def _shown(what: Input, batch: Batch, output: Output) -> Tensor:
 class Completed(NamedTuple):
     """Pixels after a generator."""
 
-    quantised: Tensor
+    quantized: Tensor
     """`[N, 3, H, W]` uint8, the raw output."""
     completed: Tensor
     """`[N, 3, H, W]` uint8, composited."""
@@ -77,7 +77,7 @@ def complete(
         hole_size: side of all boxes.
     """
     batch = make_batch(images, boxes, hole_size)
-    quantised = quantise(inpainter(batch).float())
+    quantized = quantize(inpainter(batch).float())
     target = images.permute(0, 3, 1, 2)
     mask = batch.mask.bool()
-    return Completed(quantised, composite(quantised, target, mask), target, mask)
+    return Completed(quantized, composite(quantized, target, mask), target, mask)

@@ -1,13 +1,137 @@
-"""What a stopped run goes on from: its networks, and how far it was."""
+"""Stopping a run and going on: signals, the saved state, and the lock that keeps others out."""
 
-from collections.abc import Mapping
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
+from filelock import FileLock, Timeout
 from torch import Tensor
 
-from benchmark.training.checkpoints import ResumeState, not_finite, verify_file
+from benchmark.core.files import write_json
+from benchmark.core.hashing import json_digest
 from benchmark.training.gan import GAN
 from benchmark.training.progress import Progress, TrainingDivergedError
+from benchmark.training.tensors import load_tensors, not_finite, save_tensors, verify_file
+from data.errors import InputError
+
+
+class TrainingInterruptedError(Exception):
+    """The run was asked to stop; its state is saved and the same command goes on from there."""
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Turn SIGINT and SIGTERM into a flag that is read between two steps.
+
+    Raises:
+        KeyboardInterrupt: one came when there was no step left.
+    """
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, note) for number in numbers]
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+    if received:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Hold a run's lock, so that at most one process trains it; it ends with the process.
+
+    Raises:
+        InputError: another process holds it, or it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "lock"
+    lock = FileLock(path, blocking=False)
+    try:
+        lock.acquire()
+        path.write_text(f"process {os.getpid()}", encoding="utf-8")
+    except Timeout:
+        owner = path.read_text(encoding="utf-8") or "another process"
+        raise InputError(f"{folder}: the run is being trained by {owner}") from None
+    except OSError as error:
+        lock.release()
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class ResumeState:
+    """The state of an unfinished run, in a scratch folder keyed by configuration, code and data.
+
+    It consists of one tensor file and a JSON file that names it with its hash; replacing the JSON
+    file is the moment at which a state becomes the current one.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder = folder / key
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.step: int | None = None
+        """Steps that the current state has behind it, as far as it was loaded or saved here."""
+        for partial in self.folder.glob(".*"):  # what a process was writing when it was killed
+            partial.unlink()
+
+    def save(self, step: int, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
+        """Make this the current state."""
+        name = f"step{step:08d}.safetensors"
+        sha256 = save_tensors(self.folder / name, tensors)
+        content = {"file": name, "sha256": sha256, "step": step, "progress": progress}
+        write_json(self._path, content | {"content_sha256": json_digest(content)})
+        self.step = step
+        for old in self.folder.glob("step*.safetensors"):
+            if old.name != name:
+                old.unlink()
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return tensors and progress of the current state; None where there is none.
+
+        Raises:
+            InputError: the state is damaged.
+        """
+        if not self._path.exists():
+            return None
+        try:
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+            if content.pop("content_sha256") != json_digest(content):
+                raise ValueError("its content is not what was saved")
+            tensors = load_tensors(self.folder / content["file"], content["sha256"])
+            self.step = content["step"]
+            return tensors, content["progress"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self.damaged(error) from None
+
+    def damaged(self, reason: Exception) -> InputError:
+        """Return the error that says what to do about a damaged state."""
+        return InputError(
+            f"{self._path}: the state to resume from is damaged ({' '.join(str(reason).split())}); "
+            f"delete {self.folder} to begin anew"
+        )
+
+    def remove(self) -> None:
+        """Remove all of it, the file that makes it a state first."""
+        self._path.unlink(missing_ok=True)
+        shutil.rmtree(self.folder)
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / "state.json"
 
 
 def restore_state(state: ResumeState, gan: GAN) -> Progress:

@@ -1,4 +1,4 @@
-"""What shows how a run goes: a progress bar, TensorBoard events, and an animated picture.
+"""From losses and scores to a progress bar, TensorBoard events and an animated picture.
 
 Nothing here gives the loop anything back, so that a run has the same result whether it is watched
 or not.

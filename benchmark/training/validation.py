@@ -1,4 +1,4 @@
-"""Validation of a run's present weights, and the images whose completion is kept."""
+"""From the present weights of a run to validation scores and completed images."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.core.config import Suite
-from benchmark.metrics import missing_metrics, quantise, score_images
+from benchmark.metrics import missing_metrics, quantize, score_images
 from benchmark.metrics.error import psnr_cap_db
 from benchmark.training.batches import make_batch
 from benchmark.training.gan import GAN
@@ -70,8 +70,8 @@ class Gallery:
         images = torch.from_numpy(np.array(store.images("val")[:count]))
         boxes = torch.from_numpy(store.boxes("val")[:count, 0])
         batch = make_batch(images, boxes, suite.mask.size)
-        self.masked = _side_by_side(quantise(batch.masked))
-        """Mid-grey in the hole."""
+        self.masked = _side_by_side(quantize(batch.masked))
+        """Mid-gray in the hole."""
         self.truth = _side_by_side(images.permute(0, 3, 1, 2))
 
     def compare(self, completed: Strip) -> NDArray[np.uint8]:

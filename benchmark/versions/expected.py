@@ -12,8 +12,8 @@ from benchmark.core import paths
 from benchmark.core.config import Suite, load_params, load_suite, load_variant
 from benchmark.core.files import read_json
 from benchmark.core.yaml_files import load, validate
+from benchmark.evaluation.provenance import Provenance
 from benchmark.evaluation.reference_runs import FACTS
-from benchmark.evaluation.results import Provenance
 from benchmark.metrics import missing_metrics
 from benchmark.training.gan import training_digest
 from benchmark.versions.rebuild import Selection, file_md5, file_md5s, folder_md5

@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 from benchmark.core.files import read_json
 from benchmark.core.yaml_files import validate
-from benchmark.evaluation.metric_files import BaselineMetrics, Metrics, RunMetrics, read_metrics
+from benchmark.evaluation.metrics_file import BaselineMetrics, Metrics, RunMetrics, read_metrics
 from benchmark.metrics import METRICS
 from benchmark.metrics.registry import distance
 from benchmark.stats.comparison import FLATTEST, equivalence_margin
@@ -120,7 +120,7 @@ def _read(base: Snapshot, new: Snapshot, subject: Subject) -> Metrics | Failure:
                 what = new.named(f"there is no {path}; `{MADE_BY}` makes it")
                 return Failure("missing", str(subject), what)
         found, frame = read_metrics(
-            model, metrics, MADE_BY, score_table, new.image_px(subject.suite)
+            model, metrics, score_table, MADE_BY, new.image_px(subject.suite)
         )
     except InputError as error:
         return Failure("damaged", str(subject), new.named(str(error)))

@@ -22,7 +22,7 @@ INPUTS = ("reports/reference", "reports/versions")
 """What the stages read of folders that they, or the user, fill."""
 FILES = ("dvc.yaml", "params.yaml", "requirements.lock")
 LEFT_OUT = ("data/prepared", "data/raw", "models/checkpoints", "models/scratch")
-RUN_STAGES = ("train", "evaluate", "diagnose")
+RUN_STAGES = ("train", "evaluate")
 """What makes the results of a run; the last one is the last to read its weights."""
 PATIENCE_S = 20
 """How long a stage that is interrupted may take to clean up."""

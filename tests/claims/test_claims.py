@@ -314,7 +314,7 @@ def test_reliance_on_the_seam_is_read_from_the_diagnosis(
 def test_without_a_diagnosis_reliance_is_not_testable(diagnosis: dict[str, Any]) -> None:
     found = results({"localizer": PSNR}, diagnoses={("localizer", 0): diagnosis})
     said = reason(load_claims(ROOT)["c6"], found)
-    assert said.startswith("localizer of localizer was not asked; `python -m benchmark diagnose`")
+    assert said.startswith("localizer of localizer was not asked; `python -m benchmark evaluate`")
 
 
 def test_two_suites_give_the_interval_of_welchs_test() -> None:

@@ -10,7 +10,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from benchmark.evaluation.diagnosis import Resamples, diagnosis
-from benchmark.evaluation.predictions import Judgements, judge
+from benchmark.evaluation.predictions import Predictions, predict
 from benchmark.evaluation.probes import PROBES, make_probes, unit_noise
 from models.networks import Localization, Score
 from tests.support.tiny import full_variant
@@ -26,9 +26,9 @@ def _auc(on_real: list[float], on_probe: list[float]) -> float:
     return float(u / len(on_real) / len(on_probe))
 
 
-def _judged(altered: list[float], iou: list[float] | None = None) -> Judgements:
+def _judged(altered: list[float], iou: list[float] | None = None) -> Predictions:
     box = None if iou is None else np.zeros((len(iou), 4))
-    return Judgements(np.array(altered), box, None if iou is None else np.array(iou))
+    return Predictions(np.array(altered), box, None if iou is None else np.array(iou))
 
 
 def test_resamples_draw_as_many_images_as_there_are_each_as_often() -> None:
@@ -148,7 +148,7 @@ class _Box(nn.Module):
 
 
 class _Edges(_Box):
-    """Marks dark pixels with a neighbour that is brighter by more than half the range."""
+    """Marks dark pixels with a neighbor that is brighter by more than half the range."""
 
     def marks(self, images: Tensor) -> Tensor:
         grey = images.mean(1)
@@ -171,7 +171,7 @@ class _Smoothness(_Box):
 
 
 class _Brightness(nn.Module):
-    """Scores the mean colour of all that it sees."""
+    """Scores the mean color of all that it sees."""
 
     def forward(self, images: Tensor) -> Score:
         return Score(images.mean((1, 2, 3)))
@@ -180,11 +180,11 @@ class _Brightness(nn.Module):
 BOXES = torch.tensor([[2, 3, 18, 19], [8, 8, 24, 24], [13, 4, 29, 20], [5, 15, 21, 31]])
 
 
-def _asked(network: nn.Module, target: Tensor, generated: Tensor) -> dict[str, Judgements]:
+def _asked(network: nn.Module, target: Tensor, generated: Tensor) -> dict[str, Predictions]:
     noise = torch.from_numpy(unit_noise(["a", "b", "c", "d"], SIZE))
     probes = make_probes(target, BOXES, generated, generated, noise)
     spec = LOCALIZER if isinstance(network, _Box) else BINARY
-    return {name: judge(network, spec, images, BOXES) for name, images in probes.items()}
+    return {name: predict(network, spec, images, BOXES) for name, images in probes.items()}
 
 
 def _texture() -> Tensor:

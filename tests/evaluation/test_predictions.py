@@ -1,4 +1,4 @@
-"""Judgements against networks whose answer is known."""
+"""Predictions against networks whose answer is known."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.evaluation.predictions import Judgements, join, judge, patch_centres
+from benchmark.evaluation.predictions import Predictions, join, patch_centers, predict
 from models.networks import Localization, Score, discriminator_class
 from models.variant import DiscriminatorSpec
 from tests.support.tiny import full_variant
@@ -56,7 +56,7 @@ def _half_bright() -> Tensor:
 
 
 def test_a_localizer_says_how_sure_and_where() -> None:
-    found = judge(_Boxes(), spec("completed"), _half_bright(), BOXES)
+    found = predict(_Boxes(), spec("completed"), _half_bright(), BOXES)
     # Logits and boxes pass through float32.
     assert found.altered.tolist() == pytest.approx([_sigmoid(2)] * 2, rel=1e-6)
     assert found.iou is not None and found.box is not None
@@ -68,23 +68,23 @@ def test_a_localizer_says_how_sure_and_where() -> None:
 
 
 def test_patches_count_inside_the_square_alone() -> None:
-    found = judge(_Patches(), spec("completed"), _half_bright(), BOXES)
+    found = predict(_Patches(), spec("completed"), _half_bright(), BOXES)
     assert found.altered.tolist() == pytest.approx([_sigmoid(-1)] * 2, rel=1e-6)
     assert found.iou is None and found.found is found.altered
-    everywhere = judge(_Mean(), spec("completed"), _half_bright(), BOXES)
+    everywhere = predict(_Mean(), spec("completed"), _half_bright(), BOXES)
     # A quarter of the pixels is 1, the rest -1.
     assert everywhere.altered.tolist() == pytest.approx([_sigmoid(0.5)] * 2, rel=1e-6)
 
 
 def test_a_square_between_the_patches_has_the_score_of_all() -> None:
     boxes = torch.tensor([[0, 0, 2, 2], [1, 1, 3, 3]])
-    found = judge(_Patches(), spec("completed"), torch.zeros_like(_half_bright()), boxes)
+    found = predict(_Patches(), spec("completed"), torch.zeros_like(_half_bright()), boxes)
     assert found.altered.tolist() == pytest.approx([_sigmoid(1)] * 2, rel=1e-6)
 
 
 @pytest.mark.parametrize("network", [_Patches(), _Mean()])
 def test_one_that_looks_at_the_hole_sees_nothing_else(network: nn.Module) -> None:
-    found = judge(network, spec("hole"), _half_bright(), BOXES)
+    found = predict(network, spec("hole"), _half_bright(), BOXES)
     assert found.altered.tolist() == pytest.approx([_sigmoid(-1)] * 2, rel=1e-6)
 
 
@@ -93,7 +93,7 @@ def test_what_is_almost_sure_keeps_its_rank() -> None:
         def forward(self, images: Tensor) -> Score:
             return Score(torch.tensor([50.0, 60.0]))
 
-    found = judge(Sure(), spec("completed"), _half_bright(), BOXES)
+    found = predict(Sure(), spec("completed"), _half_bright(), BOXES)
     # 1 - sigmoid would be 0 for both.
     assert found.altered.tolist() == pytest.approx([math.exp(-50), math.exp(-60)], rel=1e-6)
 
@@ -109,7 +109,7 @@ def test_patches_lie_where_the_convolutions_look(name: str, size: int) -> None:
         nn.init.ones_(layer.weight)
     images = torch.zeros(1, 3, size, size, requires_grad=True)
     maps = nn.Sequential(*layers)(images)
-    centres = patch_centres(maps.shape[-1], size)
+    centers = patch_centers(maps.shape[-1], size)
     middle = maps.shape[-1] // 2
     for row, column in ((middle, middle), (middle, middle - 1)):
         (gradient,) = torch.autograd.grad(maps[0, 0, row, column], images, retain_graph=True)
@@ -117,14 +117,14 @@ def test_patches_lie_where_the_convolutions_look(name: str, size: int) -> None:
         weight = seen.sum(0) / seen.sum()
         across = (weight * (torch.arange(size) + 0.5)).sum()
         # A mean of float32 numbers of up to 200.
-        assert across.item() == pytest.approx(centres[column].item(), abs=1e-2)
+        assert across.item() == pytest.approx(centers[column].item(), abs=1e-2)
 
 
 def test_batches_are_joined_in_order() -> None:
     box = np.zeros((1, 4))
-    parts = [Judgements(np.array([v]), box, np.array([10 * v])) for v in (0.1, 0.2)]
+    parts = [Predictions(np.array([v]), box, np.array([10 * v])) for v in (0.1, 0.2)]
     joined = join(parts)
     assert joined.altered.tolist() == [0.1, 0.2] and joined.found.tolist() == [1.0, 2.0]
     assert joined.box is not None and joined.box.shape == (2, 4)
-    scores = join([Judgements(np.array([0.1]), None, None)] * 2)
+    scores = join([Predictions(np.array([0.1]), None, None)] * 2)
     assert scores.box is None and scores.found.tolist() == [0.1, 0.1]

@@ -1,4 +1,4 @@
-"""The score_table's format, and its means against values worked by hand."""
+"""The score table's format, and its means against values worked by hand."""
 
 import json
 import math

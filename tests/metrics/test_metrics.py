@@ -14,12 +14,12 @@ from skimage import data as photographs
 from skimage import metrics as reference
 from torch import Tensor
 
-from benchmark.metrics import METRICS, Metric, composite, known_mae_raw, quantise, score_images
+from benchmark.metrics import METRICS, Metric, composite, known_mae_raw, quantize, score_images
 from benchmark.metrics.contour import seam
 from benchmark.metrics.edges import edge_h, sharpness_h
 from benchmark.metrics.error import l1_percent_h, mae, mse, psnr_db
 from benchmark.metrics.regions import dilate, region_pixels, seam_band
-from benchmark.metrics.structural import ssim_h, ssim_map, ssim_uniform_w, ssim_w
+from benchmark.metrics.ssim import ssim_h, ssim_map, ssim_uniform_w, ssim_w
 
 pytestmark = pytest.mark.promise("metrics")
 PIXEL_METRICS = [m for m in METRICS.values() if m.backbone is None and m.pixels == "completed"]
@@ -53,23 +53,23 @@ def test_quantise_rounds_half_to_even_and_clips() -> None:
     halves = [2 * h / 255 - 1 for h in (0.5, 1.5, 2.5)]
     values = torch.tensor([*halves, -1.0, 1.0, -3.0, 7.0, 0.0], dtype=torch.float64)
     expected = np.rint([255 * (v + 1) / 2 for v in values.tolist()]).clip(0, 255)
-    quantised = quantise(values.expand(1, 3, 1, -1))
-    assert quantised.dtype == torch.uint8
-    assert quantised[0, 0, 0].tolist() == expected.tolist()
-    assert quantised[0, 0, 0, 3:].tolist() == [0, 255, 0, 255, 128]  # 127.5 goes to even 128
+    quantized = quantize(values.expand(1, 3, 1, -1))
+    assert quantized.dtype == torch.uint8
+    assert quantized[0, 0, 0].tolist() == expected.tolist()
+    assert quantized[0, 0, 0, 3:].tolist() == [0, 255, 0, 255, 128]  # 127.5 goes to even 128
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_quantise_inverts_the_normalisation_of_every_level(dtype: torch.dtype) -> None:
     levels = torch.arange(256, dtype=torch.uint8).expand(1, 3, 1, -1)
-    assert torch.equal(quantise(levels.to(dtype) / 127.5 - 1), levels)
+    assert torch.equal(quantize(levels.to(dtype) / 127.5 - 1), levels)
 
 
 def test_quantise_refuses_nan_and_integers() -> None:
     with pytest.raises(ValueError, match="NaN"):
-        quantise(torch.full((1, 3, 2, 2), math.nan))
+        quantize(torch.full((1, 3, 2, 2), math.nan))
     with pytest.raises(ValueError, match="uint8"):
-        quantise(torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
+        quantize(torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
 
 
 def test_composite_takes_the_hole_from_the_output_alone() -> None:

@@ -9,16 +9,11 @@ from ruamel.yaml import YAML
 
 from benchmark.core.config import names_in
 from benchmark.core.paths import VARIANTS
-from benchmark.training.gan import (
-    build_discriminator,
-    build_gan,
-    build_generator,
-    loss_names,
-    training_step,
-)
+from benchmark.training.gan import build_discriminator, build_gan, build_generator
+from benchmark.training.step import loss_names, training_step
 from models.batch import Batch
 from models.generators import context_encoder, strided_context_encoder
-from tests.support.tiny import ROOT, cpu_fabric, full_variant, numbers, random_batch, tiny_suite
+from tests.support.tiny import ROOT, cpu_engine, full_variant, numbers, random_batch, tiny_suite
 
 NAMES = names_in(ROOT / VARIANTS)
 SYSTEMS = {
@@ -102,16 +97,16 @@ def test_variant_learns_one_batch_at_full_width(name: str) -> None:
 
 
 def _assert_learns_one_batch(name: str) -> None:
-    fabric, variant, steps = cpu_fabric(), full_variant(name), 12
+    engine, variant, steps = cpu_engine(), full_variant(name), 12
     # 32 px, or 64 where instance norm would have a single value to work with.
     size = 64 if variant.generator.network == "strided_context_encoder" else 32
     suite = tiny_suite(image_size=size, mask={"kind": "random_square", "size": size // 2})
-    gan, batch = build_gan(suite, variant, 0, fabric), _smooth_scene(size)
+    gan, batch = build_gan(suite, variant, 0, engine), _smooth_scene(size)
     gan.train(True)
     seen: set[str] = set()
     history = []
     for step in range(steps):
-        losses = {k: float(v) for k, v in training_step(fabric, gan, batch, step, steps).items()}
+        losses = {k: float(v) for k, v in training_step(gan, batch, step, steps).items()}
         assert all(math.isfinite(value) for value in losses.values()), (step, losses)
         seen |= losses.keys()
         history.append(losses["generator/reconstruction"])

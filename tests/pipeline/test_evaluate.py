@@ -24,7 +24,6 @@ from benchmark.evaluation.score_table import metric_columns, read_score_table
 from benchmark.evaluation.test_set import load_test_set
 from benchmark.metrics import METRICS, PROTOCOL
 from benchmark.pipeline.baselines import ORACLE, evaluate_baselines
-from benchmark.pipeline.diagnose import diagnose_run
 from benchmark.pipeline.evaluate import evaluate_run
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
@@ -214,8 +213,7 @@ def test_whole_run_in_another_folder_repeats_to_the_bit(
         run = Run("tiny", "localizer", 3)
         split_suite(_suite())
         train_run(_suite(), tiny_variant("localizer"), run, "cpu")
-        for stage in (evaluate_run, diagnose_run):
-            stage(_suite(), tiny_variant("localizer"), run, "cpu")
+        evaluate_run(_suite(), tiny_variant("localizer"), run, "cpu")
         torch.use_deterministic_algorithms(False)
         evaluate_baselines(_suite())
         found.append({n: c for n, c in files_below(folder).items() if not n.endswith("/lock")})
@@ -238,7 +236,7 @@ def test_evaluation_that_ends_midway_leaves_whole_files_and_can_be_repeated(
     function: str, error: BaseException, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = files_below(checkout / "reports")
-    for path in (RUN.scores, RUN.metrics, RUN.provenance, RUN.completed):
+    for path in (RUN.scores, RUN.metrics, RUN.provenance, RUN.completed, RUN.diagnosis):
         path.write_bytes(b"old")
     old = files_below(checkout / "reports")
 
@@ -313,10 +311,7 @@ def test_missing_run_names_the_command_that_trains_it(checkout: Path) -> None:
 
 @pytest.mark.promise("damage")
 @pytest.mark.parametrize("damage", ["bit", "end", "gone", "empty"])
-@pytest.mark.parametrize("stage", [evaluate_run, diagnose_run])
-def test_damaged_weights_are_refused(
-    stage: Callable[..., None], damage: str, checkout: Path
-) -> None:
+def test_damaged_weights_are_refused(damage: str, checkout: Path) -> None:
     (weights,) = RUN.checkpoints.glob("*.safetensors")
     content = weights.read_bytes()
     if damage == "gone":
@@ -326,7 +321,7 @@ def test_damaged_weights_are_refused(
         changed = {"bit": flipped, "end": content[:-5], "empty": b""}
         weights.write_bytes(changed[damage])
     with pytest.raises(InputError, match=r"damaged or foreign|cannot be read"):
-        stage(_suite(), tiny_variant("l2"), RUN, "cpu")
+        evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
     tally("corrupted files refused")
 
 
@@ -374,15 +369,14 @@ FORGERIES: dict[str, tuple[Callable[[dict[str, Tensor]], object], str]] = {
 
 @pytest.mark.promise("damage")
 @pytest.mark.parametrize("kind", FORGERIES)
-@pytest.mark.parametrize("stage", [evaluate_run, diagnose_run])
 def test_weights_that_do_not_fit_are_refused_even_if_the_manifest_lists_them(
-    stage: Callable[..., None], kind: str, checkout: Path
+    kind: str, checkout: Path
 ) -> None:
     change, reason = FORGERIES[kind]
     _forge(change)
     message = f"{RUN.checkpoints}: the weights do not fit: {reason}"
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
-        stage(_suite(), tiny_variant("l2"), RUN, "cpu")
+        evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
     tally("corrupted files refused")
 
 
@@ -457,7 +451,7 @@ def test_oracle_is_perfect(checkout: Path) -> None:
     for name in _measured(scores):
         if METRICS[name].unit == "dB":
             assert (oracle[name] == math.inf).all()
-        elif name.startswith("ssim"):
+        elif METRICS[name].better == "higher":
             # Ratios of equal sums of float64.
             assert (oracle[name] - 1).abs().max() < 1e-12
         else:

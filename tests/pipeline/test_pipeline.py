@@ -241,7 +241,8 @@ def test_pipeline_writes_what_a_reader_looks_for(checkout: Checkout) -> None:
     for name in (
         "report.md", "report.html", "summary.json", "tables/tiny.tex", "tables/tiny.csv",
         "tables/tiny_comparisons.csv", "tables/tiny_protocols.csv",
-        "figures/tiny_comparison.png", "figures/tiny_zoomed.png", "figures/tiny_validation_mse_h.svg",
+        "figures/tiny_comparison.png", "figures/tiny_zoomed.png",
+        "figures/tiny_validation_mse_h.svg",
         "curves/tiny/l2/seed0.csv", "scores/tiny/l2/seed0.csv", "metrics/tiny/l2/seed0.json",
         "provenance/tiny/l2/seed0.json", "diagnostics/tiny/l2/seed0.json",
         "diagnostics/tiny/l2/seed0.png",

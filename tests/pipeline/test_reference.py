@@ -56,7 +56,8 @@ def test_what_is_kept(far: Checkout) -> None:
     assert set(files_below(FOLDER)) == {
         *("README.md", "reference.json", "suite.yaml", "comparison.png"),
         *("variants/l2.yaml", "variants/binary.yaml"),
-        *("metrics/baselines.json", "scores/baselines.csv", "diagnostics/l2/seed0.json"),
+        *("metrics/baselines.json", "scores/baselines.csv"),
+        *("diagnostics/l2/seed0/predictions.json"),
         *(f"{kind}/{name}/seed0.{suffix}" for name in ("l2", "binary")
           for kind, suffix in (("metrics", "json"), ("scores", "csv"), ("curves", "csv"),
                                ("provenance", "json"))),
@@ -137,8 +138,9 @@ def test_own_results_and_reference_runs_of_one_suite_stand_side_by_side(far: Che
     assert rows[0] == rows[1]
 
 
+@pytest.mark.parametrize("by_earlier_version", [False, True])
 def test_a_diagnosis_that_was_kept_tests_its_claim(
-    far: Checkout, monkeypatch: pytest.MonkeyPatch
+    by_earlier_version: bool, far: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far.write_run("localizer", 0, GOOD)
     found = localizer("boundary")
@@ -146,6 +148,10 @@ def test_a_diagnosis_that_was_kept_tests_its_claim(
     content = diagnosis("localizer", localizer=found) | {"suite": "far", "epoch": 2}
     far.write_json(paths.Run("far", "localizer", 0).diagnosis, content)
     write_reference("far", pictures=True)
+    if by_earlier_version:  # which had one file a run, and no folder
+        kept = FOLDER / "diagnostics/localizer/seed0"
+        (kept / "predictions.json").rename(kept.with_suffix(".json"))
+        kept.rmdir()
     kept_elsewhere(far, monkeypatch)
     write_report(load_params())
     content = json.loads(Path("reports/claims.json").read_text())["c6"]

@@ -16,9 +16,12 @@ from benchmark.core.paths import Run
 from benchmark.metrics import score_images
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
-from benchmark.training.checkpoints import load_checkpoint, run_lock, without_prefix
-from benchmark.training.gan import build_generator, loss_names, training_digest, training_step
+from benchmark.training.checkpoints import load_checkpoint
+from benchmark.training.gan import build_generator, training_digest
 from benchmark.training.network_inputs import Inpainter, complete
+from benchmark.training.resume import run_lock
+from benchmark.training.step import loss_names, training_step
+from benchmark.training.tensors import without_prefix
 from benchmark.training.validation import Validation
 from data.errors import InputError
 from data.store import Store

@@ -138,9 +138,9 @@ def test_seeds_are_named_where_there_are_several() -> None:
     runs = [diagnosis("a", seed, judge=localizer()) for seed in (0, 1)]
     text = shown(*runs)
     assert "**a: judge, seed 1**" in text
-    assert "[a, seed 1](diagnostics/photos/a/seed1.png)" in text
+    assert "[a, seed 1](diagnostics/photos/a/seed1/probes.png)" in text
     alone = shown(runs[0])
-    assert "seed 0" not in alone and "[a](diagnostics/photos/a/seed0.png)" in alone
+    assert "seed 0" not in alone and "[a](diagnostics/photos/a/seed0/probes.png)" in alone
 
 
 def test_a_single_image_has_values_without_intervals() -> None:

@@ -24,12 +24,13 @@ from benchmark.core import paths
 from benchmark.core.config import Params, load_params, load_suite, load_variant, names_in
 from benchmark.core.yaml_files import load
 from benchmark.training.describe import describe_variant
-from benchmark.training.gan import build_gan, training_step
+from benchmark.training.gan import build_gan
+from benchmark.training.step import training_step
 from data.errors import InputError
 from models.check import check_variant
 from models.variant import Variant
 from tests.support.promises import tally
-from tests.support.tiny import ROOT, cpu_fabric, random_batch, tiny_suite
+from tests.support.tiny import ROOT, cpu_engine, random_batch, tiny_suite
 
 pytestmark = pytest.mark.promise("configuration")
 REFUSED = "invalid configurations refused"
@@ -466,11 +467,11 @@ def _build_and_train(content: dict[str, Any], image_px: int, hole_px: int) -> No
     except ValueError:  # pydantic's `ValidationError` is one too
         tally(REFUSED)
         return
-    fabric = cpu_fabric()
+    engine = cpu_engine()
     try:
-        gan = build_gan(suite, variant, 0, fabric)
+        gan = build_gan(suite, variant, 0, engine)
         gan.train(True)
-        losses = training_step(fabric, gan, random_batch(2, image_px, hole_px), 0, 10)
+        losses = training_step(gan, random_batch(2, image_px, hole_px), 0, 10)
         described = describe_variant(variant, image_px, hole_px)
     except InputError as error:
         assert "variant drawn does not fit" in str(error) and str(error).isprintable()

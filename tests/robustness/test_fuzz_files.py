@@ -36,7 +36,7 @@ from data.errors import InputError
 from data.store import Store
 from tests.support.promises import tally
 from tests.support.report_tree import GOOD, Checkout, draw_nothing
-from tests.support.tiny import cpu_fabric, isolate, make_scored, tiny_suite, tiny_variant
+from tests.support.tiny import cpu_engine, isolate, make_scored, tiny_suite, tiny_variant
 
 pytestmark = pytest.mark.promise("damage")
 REFUSED = "corrupted files refused"
@@ -86,7 +86,7 @@ def _read() -> dict[str, Any]:
     suite, store = _suite(), Store(PREPARED)
     store.verify("train", "val", "test")
     test = load_test_set(suite)
-    trained = load_trained(suite, tiny_variant("l2"), RUN, cpu_fabric())
+    trained = load_trained(suite, tiny_variant("l2"), RUN, cpu_engine())
     found = collect_results(suite, [RUN], {"l2": 0})
     read_pictures(found)
     return {
@@ -290,7 +290,7 @@ def test_a_prepared_folder_of_another_checkout_is_refused(checkout: Path, foreig
     try:
         shutil.copytree(foreign / PREPARED, PREPARED)
         with pytest.raises(InputError, match="trained with another data than the present one"):
-            load_trained(_suite(), tiny_variant("l2"), RUN, cpu_fabric())
+            load_trained(_suite(), tiny_variant("l2"), RUN, cpu_engine())
         tally(REFUSED)
         with pytest.raises(InputError, match="which is not in"):
             read_pictures(collect_results(_suite(), [RUN], {"l2": 0}))

@@ -174,7 +174,7 @@ def test_killed_while_the_states_are_removed_is_whole_and_can_be_trained_again(
 def test_second_training_is_refused_and_does_not_disturb_the_first(
     whole: Whole, checkout: Path, children: Children
 ) -> None:
-    job = _job(checkout, save_every_s=1e9, step_s=0.1)
+    job = _job(checkout, save_every_s=1e9, step_s=0.5)
     first = children.start(job)
     deadline = time.monotonic() + 60
     while "training_step" not in job.events.read_text():

@@ -138,6 +138,8 @@ def serve() -> None:
     """Fork a child for every job that is named on stdin, and say how each has ended."""
     import torch
 
+    from tests.support import tiny  # noqa: F401 - so that not every child imports all of it
+
     torch.set_num_threads(1)
     for line in sys.stdin:
         question = json.loads(line)
@@ -183,9 +185,7 @@ def _train(job: Job) -> int:
         "benchmark.core.config.load_suite", lambda name: tiny_suite(job.training, **job.suite)
     )
     patch.setattr("benchmark.core.config.load_variant", tiny_variant)
-    patch.setattr(
-        "benchmark.evaluation.versions.code_version", lambda: {"commit": None, "dirty": None}
-    )
+    patch.setattr("benchmark.core.git.code_version", lambda: {"commit": None, "dirty": None})
     patch.setattr(train, "SAVE_EVERY_S", job.save_every_s)
     note = _count_events(job)
     for name in ("training_step", "validate"):

@@ -47,7 +47,7 @@ PROMISES = {
     "file as it was.",
     "divergence": "A loss or weight that is no finite number stops a training with its step and "
     "name, and the last good state is kept.",
-    "memory": "Out of memory is one line that names a batch size that fits.",
+    "memory": "Out of memory is one line that names the setting to lower.",
     "images": "An image file of any kind is read as it looks, or refused with one line that names "
     "it.",
     "file_names": "Spaces, Unicode, line breaks and links in file names do no harm.",

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from benchmark.core.config import Params, Suite, load_variant
+from benchmark.core.device import Engine
 from benchmark.core.paths import Run
 from benchmark.pipeline.baselines import evaluate_baselines
 from benchmark.pipeline.evaluate import evaluate_run
@@ -50,7 +50,7 @@ class TinyGenerator(GeneratorNetwork):
 
 
 def find_generator(name: str) -> type[GeneratorNetwork]:
-    """Stand in for `benchmark.training.gan.generator_class`, which the tiny network is not known to."""
+    """Stand in for `generator_class`, which does not know the tiny network."""
     return TinyGenerator if name == "tiny" else generator_class(name)
 
 
@@ -113,8 +113,8 @@ def make_scored(suite: Suite) -> None:
     evaluate_baselines(suite)
 
 
-def cpu_fabric() -> Fabric:
-    return Fabric(accelerator="cpu", devices=1)
+def cpu_engine() -> Engine:
+    return Engine(torch.device("cpu"))
 
 
 def numbers(seed: int = 0) -> Callable[..., Tensor]:

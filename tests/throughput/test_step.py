@@ -14,8 +14,9 @@ import torch
 from benchmark.core.device import open_device
 from benchmark.core.environment import fingerprint
 from benchmark.training.batches import ImageFeed, make_batch
-from benchmark.training.gan import build_gan, training_step
+from benchmark.training.gan import build_gan
 from benchmark.training.rng import training_boxes
+from benchmark.training.step import training_step
 from tests.support.tiny import full_variant, tiny_suite
 
 pytestmark = pytest.mark.throughput
@@ -37,20 +38,20 @@ def test_step(benchmark: Any, name: str, deterministic: bool) -> None:
         image_size=SIZE,
         mask={"kind": "random_square", "size": SIZE // 2},
     )
-    fabric = open_device(suite.training)
+    engine = open_device(suite.training)
     torch.backends.cudnn.benchmark = not deterministic
-    gan = build_gan(suite, full_variant(name), 0, fabric)
+    gan = build_gan(suite, full_variant(name), 0, engine)
     gan.train(True)
-    feed = ImageFeed(np.zeros((BATCH, SIZE, SIZE, 3), np.uint8), fabric.device)
-    rows = torch.arange(BATCH, device=fabric.device)
+    feed = ImageFeed(np.zeros((BATCH, SIZE, SIZE, 3), np.uint8), engine.device)
+    rows = torch.arange(BATCH, device=engine.device)
     holes = training_boxes(0, 0, BATCH, suite.mask, SIZE)
-    boxes = torch.from_numpy(holes).to(fabric.device)
+    boxes = torch.from_numpy(holes).to(engine.device)
 
     def steps() -> None:
         for step in range(STEPS):
             batch = make_batch(feed(np.arange(BATCH), rows), boxes, suite.mask.size)
-            training_step(fabric, gan, batch, step, STEPS)
-        if fabric.device.type == "cuda":
+            training_step(gan, batch, step, STEPS)
+        if engine.device.type == "cuda":
             torch.cuda.synchronize()
 
     benchmark.pedantic(steps, rounds=5, warmup_rounds=1)
@@ -58,6 +59,6 @@ def test_step(benchmark: Any, name: str, deterministic: bool) -> None:
     benchmark.extra_info |= {
         "images_per_s": speed,
         "deterministic": deterministic,
-        "machine": fingerprint(fabric.device),
+        "machine": fingerprint(engine.device),
     }
     print(f"{speed:9.0f} images/s", end=" ")

@@ -74,7 +74,7 @@ def test_completion_keeps_known_pixels_whatever_the_mask_that_is_shown() -> None
     hole = done.mask.expand_as(done.target)
     assert torch.equal(done.completed[~hole], done.target[~hole])
     assert (done.completed[hole] == 153).all()  # (.2 + 1) * 127.5
-    assert (done.quantised == 153).all()
+    assert (done.quantized == 153).all()
     assert int(done.mask.sum()) == 2 * 16 * 16
 
 

@@ -18,15 +18,12 @@ from torch import Tensor
 
 from benchmark.core.files import atomic_folder, write_json, write_text
 from benchmark.core.hashing import file_sha256
-from benchmark.training.checkpoints import (
-    MANIFEST,
-    ResumeState,
+from benchmark.training.checkpoints import MANIFEST, load_checkpoint
+from benchmark.training.gan import optimizer_tensors, restore_optimizer
+from benchmark.training.resume import ResumeState, run_lock
+from benchmark.training.tensors import (
     check_tensors,
-    load_checkpoint,
     load_tensors,
-    optimizer_tensors,
-    restore_optimizer,
-    run_lock,
     save_tensors,
     with_prefix,
     without_prefix,
@@ -283,7 +280,7 @@ def test_full_disk_is_one_line_and_leaves_the_old_weights(tmp_path: Path) -> Non
     sha256 = save_tensors(path, TENSORS)
     code = (
         "import resource, pathlib, sys, torch\n"
-        "from benchmark.training.checkpoints import save_tensors\n"
+        "from benchmark.training.tensors import save_tensors\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try:\n"
         "    save_tensors(pathlib.Path(sys.argv[1]), {'x': torch.zeros(4096)})\n"
@@ -370,7 +367,7 @@ def test_crash_between_tensors_and_state_leaves_the_older_state(
     def fail(*_: Any) -> None:
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr("benchmark.training.checkpoints.write_json", fail)
+    monkeypatch.setattr("benchmark.training.resume.write_json", fail)
     with pytest.raises(RuntimeError, match="power cut"):
         state.save(2, {"x": torch.tensor(2)}, {"step": 2})
     loaded = state.load()
@@ -470,8 +467,8 @@ def test_removed_state_is_no_state_at_any_moment(
     assert [*tmp_path.iterdir()] == []
 
 
-def test_optimiser_goes_on_as_if_never_stopped() -> None:
-    def optimiser(weight: Tensor) -> torch.optim.Adam:
+def test_optimizer_goes_on_as_if_never_stopped() -> None:
+    def optimizer(weight: Tensor) -> torch.optim.Adam:
         return torch.optim.Adam([weight], lr=0.1, betas=(0.5, 0.9), fused=True)
 
     def advance(weight: Tensor, adam: torch.optim.Adam, steps: int) -> None:
@@ -480,12 +477,12 @@ def test_optimiser_goes_on_as_if_never_stopped() -> None:
             adam.step()
 
     whole = numbers()(5).requires_grad_()
-    advance(whole, optimiser(whole), 7)
+    advance(whole, optimizer(whole), 7)
     stopped = numbers()(5).requires_grad_()
-    first = optimiser(stopped)
+    first = optimizer(stopped)
     advance(stopped, first, 3)
-    resumed, second = stopped.detach().clone().requires_grad_(), optimiser(stopped)
-    second = optimiser(resumed)
+    resumed, second = stopped.detach().clone().requires_grad_(), optimizer(stopped)
+    second = optimizer(resumed)
     restore_optimizer(second, {k: v.clone() for k, v in optimizer_tensors(first).items()})
     advance(resumed, second, 4)
     assert torch.equal(resumed, whole)
@@ -498,7 +495,7 @@ def _holder(folder: Path) -> "subprocess.Popen[str]":
     """Start a process that holds the lock of a run until it is killed."""
     code = (
         "import pathlib, sys, time\n"
-        "from benchmark.training.checkpoints import run_lock\n"
+        "from benchmark.training.resume import run_lock\n"
         "with run_lock(pathlib.Path(sys.argv[1])):\n"
         "    print('held', flush=True)\n"
         "    time.sleep(600)\n"

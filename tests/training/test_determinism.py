@@ -15,13 +15,14 @@ from benchmark.core.device import open_device
 from benchmark.core.paths import VARIANTS, Run
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
-from benchmark.training.gan import GAN, build_gan, training_step
+from benchmark.training.gan import GAN, build_gan
+from benchmark.training.step import training_step
 from models.batch import Batch
 from models.generators import context_encoder, strided_context_encoder
 from tests.support.promises import tally
 from tests.support.tiny import (
     ROOT,
-    cpu_fabric,
+    cpu_engine,
     files_below,
     full_variant,
     isolate,
@@ -91,12 +92,12 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return function(*args, **(kwargs or {}))
 
 
-def _small_players(name: str, monkeypatch: pytest.MonkeyPatch) -> GAN:
+def _small_gan(name: str, monkeypatch: pytest.MonkeyPatch) -> GAN:
     """Return a variant's networks for 64 px, narrow where width changes no operation."""
     for module in (context_encoder, strided_context_encoder):
         monkeypatch.setattr(module, "LATENT_CHANNELS", 8)
     suite = tiny_suite(image_size=64, mask={"kind": "random_square", "size": 32})
-    gan = build_gan(suite, full_variant(name), 0, cpu_fabric())
+    gan = build_gan(suite, full_variant(name), 0, cpu_engine())
     gan.train(True)
     return gan
 
@@ -105,10 +106,10 @@ def _small_players(name: str, monkeypatch: pytest.MonkeyPatch) -> GAN:
 def test_every_operation_of_a_step_has_a_deterministic_form(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gan, batch = _small_players(name, monkeypatch), random_batch(2, 64, 32)
+    gan, batch = _small_gan(name, monkeypatch), random_batch(2, 64, 32)
     with Operations() as found:
         # The last step but one: all schedules have begun, and all discriminators are updated.
-        losses = training_step(cpu_fabric(), gan, batch, 28, 30)
+        losses = training_step(gan, batch, 28, 30)
     assert all(any(role in key for key in losses) for role in gan.discriminators)
     assert {"convolution_backward", "_fused_adam_"} <= found.names
     assert found.names & WITHOUT_DETERMINISTIC_FORM == set()
@@ -191,12 +192,12 @@ def test_networks_of_a_variant_step_to_the_same_bits_on_a_gpu(name: str) -> None
     suite = tiny_suite(image_size=64, mask={"kind": "random_square", "size": 32})
 
     def stepped() -> dict[str, Tensor]:
-        fabric = open_device(suite.training, "cuda")
-        gan = build_gan(suite, full_variant(name), 0, fabric)
+        engine = open_device(suite.training, "cuda")
+        gan = build_gan(suite, full_variant(name), 0, engine)
         gan.train(True)
-        batch = _on(fabric.device, random_batch(8, 64, 32))
+        batch = _on(engine.device, random_batch(8, 64, 32))
         for step in (27, 28):
-            training_step(fabric, gan, batch, step, 30)
+            training_step(gan, batch, step, 30)
         return {key: value.cpu() for key, value in gan.tensors().items()}
 
     try:
@@ -214,6 +215,6 @@ def test_initial_weights_are_those_of_the_cpu(name: str) -> None:
         there = build_gan(suite, full_variant(name), 0, open_device(suite.training, "cuda"))
     finally:
         torch.use_deterministic_algorithms(False)
-    here = build_gan(suite, full_variant(name), 0, cpu_fabric())
+    here = build_gan(suite, full_variant(name), 0, cpu_engine())
     expected = here.weights()
     assert all(torch.equal(value.cpu(), expected[key]) for key, value in there.weights().items())

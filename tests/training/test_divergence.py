@@ -13,8 +13,9 @@ from benchmark.__main__ import main
 from benchmark.core.paths import Run
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
-from benchmark.training.gan import GAN, training_step
+from benchmark.training.gan import GAN
 from benchmark.training.progress import LossMeter, TrainingDivergedError
+from benchmark.training.step import training_step
 from models.variant import Variant
 from tests.support.promises import tally
 from tests.support.tiny import (
@@ -46,8 +47,8 @@ def _after_step(
     """Change networks or losses after the step of a number, from 1 on; return the steps done."""
     steps: list[int] = []
 
-    def wrapped(fabric: Any, gan: GAN, batch: Any, step: int, total: int) -> Any:
-        losses = training_step(fabric, gan, batch, step, total)
+    def wrapped(gan: GAN, batch: Any, step: int, total: int) -> Any:
+        losses = training_step(gan, batch, step, total)
         steps.append(step + 1)
         if step + 1 == number:
             change(gan, losses)
@@ -68,7 +69,7 @@ def _break_gradient(gan: GAN, _: dict[str, Tensor]) -> None:
     """Do one more update of the generator, with an infinite gradient; all losses are finite."""
     weight = next(gan.generator.network.parameters())
     weight.grad = torch.full_like(weight, INFINITY)
-    gan.generator.optimiser.step()
+    gan.generator.optimizer.step()
 
 
 def _diverge(variant: str = "l2", **training: Any) -> str:
@@ -162,14 +163,14 @@ def test_broken_weights_show_in_the_losses_of_the_next_step(
     assert "the loss generator/hole_mse is nan at step 3; no state was saved before" in _diverge()
 
 
-def test_broken_state_of_the_optimiser_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_state_of_the_optimizer_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def change(gan: GAN, _: dict[str, Tensor]) -> None:
-        entry = next(iter(gan.generator.optimiser.state.values()))
+        entry = next(iter(gan.generator.optimizer.state.values()))
         entry["exp_avg_sq"].flatten()[0] = INFINITY
 
     monkeypatch.setattr("benchmark.pipeline.train.SAVE_EVERY_S", -1.0)
     _after_step(monkeypatch, 4, change)
-    assert "generator/optimiser/0/exp_avg_sq holds NaN or infinity after step 4; " in _diverge()
+    assert "generator/optimizer/0/exp_avg_sq holds NaN or infinity after step 4; " in _diverge()
     assert _state()["progress"]["step"] == 3
 
 

@@ -17,9 +17,9 @@ from benchmark.core.paths import Run
 from benchmark.pipeline import train
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
-from benchmark.training import outcome
-from benchmark.training.gan import training_step
-from benchmark.training.interruption import TrainingInterruptedError
+from benchmark.training import checkpoints
+from benchmark.training.resume import TrainingInterruptedError
+from benchmark.training.step import training_step
 from benchmark.training.validation import Validation, validate
 from data.errors import InputError
 from tests.support.promises import tally
@@ -72,7 +72,7 @@ def _before_step(
     pending = dict(actions)
 
     def wrapped(*arguments: Any) -> dict[str, Tensor]:
-        step = arguments[3]
+        step = arguments[2]
         if step in pending:
             pending.pop(step)()
         steps.append(step)
@@ -196,7 +196,7 @@ def test_crash_while_results_are_written_loses_nothing(
 ) -> None:
     expected = whole("l2")
     monkeypatch.setattr("benchmark.pipeline.train.SAVE_EVERY_S", -1.0)
-    _fail_once(monkeypatch, outcome, function, at_call=1)
+    _fail_once(monkeypatch, checkpoints, function, at_call=1)
     with pytest.raises(RuntimeError, match="power cut"):
         train_tiny("l2")
     assert _outputs(train_tiny("l2")) == expected

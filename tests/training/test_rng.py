@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import kstest
 from torch import Tensor
 
-from benchmark.pipeline.train import _batches
-from benchmark.training.batches import ImageFeed
+from benchmark.training.batches import ImageFeed, training_batches
 from benchmark.training.gan import build_gan
 from benchmark.training.rng import (
     DropoutDraws,
@@ -31,7 +30,7 @@ from data.masks import MaskSpec
 from models.initialization import initialize
 from tests.support.tiny import (
     ROOT,
-    cpu_fabric,
+    cpu_engine,
     find_generator,
     full_variant,
     numbers,
@@ -63,7 +62,7 @@ def _tiny_generator(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _initial(variant: str, seed: int) -> dict[str, torch.Tensor]:
-    return build_gan(tiny_suite(), tiny_variant(variant), seed, cpu_fabric()).weights()
+    return build_gan(tiny_suite(), tiny_variant(variant), seed, cpu_engine()).weights()
 
 
 def test_variants_that_share_a_network_start_from_equal_weights() -> None:
@@ -246,7 +245,7 @@ def test_scenes_of_an_epoch_do_not_depend_on_the_batch_size(batch_size: int) -> 
         images = np.arange(24 * 32 * 32 * 3, dtype=np.uint32).astype(np.uint8)
         packed = images.reshape(24, 32, 32, 3) + np.arange(24, dtype=np.uint8)[:, None, None, None]
         device = torch.device("cpu")
-        batches = [*_batches(suite, 7, 2, 0, ImageFeed(packed, device), 24, device)]
+        batches = [*training_batches(suite, 7, 2, 0, ImageFeed(packed, device))]
         return torch.cat([s.image for s in batches]), torch.cat([s.mask for s in batches])
 
     for ours, reference in zip(epoch(batch_size), epoch(8), strict=True):
@@ -258,8 +257,8 @@ def test_scenes_from_a_step_on_are_the_tail_of_the_epoch() -> None:
     suite, device = tiny_suite(), torch.device("cpu")
     packed = numbers()(48, 32, 32, 3).mul(127).add(128).byte().numpy()
     feed = ImageFeed(packed, device)
-    whole = [*_batches(suite, 0, 1, 0, feed, 48, device)]
-    tail = [*_batches(suite, 0, 1, 4, feed, 48, device)]
+    whole = [*training_batches(suite, 0, 1, 0, feed)]
+    tail = [*training_batches(suite, 0, 1, 4, feed)]
     assert len(whole) == 6
     for ours, reference in zip(tail, whole[4:], strict=True):
         assert torch.equal(ours.image, reference.image)
@@ -277,13 +276,13 @@ def test_scenes_have_holes_of_the_size_drawn_for_their_batch() -> None:
     suite = tiny_suite({"hole_sizes": [8, 12], "batch_size": 4})
     images = np.zeros((48, 32, 32, 3), np.uint8)
     device = torch.device("cpu")
-    batches = list(_batches(suite, 0, 0, 0, ImageFeed(images, device), 48, device))
+    batches = list(training_batches(suite, 0, 0, 0, ImageFeed(images, device)))
     expected = training_hole_sizes(0, 0, 12, (8, 12)).tolist()
     assert [batch.hole_size for batch in batches] == expected
     for batch in batches:
         assert batch.mask.sum((1, 2, 3)).tolist() == [batch.hole_size**2] * 4
         assert torch.equal(batch.mask, batch.window(1) * batch.mask)
-    later = next(_batches(suite, 0, 0, 5, ImageFeed(images, device), 48, device))
+    later = next(training_batches(suite, 0, 0, 5, ImageFeed(images, device)))
     assert torch.equal(later.mask, batches[5].mask)
 
 
@@ -293,7 +292,7 @@ def test_scenes_have_holes_of_the_size_drawn_for_their_batch() -> None:
 def test_networks_for_one_hole_size_refuse_several(name: str, network: str) -> None:
     suite = tiny_suite({"hole_sizes": [8, 12]})
     with pytest.raises(InputError, match=f"{network}.* takes holes of one size"):
-        build_gan(suite, full_variant(name), 0, cpu_fabric())
+        build_gan(suite, full_variant(name), 0, cpu_engine())
 
 
 def test_flip_mirrors_left_and_right_of_some_images() -> None:
@@ -302,7 +301,7 @@ def test_flip_mirrors_left_and_right_of_some_images() -> None:
     feed = ImageFeed(packed, device)
     order, flips = training_order(0, 0, 48), training_flips(0, 0, 48)
     plain, mirrored = (
-        torch.cat([s.image for s in _batches(suite, 0, 0, 0, feed, 48, device)])
+        torch.cat([s.image for s in training_batches(suite, 0, 0, 0, feed)])
         for suite in (tiny_suite(training={"flip": False}), tiny_suite())
     )
     for place, row in enumerate(order):

@@ -29,9 +29,7 @@ from benchmark.__main__ import main
 from benchmark.core import paths
 from benchmark.core.paths import Run
 from benchmark.pipeline.train import train_run
-from benchmark.training.checkpoints import ResumeState
-from benchmark.training.gan import loss_names, training_step
-from benchmark.training.interruption import TrainingInterruptedError
+from benchmark.training.resume import ResumeState, TrainingInterruptedError
 from benchmark.training.run_log import (
     LABEL_PX,
     LAST_FRAME_MS,
@@ -40,6 +38,7 @@ from benchmark.training.run_log import (
     thinned,
     write_animation,
 )
+from benchmark.training.step import loss_names, training_step
 from benchmark.training.validation import Gallery
 from data.errors import InputError
 from data.store import Store
@@ -219,7 +218,7 @@ def _before_step(monkeypatch: pytest.MonkeyPatch, step: int, action: Callable[[]
     pending = [step]
 
     def wrapped(*arguments: Any) -> dict[str, Tensor]:
-        if arguments[3] in pending:
+        if arguments[2] in pending:
             pending.clear()
             action()
         return training_step(*arguments)

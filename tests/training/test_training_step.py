@@ -6,26 +6,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmark.core.device import Engine
 from benchmark.training.batches import ImageFeed, make_batch, make_output, masks_from_boxes
-from benchmark.training.gan import (
-    GAN,
-    RecentAccuracy,
-    build_gan,
-    loss_names,
-    training_step,
-)
+from benchmark.training.gan import GAN, RecentAccuracy, build_gan
 from benchmark.training.progress import LossMeter
 from benchmark.training.rng import training_boxes
+from benchmark.training.step import loss_names, training_step
 from models.batch import Batch
 from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS
 from models.variant import SkipRule
 from tests.support.tiny import (
     IMAGE_PX,
-    cpu_fabric,
+    cpu_engine,
     find_generator,
     numbers,
     random_batch,
@@ -45,14 +40,14 @@ def _tiny_generator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmark.training.gan.generator_class", find_generator)
 
 
-def _players(name: str) -> GAN:
-    gan = build_gan(tiny_suite(), tiny_variant(name), 0, cpu_fabric())
+def _gan(name: str) -> GAN:
+    gan = build_gan(tiny_suite(), tiny_variant(name), 0, cpu_engine())
     gan.train(True)
     return gan
 
 
 def _step(gan: GAN, step: int, batch: Batch | None = None) -> dict[str, Tensor]:
-    return training_step(cpu_fabric(), gan, batch or random_batch(), step, TOTAL_STEPS)
+    return training_step(gan, batch or random_batch(), step, TOTAL_STEPS)
 
 
 def _weights(network: nn.Module) -> dict[str, Tensor]:
@@ -71,7 +66,7 @@ def _watch(network: nn.Module) -> list[tuple[Tensor, ...]]:
 
 
 def test_localizer_is_updated_every_second_step_and_the_generator_every_step() -> None:
-    gan = _players("localizer")
+    gan = _gan("localizer")
     localizer, generator = gan.discriminators["localizer"].network, gan.generator.network
     for step in range(4):
         before = _weights(localizer), _weights(generator)
@@ -84,7 +79,7 @@ def test_localizer_is_updated_every_second_step_and_the_generator_every_step() -
 
 
 def test_discriminator_that_has_not_started_is_unchanged_and_not_asked() -> None:
-    gan = _players("staged")
+    gan = _gan("staged")
     localizer = gan.discriminators["localizer"].network
     # With the buffers: a forward pass would move the running statistics of the batch norms.
     before = {name: value.clone() for name, value in localizer.state_dict().items()}
@@ -95,7 +90,7 @@ def test_discriminator_that_has_not_started_is_unchanged_and_not_asked() -> None
         assert not any("localizer" in name or name == "generator/confidence" for name in losses)
     assert calls == []
     assert _equal(before, localizer.state_dict())
-    assert gan.discriminators["localizer"].optimiser.state_dict()["state"] == {}
+    assert gan.discriminators["localizer"].optimizer.state_dict()["state"] == {}
     losses = _step(gan, 21)
     assert {"generator/confidence", "discriminator/localizer/confidence"} <= losses.keys()
     assert len(calls) == 3
@@ -104,9 +99,9 @@ def test_discriminator_that_has_not_started_is_unchanged_and_not_asked() -> None
 
 @pytest.mark.parametrize("name", NAMES)
 def test_networks_are_asked_no_more_than_needed(name: str) -> None:
-    gan = _players(name)
+    gan = _gan(name)
     of_generator = _watch(gan.generator.network)
-    calls = {role: _watch(player.network) for role, player in gan.discriminators.items()}
+    calls = {role: _watch(trained.network) for role, trained in gan.discriminators.items()}
     _step(gan, 28)
     assert len(of_generator) == 1
     # Real and fake for its own update, fake again for the generator's, with the new weights.
@@ -142,7 +137,7 @@ def _clipped(gradients: Sequence[Tensor], limit: float | None) -> Sequence[Tenso
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_of_the_generator_is_that_of_its_own_loss(name: str) -> None:
     batch, step = random_batch(), 28
-    trained, fresh = _players(name), _players(name)
+    trained, fresh = _gan(name), _gan(name)
     _step(trained, step, batch)
     # The initial generator, judged by the discriminators as their updates have left them.
     loss = _loss_of_generator(fresh, batch, trained, step / TOTAL_STEPS)
@@ -164,7 +159,7 @@ def test_gradient_of_the_generator_is_that_of_its_own_loss(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES[1:])
 def test_gradient_of_a_discriminator_is_that_of_its_own_loss(name: str) -> None:
     batch = random_batch()
-    trained, fresh = _players(name), _players(name)
+    trained, fresh = _gan(name), _gan(name)
     _step(trained, 28, batch)
     with torch.no_grad():
         raw = fresh.inpainter(batch)
@@ -188,7 +183,7 @@ def test_gradient_of_a_discriminator_is_that_of_its_own_loss(name: str) -> None:
 
 
 def test_update_of_the_generator_leaves_no_gradient_in_a_discriminator() -> None:
-    gan = _players("localizer")
+    gan = _gan("localizer")
     losses = _step(gan, 1)  # odd: only the generator is updated
     assert "generator/confidence" in losses
     localizer = gan.discriminators["localizer"].network
@@ -197,7 +192,7 @@ def test_update_of_the_generator_leaves_no_gradient_in_a_discriminator() -> None
 
 @pytest.mark.parametrize("name", ["binary", "localizer"])
 def test_gradients_of_two_steps_do_not_add_up(name: str) -> None:
-    used, fresh, batch = _players(name), _players(name), random_batch(seed=2)
+    used, fresh, batch = _gan(name), _gan(name), random_batch(seed=2)
     initial = {name: value.clone() for name, value in fresh.tensors().items()}
     _step(used, 28, random_batch(seed=1))
     used.restore(initial)
@@ -228,7 +223,7 @@ def _slices(images: Tensor, batch: Batch) -> Tensor:
 
 def _seen(name: str, role: str) -> tuple[Batch, Tensor, list[Tensor]]:
     """Return a batch, the raw output, and what a discriminator saw: real, fake, fake."""
-    gan, batch = _players(name), random_batch()
+    gan, batch = _gan(name), random_batch()
     calls = _watch(gan.discriminators[role].network)
     raw: list[Tensor] = []
     gan.generator.network.register_forward_hook(lambda *args: raw.append(args[2].detach()))
@@ -263,7 +258,7 @@ def test_localizer_trained_on_raw_outputs_judges_completed_images_for_the_genera
 
 @pytest.mark.parametrize("name", NAMES)
 def test_losses_are_scalars_without_history_under_known_names(name: str) -> None:
-    gan = _players(name)
+    gan = _gan(name)
     losses = _step(gan, 28)
     assert losses.keys() == set(loss_names(gan.variant))
     assert all(value.shape == () and not value.requires_grad for value in losses.values())
@@ -336,12 +331,12 @@ def test_losses_are_added_up_without_waiting() -> None:
 @pytest.mark.promise("gpu")
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_in_a_step_waits_for_the_device(name: str) -> None:
-    gan, suite = _players(name), tiny_suite()
+    gan, suite = _gan(name), tiny_suite()
     images = torch.randint(
         256, (8, IMAGE_PX, IMAGE_PX, 3), dtype=torch.uint8, generator=torch.Generator()
     )
     boxes = torch.from_numpy(training_boxes(0, 0, 8, suite.mask, IMAGE_PX))
-    for step in (0, 28, 29):  # before and after the optimisers have a state; odd and even
+    for step in (0, 28, 29):  # before and after the optimizers have a state; odd and even
         with _watch_for_waiting():
             _step(gan, step, make_batch(images, boxes, suite.mask.size))
 
@@ -376,12 +371,12 @@ def test_composite_keeps_the_gradient_of_the_hole_alone() -> None:
     assert torch.equal(gradient, batch.mask.expand_as(raw))
 
 
-def _patch_players(**changes: Any) -> GAN:
+def _patch_gan(**changes: Any) -> GAN:
     """Return the tiny generator against the patch discriminator of the attention U-Net."""
     variant = tiny_variant("attention_unet")
     spec = variant.discriminators["patch"].model_copy(update=changes)
     variant = variant.model_copy(update={"discriminators": {"patch": spec}})
-    gan = build_gan(tiny_suite(), variant, 0, cpu_fabric())
+    gan = build_gan(tiny_suite(), variant, 0, cpu_engine())
     gan.train(True)
     return gan
 
@@ -397,31 +392,31 @@ def _answer(gan: GAN, bias: float) -> None:
 def test_discriminator_is_skipped_while_its_recent_accuracy_is_above_the_limit() -> None:
     # One that says "real" of everything is right in half of the cases.
     rule = SkipRule(accuracy=0.5, window=2)
-    gan = _patch_players(skip_above=rule)
-    player = gan.discriminators["patch"]
-    assert player.recent is not None
+    gan = _patch_gan(skip_above=rule)
+    trained = gan.discriminators["patch"]
+    assert trained.recent is not None
     _answer(gan, 1.0)
-    before = {name: value.clone() for name, value in player.tensors().items()}
+    before = {name: value.clone() for name, value in trained.tensors().items()}
     _step(gan, 0)
-    assert not _equal(_parameters(player.tensors()), _parameters(before))  # .5 is not above .5
+    assert not _equal(_parameters(trained.tensors()), _parameters(before))  # .5 is not above .5
     # Two right answers of two in the past, so that the mean stays above the limit for one step.
-    player.recent.restore({"values": torch.tensor([1.0, 1.0]), "count": torch.tensor(2)})
+    trained.recent.restore({"values": torch.tensor([1.0, 1.0]), "count": torch.tensor(2)})
     _answer(gan, 1.0)
-    held = {name: value.clone() for name, value in player.tensors().items()}
+    held = {name: value.clone() for name, value in trained.tensors().items()}
     generator = _weights(gan.generator.network)
     _step(gan, 1)  # the mean of 1 and .5
-    after = {name: value.clone() for name, value in player.tensors().items()}
-    kept = [name for name in held if name.startswith("optimiser/")]
+    after = {name: value.clone() for name, value in trained.tensors().items()}
+    kept = [name for name in held if name.startswith("optimizer/")]
     assert kept
     assert all(torch.equal(after[name], held[name]) for name in kept)
     assert _equal(_parameters(after), _parameters(held))
     assert not _equal(_weights(gan.generator.network), generator)
     _step(gan, 2)  # .5 and .5
-    assert not _equal(_parameters(player.tensors()), _parameters(held))
+    assert not _equal(_parameters(trained.tensors()), _parameters(held))
 
 
 def _parameters(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the parameters among a player's tensors, without running statistics."""
+    """Return the parameters among a trained's tensors, without running statistics."""
     start = "network/"
     buffers = ("running_mean", "running_var", "num_batches_tracked")
     return {
@@ -440,7 +435,7 @@ def test_recent_accuracy_is_the_mean_of_the_latest_updates() -> None:
 
 
 def test_recent_accuracy_survives_a_restart() -> None:
-    gan, fresh = _patch_players(), _patch_players()
+    gan, fresh = _patch_gan(), _patch_gan()
     for step in range(3):
         _step(gan, step, random_batch(seed=step))
     fresh.restore({name: value.clone() for name, value in gan.tensors().items()})
@@ -452,7 +447,7 @@ def test_recent_accuracy_survives_a_restart() -> None:
 
 @pytest.mark.parametrize("limit", [1e-3, 1e6])
 def test_gradients_are_clipped_to_the_norm(limit: float) -> None:
-    plain, clipped = _patch_players(clip_norm=None), _patch_players(clip_norm=limit)
+    plain, clipped = _patch_gan(clip_norm=None), _patch_gan(clip_norm=limit)
     for gan in (plain, clipped):
         _step(gan, 0)
     norms = [_norm(gan.discriminators["patch"].network) for gan in (plain, clipped)]
@@ -468,18 +463,18 @@ def _norm(network: nn.Module) -> float:
     return float(torch.cat(gradients).norm())
 
 
-def _dropping_players() -> GAN:
+def _dropping_gan() -> GAN:
     variant = tiny_variant("localizer")
     spec = variant.discriminators["localizer"]
     spec = spec.model_copy(update={"options": {**spec.options, "dropout": 0.5}})
     variant = variant.model_copy(update={"discriminators": {"localizer": spec}})
-    gan = build_gan(tiny_suite(), variant, 0, cpu_fabric())
+    gan = build_gan(tiny_suite(), variant, 0, cpu_engine())
     gan.train(True)
     return gan
 
 
 def test_dropout_of_a_step_does_not_depend_on_the_steps_before() -> None:
-    gan, fresh = _dropping_players(), _dropping_players()
+    gan, fresh = _dropping_gan(), _dropping_gan()
     assert len(gan.dropouts) == 5  # one after each halving layer
     for step in range(2):
         _step(gan, step, random_batch(seed=step))
@@ -488,11 +483,11 @@ def test_dropout_of_a_step_does_not_depend_on_the_steps_before() -> None:
     for each in (gan, fresh):
         _step(each, 2)
     assert _equal(gan.tensors(), fresh.tensors())
-    without = _players("localizer")
+    without = _gan("localizer")
     _step(without, 0)
     assert not torch.equal(
         without.tensors()["discriminator/localizer/network/features.0.weight"],
-        _stepped(_dropping_players())["discriminator/localizer/network/features.0.weight"],
+        _stepped(_dropping_gan())["discriminator/localizer/network/features.0.weight"],
     )
 
 
@@ -505,16 +500,16 @@ def _stepped(gan: GAN) -> dict[str, Tensor]:
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_in_a_step_waits_for_the_gpu(name: str) -> None:
-    suite, fabric = tiny_suite(), Fabric(accelerator="cuda", devices=1)
-    gan = build_gan(suite, tiny_variant(name), 0, fabric)
+    suite, engine = tiny_suite(), Engine(torch.device("cuda", 0))
+    gan = build_gan(suite, tiny_variant(name), 0, engine)
     gan.train(True)
-    feed = ImageFeed(np.zeros((8, IMAGE_PX, IMAGE_PX, 3), np.uint8), fabric.device)
-    rows = torch.arange(8, device=fabric.device)
-    boxes = torch.from_numpy(training_boxes(0, 0, 8, suite.mask, IMAGE_PX)).to(fabric.device)
+    feed = ImageFeed(np.zeros((8, IMAGE_PX, IMAGE_PX, 3), np.uint8), engine.device)
+    rows = torch.arange(8, device=engine.device)
+    boxes = torch.from_numpy(training_boxes(0, 0, 8, suite.mask, IMAGE_PX)).to(engine.device)
     torch.cuda.set_sync_debug_mode("error")
     try:
         for step in (0, 28, 29):
             batch = make_batch(feed(np.arange(8), rows), boxes, suite.mask.size)
-            training_step(fabric, gan, batch, step, TOTAL_STEPS)
+            training_step(gan, batch, step, TOTAL_STEPS)
     finally:
         torch.cuda.set_sync_debug_mode("default")

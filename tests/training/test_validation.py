@@ -17,7 +17,7 @@ from benchmark.training.validation import Gallery, Validation, validate
 from data.store import Store
 from tests.support.tiny import HOLE_PX, IMAGE_PX, isolate, tiny_suite, tiny_variant
 
-GREY = 128
+GRAY = 128
 """What 0 of the networks' range [-1, 1] becomes: 127.5, rounded half to even."""
 
 
@@ -32,7 +32,7 @@ class Constant(nn.Module):
         return self.value.expand_as(masked)
 
 
-def _players(value: float = 0.0) -> GAN:
+def _gan(value: float = 0.0) -> GAN:
     network = Constant(value)
     optimiser = torch.optim.SGD(network.parameters(), lr=1.0)
     return GAN(tiny_variant("l2"), TrainableNetwork(network, optimiser), {})
@@ -40,7 +40,7 @@ def _players(value: float = 0.0) -> GAN:
 
 def _validate(gan: GAN | None = None, suite: Suite | None = None) -> Validation:
     store = Store(paths.prepared("tiny"))
-    return validate(suite or tiny_suite(), store, gan or _players(), torch.device("cpu"))
+    return validate(suite or tiny_suite(), store, gan or _gan(), torch.device("cpu"))
 
 
 def _holes() -> list[NDArray[np.uint8]]:
@@ -56,7 +56,7 @@ def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_scores_are_the_means_over_all_images() -> None:
-    errors = [np.mean(((hole.astype(float) - GREY) / 255) ** 2) for hole in _holes()]
+    errors = [np.mean(((hole.astype(float) - GRAY) / 255) ** 2) for hole in _holes()]
     scores = _validate().scores
     # Float64 sums in another order.
     assert scores["validation/mse_h"] == pytest.approx(np.mean(errors), rel=1e-12)
@@ -68,7 +68,7 @@ def test_perfect_image_counts_with_the_cap_of_its_psnr(monkeypatch: pytest.Monke
     monkeypatch.setattr(Store, "verify", lambda *_: None)  # of images that were never split
     path = paths.prepared("tiny") / "val.npy"
     images = np.load(path)
-    images[:] = GREY
+    images[:] = GRAY
     np.save(path, images)
     # One level of one value of the hole would be this far away.
     cap = 10 * np.log10(255**2 * 3 * HOLE_PX**2)
@@ -92,13 +92,13 @@ def test_first_images_are_shown_completed(wanted: int, shown: int) -> None:
     for place in range(shown):
         expected = np.array(store.images("val")[place])
         x0, y0, x1, y1 = store.boxes("val")[place, 0]
-        expected[y0:y1, x0:x1] = GREY
+        expected[y0:y1, x0:x1] = GRAY
         found = completed[:, place * IMAGE_PX : (place + 1) * IMAGE_PX]
         np.testing.assert_array_equal(found, expected)
 
 
 def test_networks_are_left_in_evaluation_mode_and_unchanged() -> None:
-    gan = _players()
+    gan = _gan()
     gan.train(True)
     _validate(gan)
     assert not gan.generator.network.training
@@ -108,7 +108,7 @@ def test_networks_are_left_in_evaluation_mode_and_unchanged() -> None:
 
 def test_output_that_is_no_number_is_an_error() -> None:
     with pytest.raises(ValueError, match="NaN"):
-        _validate(_players(float("nan")))
+        _validate(_gan(float("nan")))
 
 
 def test_gallery_shows_the_same_images_masked_and_true() -> None:

@@ -521,7 +521,7 @@ def test_another_window_of_ssim_is_refused(
     scored: Path, broken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.filters.WINDOW", 9)
-    monkeypatch.setattr("benchmark.metrics.structural.WINDOW", 9)
+    monkeypatch.setattr("benchmark.metrics.ssim.WINDOW", 9)
     _score(RATE)
     found = _found(_gate_folders(scored, broken))
     canaries = {where for kind, where in found if kind == "canary"}

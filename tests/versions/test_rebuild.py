@@ -186,16 +186,16 @@ def test_stages_are_in_order() -> None:
     l2, staged, b = (f"--suite {r.suite} --variant {r.variant} --seed {r.seed}" for r in RUNS)
     assert found == [
         "split --suite a", "baselines --suite a",
-        f"train {l2}", f"evaluate {l2}", f"diagnose {l2}",
-        f"train {staged}", f"evaluate {staged}", f"diagnose {staged}",
-        "split --suite b", "baselines --suite b", f"train {b}", f"evaluate {b}", f"diagnose {b}",
+        f"train {l2}", f"evaluate {l2}",
+        f"train {staged}", f"evaluate {staged}",
+        "split --suite b", "baselines --suite b", f"train {b}", f"evaluate {b}",
         "report",
     ]  # fmt: skip
 
 
 def test_one_run_is_built_alone() -> None:
     found = [stage[0] for stage in stages_of(Selection(RUNS[:1], baselines=False))]
-    assert found == ["split", "train", "evaluate", "diagnose"]
+    assert found == ["split", "train", "evaluate"]
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -212,8 +212,7 @@ def test_weights_are_hashed_before_they_are_removed(
     assert built.weights == {RUNS[0]: before} and len(before) == 3
     assert set(file_md5s(folder)) == (set(before) if keep else {"manifest.json"})
     assert capfd.readouterr().err.splitlines() == [
-        "[1/4] split a", "[2/4] train a/l2/seed0", "[3/4] evaluate a/l2/seed0",
-        "[4/4] diagnose a/l2/seed0",
+        "[1/3] split a", "[2/3] train a/l2/seed0", "[3/3] evaluate a/l2/seed0",
     ]  # fmt: skip
     clear_weights(folder)
     assert set(file_md5s(folder)) == {"manifest.json"}

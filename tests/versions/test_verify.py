@@ -19,7 +19,6 @@ from benchmark.__main__ import main
 from benchmark.core import paths
 from benchmark.core.config import Params, load_suite, load_variant
 from benchmark.pipeline.baselines import evaluate_baselines
-from benchmark.pipeline.diagnose import diagnose_run
 from benchmark.pipeline.evaluate import evaluate_run
 from benchmark.pipeline.reference import write_reference
 from benchmark.pipeline.report import write_report
@@ -85,7 +84,6 @@ def build_everything() -> None:
         split_suite(suite)
         train_run(suite, variant, RUN, "cpu")
         evaluate_run(suite, variant, RUN, "cpu")
-        diagnose_run(suite, variant, RUN, "cpu")
         evaluate_baselines(suite)
         write_report(Params.of_product(["tiny"], ["small"], [0]))
     finally:

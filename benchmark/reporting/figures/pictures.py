@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmark.core import paths
-from benchmark.core.files import atomic_path
-from benchmark.evaluation.results import Results, require
+from benchmark.core.files import atomic_path, require
+from benchmark.evaluation.results import Results
 from data.errors import InputError, printable
 from data.store import Store
 

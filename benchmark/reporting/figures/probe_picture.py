@@ -16,7 +16,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.evaluation.predictions import Judgements
+from benchmark.evaluation.predictions import Predictions
 from benchmark.reporting.figures.pictures import (
     FONT_PX,
     GAP_PX,
@@ -30,8 +30,8 @@ from benchmark.reporting.figures.pictures import (
 )
 from benchmark.reporting.figures.style import PALETTE
 
-Answers = Mapping[str, Mapping[str, Judgements]]
-"""Judgements by discriminator and probe."""
+Answers = Mapping[str, Mapping[str, Predictions]]
+"""Predictions by discriminator and probe."""
 
 DASHES = ("-", "--", ":", "-.")
 Outline = dict[str, Any]
@@ -116,7 +116,7 @@ def _draw_answer(
     axes: Axes,
     corner: tuple[int, int],
     side: int,
-    judged: Judgements,
+    judged: Predictions,
     row: int,
     line: int,
     style: Outline | None,
@@ -151,7 +151,7 @@ def _outline(
     axes.add_patch(Rectangle(place, *size, fill=False, path_effects=border, **style))
 
 
-def _localizes(by_probe: Mapping[str, Judgements]) -> bool:
+def _localizes(by_probe: Mapping[str, Predictions]) -> bool:
     return all(judged.box is not None for judged in by_probe.values())
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.evaluation.predictions import Judgements
+from benchmark.evaluation.predictions import Predictions
 from benchmark.reporting.figures.probe_picture import probe_picture
 
 SIZE, SIDE = 64, 32
@@ -19,13 +19,13 @@ def _probes() -> dict[str, NDArray[np.uint8]]:
     return {"real": drawn[0], "seam_only": drawn[1]}
 
 
-def _said(iou: bool = True) -> dict[str, Judgements]:
+def _said(iou: bool = True) -> dict[str, Predictions]:
     box = np.array([[0.5, 0.5, 0.75, 0.75], [0.9, 0.9, 0.1, 0.1]])  # the second one is empty
-    found = Judgements(np.array([0.25, 0.5]), box if iou else None, np.zeros(2) if iou else None)
+    found = Predictions(np.array([0.25, 0.5]), box if iou else None, np.zeros(2) if iou else None)
     return {"real": found, "seam_only": found}
 
 
-def _pixels(said: dict[str, dict[str, Judgements]]) -> NDArray[np.uint8]:
+def _pixels(said: dict[str, dict[str, Predictions]]) -> NDArray[np.uint8]:
     return np.asarray(probe_picture(_probes(), BOXES, said, ["#0", "#1"]))
 
 

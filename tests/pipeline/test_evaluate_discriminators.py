@@ -1,6 +1,9 @@
-"""The diagnose stage: what it writes, that it can be rebuilt, and whom it asks."""
+"""The evaluate stage and discriminators: what it writes, that it can be rebuilt, whom it asks."""
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +16,19 @@ from torch import Tensor
 from benchmark.core.config import Suite
 from benchmark.core.device import open_device
 from benchmark.core.paths import Run
-from benchmark.evaluation.predictions import judge
+from benchmark.evaluation.predictions import ProbedRun, predict
 from benchmark.evaluation.probes import PROBES
 from benchmark.evaluation.test_set import load_test_set
 from benchmark.inference.trained import load_trained
 from benchmark.metrics import PROTOCOL
-from benchmark.pipeline.diagnose import Interview, diagnose_run
+from benchmark.pipeline.evaluate import evaluate_run
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
 from data.errors import InputError
 from models.batch import Batch
 from models.variant import Variant
 from tests.reporting.test_discriminators import shown
-from tests.support.tiny import HOLE_PX, IMAGE_PX, isolate, tiny_suite, tiny_variant
+from tests.support.tiny import HOLE_PX, IMAGE_PX, ROOT, isolate, tiny_suite, tiny_variant
 
 NAMES = ("localizer", "staged", "l2")
 
@@ -51,14 +54,14 @@ def _run(name: str) -> Run:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a checkout with runs that are trained and diagnosed."""
-    folder = tmp_path_factory.mktemp("diagnosed")
+    """Return a checkout with runs that are trained and evaluated."""
+    folder = tmp_path_factory.mktemp("evaluated")
     with pytest.MonkeyPatch.context() as patch:
         isolate(patch, folder)
         split_suite(_suite())
         for name in NAMES:
             train_run(_suite(), _variant(name), _run(name), "cpu")
-            diagnose_run(_suite(), _variant(name), _run(name), "cpu")
+            evaluate_run(_suite(), _variant(name), _run(name), "cpu")
     torch.use_deterministic_algorithms(False)  # training sets it for the whole process
     return folder
 
@@ -72,14 +75,13 @@ def _diagnosis(name: str) -> Any:
     return json.loads(_run(name).diagnosis.read_text())
 
 
-def _interview(name: str) -> Interview:
-    fabric = open_device(_suite().training, "cpu")
+def _probed(name: str) -> ProbedRun:
+    engine = open_device(_suite().training, "cpu")
     torch.use_deterministic_algorithms(False)
     variant = _variant(name)
-    trained = load_trained(_suite(), variant, _run(name), fabric)
-    return Interview(
-        trained, variant.discriminators, load_test_set(_suite()), HOLE_PX, fabric.device
-    )
+    trained = load_trained(_suite(), variant, _run(name), engine)
+    asked, test = variant.discriminators, load_test_set(_suite())
+    return ProbedRun(trained.inpainter, trained.discriminators, asked, test, engine.device)
 
 
 def test_numbers_say_what_they_are_of() -> None:
@@ -98,14 +100,14 @@ def test_numbers_say_what_they_are_of() -> None:
 
 
 def test_means_are_those_of_the_discriminator_asked_image_by_image() -> None:
-    interview = _interview("localizer")
-    spec = interview.asked["localizer"]
+    probed = _probed("localizer")
+    spec = probed.asked["localizer"]
     found = _diagnosis("localizer")["discriminators"]["localizer"]["probes"]
     asked = []
-    for row in interview.test.rows:
-        probes, boxes = interview.probes([row]), interview.boxes([row])
-        network = interview.trained.discriminators["localizer"]
-        asked.append({name: judge(network, spec, image, boxes) for name, image in probes.items()})
+    for row in probed.test.rows:
+        probes, boxes = probed.probes([row]), probed.boxes([row])
+        network = probed.discriminators["localizer"]
+        asked.append({name: predict(network, spec, image, boxes) for name, image in probes.items()})
     for name in PROBES:
         iou = np.mean([said[name].iou for said in asked])
         altered = np.mean([said[name].altered for said in asked])
@@ -115,16 +117,16 @@ def test_means_are_those_of_the_discriminator_asked_image_by_image() -> None:
 
 
 def test_probes_are_made_with_the_generator_of_the_run() -> None:
-    interview = _interview("localizer")
-    rows = interview.test.rows[:3]
-    probes, boxes = interview.probes(rows), interview.boxes(rows)
-    image = torch.from_numpy(interview.test.images[rows]).permute(0, 3, 1, 2)
+    probed = _probed("localizer")
+    rows = probed.test.rows[:3]
+    probes, boxes = probed.probes(rows), probed.boxes(rows)
+    image = torch.from_numpy(probed.test.images[rows]).permute(0, 3, 1, 2)
     assert torch.equal(probes["real"], image)
 
     def put_out(mask: Tensor) -> Tensor:
         batch = Batch(image / 127.5 - 1, mask, boxes[:, :2].long(), HOLE_PX)
         with torch.no_grad():
-            raw: Tensor = interview.trained.inpainter.network(batch.masked, mask, batch.corner)
+            raw: Tensor = probed.inpainter.network(batch.masked, mask, batch.corner)
         return ((raw.double() + 1) * 127.5).round().to(torch.uint8)
 
     hole = torch.zeros(3, 1, IMAGE_PX, IMAGE_PX)
@@ -143,23 +145,40 @@ def test_one_that_never_started_is_not_asked() -> None:
     }  # fmt: skip
 
 
-def test_without_a_discriminator_there_are_the_probes_alone() -> None:
+def test_without_a_discriminator_there_is_no_picture_and_nothing_of_it_is_loaded(
+    tmp_path: Path,
+) -> None:
     assert _diagnosis("l2")["discriminators"] == {}
-    pictures = {}
-    for name in ("l2", "localizer"):
-        with Image.open(_run(name).probes) as picture:
-            pictures[name] = picture.size
-            assert not picture.info
-    assert pictures["l2"][0] == pictures["localizer"][0] > len(PROBES) * 128
-    assert pictures["l2"][1] < pictures["localizer"][1]
+    assert [path.name for path in _run("l2").diagnosis.parent.iterdir()] == ["predictions.json"]
+    code = (
+        "import sys\n"
+        "from tests.support.tiny import *\n"
+        "isolate(pytest.MonkeyPatch(), Path(sys.argv[1]))\n"
+        "suite = tiny_suite({'epochs': 1}, evaluation={'checkpoint': 'last', 'batch_size': 4})\n"
+        "evaluate_run(suite, tiny_variant('l2'), Run('tiny', 'l2', 0), 'cpu')\n"
+        "print(*(name for name in sys.modules if name.startswith(('benchmark', 'matplotlib'))))"
+    )
+    folder = shutil.copytree(Path(), tmp_path / "copy")
+    command = [sys.executable, "-c", code, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {*done.stdout.split()}
+    assert {"benchmark.pipeline.evaluate", "benchmark.evaluation.test_set"} <= loaded
+    parts = ("probes", "predictions", "diagnosis", "reporting", "matplotlib")
+    assert [name for name in loaded if any(part in name for part in parts)] == []
+
+
+def test_picture_shows_the_probes_and_carries_nothing_else() -> None:
+    with Image.open(_run("localizer").probes) as picture:
+        assert picture.size[0] > len(PROBES) * 128
+        assert not picture.info
 
 
 def test_the_same_run_gives_the_same_bytes_and_the_batch_size_the_same_numbers() -> None:
     run = _run("staged")
     before = run.diagnosis.read_bytes(), run.probes.read_bytes()
-    diagnose_run(_suite(), _variant("staged"), run, "cpu")
+    evaluate_run(_suite(), _variant("staged"), run, "cpu")
     assert (run.diagnosis.read_bytes(), run.probes.read_bytes()) == before
-    diagnose_run(_suite(batch_size=7), _variant("staged"), run, "cpu")
+    evaluate_run(_suite(batch_size=7), _variant("staged"), run, "cpu")
     torch.use_deterministic_algorithms(False)
     probes = _diagnosis("staged")["discriminators"]["binary"]["probes"]
     expected = json.loads(before[0])["discriminators"]["binary"]["probes"]
@@ -171,10 +190,10 @@ def test_the_same_run_gives_the_same_bytes_and_the_batch_size_the_same_numbers()
 
 def test_another_seed_is_not_trained() -> None:
     with pytest.raises(InputError, match="train --suite tiny --variant l2 --seed 5"):
-        diagnose_run(_suite(), _variant("l2"), Run("tiny", "l2", 5), "cpu")
+        evaluate_run(_suite(), _variant("l2"), Run("tiny", "l2", 5), "cpu")
 
 
 def test_the_report_reads_what_the_stage_writes() -> None:
     text = shown(*(_diagnosis(name) for name in NAMES))
     assert "localizer: localizer" in text and "staged: binary" in text
-    assert "(diagnostics/tiny/localizer/seed0.png)" in text
+    assert "(diagnostics/tiny/localizer/seed0/probes.png)" in text

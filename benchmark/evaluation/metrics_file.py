@@ -1,4 +1,4 @@
-"""The file of metrics beside a score table: what it holds, and whether the score table gives it."""
+"""The JSON file of metrics beside a score table: what it holds, and whether the table gives it."""
 
 import math
 from pathlib import Path
@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.core.config import Criterion, Name
-from benchmark.core.files import read_json
+from benchmark.core.files import read_json, require
 from benchmark.core.yaml_files import validate
 from benchmark.evaluation.score_table import (
     Aggregate,
@@ -22,10 +22,31 @@ from data.errors import InputError
 RECOMPUTED_TO = 1e-12
 """Sums in another order, as other versions of pandas have them, differ by less; a score table with
 another last digit of one score of ten thousand differs by more."""
+LARGEST = 1e100
+"""Greater numbers are none: their squares have no place in a float."""
+
+
+class Mean(BaseModel):
+    """What any version says of a metric of a method."""
+
+    mean: float | None
+    n: int = 0
+
+    @property
+    def value(self) -> float | None:
+        """The mean, where there is one."""
+        return self.mean if self.mean is not None and abs(self.mean) < LARGEST else None
+
+
+class AnyMetrics(BaseModel):
+    """What the file has in any version, whatever its protocol and the names of its metrics."""
+
+    protocol: str = "unknown"
+    methods: dict[str, dict[str, Mean]]
 
 
 class Metrics(BaseModel):
-    """What the file beside a score table says of it."""
+    """What the file has in this version."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
@@ -53,21 +74,35 @@ class BaselineMetrics(Metrics):
 Found = TypeVar("Found", bound=Metrics)
 
 
+def read_any_metrics(path: Path, made_by: str) -> AnyMetrics:
+    """Read the metrics of any version, without their score table.
+
+    Args:
+        path: of the metrics.
+        made_by: the command that makes the file, for errors.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    return validate(AnyMetrics, read_json(path, made_by), path)
+
+
 def read_metrics(
-    model: type[Found], path: Path, made_by: str, score_table_path: Path, image_px: int
+    model: type[Found], path: Path, score_table_path: Path, made_by: str, image_px: int
 ) -> tuple[Found, pd.DataFrame]:
     """Read the metrics of a score table, and the score table, which must give these metrics.
 
     Args:
         model: the type of the file.
         path: of the metrics.
+        score_table_path: of the score table.
         made_by: the command that makes both files, for errors.
-        score_table_path: of the score_table.
         image_px: pixels of an image.
 
     Raises:
         InputError: a file is missing or damaged, or the one does not follow from the other.
     """
+    require(score_table_path, made_by)
     frame = read_score_table(score_table_path)
     found = validate(model, read_json(path, made_by), path)
     try:
@@ -76,8 +111,8 @@ def read_metrics(
         raise InputError(f"{score_table_path}: {error}") from None
     if not _agree([found.methods, found.by_label], expected):
         raise InputError(
-            f"{path}: does not follow from {score_table_path}, so one of them is damaged or foreign; "
-            f"`{made_by}` makes both"
+            f"{path}: does not follow from {score_table_path}, so one of them is damaged or "
+            f"foreign; `{made_by}` makes both"
         )
     return found, frame
 

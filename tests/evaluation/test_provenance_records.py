@@ -10,7 +10,7 @@ from benchmark.core import git
 from benchmark.core.files import read_json, write_json
 from benchmark.core.git import code_version
 from benchmark.core.paths import Run
-from benchmark.evaluation.versions import record_evaluation, record_training
+from benchmark.evaluation.provenance import record_evaluation, record_training
 from benchmark.training.checkpoints import MANIFEST
 
 pytestmark = pytest.mark.promise("provenance")
