@@ -57,7 +57,7 @@ def test_what_is_kept(far: Checkout) -> None:
         *("README.md", "reference.json", "suite.yaml", "comparison.png"),
         *("variants/l2.yaml", "variants/binary.yaml"),
         *("metrics/baselines.json", "scores/baselines.csv"),
-        *("diagnostics/l2/seed0/predictions.json"),
+        "diagnostics/l2/seed0/predictions.json",
         *(f"{kind}/{name}/seed0.{suffix}" for name in ("l2", "binary")
           for kind, suffix in (("metrics", "json"), ("scores", "csv"), ("curves", "csv"),
                                ("provenance", "json"))),
