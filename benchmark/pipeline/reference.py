@@ -20,7 +20,8 @@ from benchmark.evaluation.reference_runs import (
     read_reference,
 )
 from benchmark.evaluation.results import Results, collect_results
-from benchmark.reporting.blocks import Block, Items, Picture, Pictures, Text, plain
+from benchmark.reporting.blocks import Block, Items, Picture, Pictures, Text
+from benchmark.reporting.dialect import plain
 from benchmark.reporting.figures.pictures import chosen_rows, comparison, read_pictures, save_image
 from benchmark.reporting.leaderboard import leaderboard
 from benchmark.reporting.markdown import markdown_page

@@ -17,7 +17,8 @@ from markupsafe import Markup
 
 from benchmark.core import paths
 from benchmark.metrics.registry import ARROWS, WANTED, Better
-from benchmark.reporting.blocks import Block, Download, Section, Table, parse
+from benchmark.reporting.blocks import Block, Download, Section, Table
+from benchmark.reporting.dialect import parse
 from benchmark.reporting.figures.svg import STYLE
 from data.errors import printable
 

@@ -19,8 +19,8 @@ from benchmark.reporting.blocks import (
     Section,
     Table,
     Text,
-    parse,
 )
+from benchmark.reporting.dialect import parse
 from data.errors import printable
 
 RANKS = {1: "**{}**", 2: "<ins>{}</ins>"}

@@ -7,7 +7,8 @@ from benchmark.core.config import load_params
 from benchmark.core.files import write_text
 from benchmark.evaluation.reference_runs import read_references
 from benchmark.evaluation.results import read_results
-from benchmark.reporting.blocks import Block, Group, Head, Row, Table, Text, plain
+from benchmark.reporting.blocks import Block, Group, Head, Row, Table, Text
+from benchmark.reporting.dialect import plain
 from benchmark.reporting.leaderboard import Standing, columns_of, standings
 from benchmark.reporting.markdown import markdown_blocks
 from benchmark.reporting.suite_report import SuiteReport, suite_reports

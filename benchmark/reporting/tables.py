@@ -8,7 +8,8 @@ from itertools import pairwise
 
 from benchmark.core.text import csv_cell, escape_latex, number, sentence_latex
 from benchmark.metrics.registry import Better, Column, distance
-from benchmark.reporting.blocks import Block, Cell, Group, Head, Row, Table, Text, plain, with_code
+from benchmark.reporting.blocks import Block, Cell, Group, Head, Row, Table, Text
+from benchmark.reporting.dialect import plain, with_code
 from benchmark.reporting.leaderboard import Leaderboard, Score, Standing
 
 LATEX_ARROWS: dict[Better, str] = {

@@ -18,7 +18,7 @@ from benchmark.training.checkpoints import MANIFEST
 from data.errors import InputError
 
 SOURCES = ("benchmark", "data", "models")
-INPUTS = ("reports/reference", "reports/templates", "reports/versions")
+INPUTS = ("reports/reference", "reports/versions")
 """What the stages read of folders that they, or the user, fill."""
 FILES = ("dvc.yaml", "params.yaml", "requirements.lock")
 LEFT_OUT = ("data/prepared", "data/raw", "models/checkpoints", "models/scratch")

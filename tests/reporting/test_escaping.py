@@ -38,8 +38,8 @@ from benchmark.evaluation.score_table import read_score_table, write_score_table
 from benchmark.metrics.registry import Column
 from benchmark.pipeline.reference import write_reference
 from benchmark.pipeline.report import write_report
-from benchmark.reporting import blocks
-from benchmark.reporting.blocks import parse, with_code
+from benchmark.reporting import dialect
+from benchmark.reporting.dialect import parse, with_code
 from benchmark.reporting.leaderboard import Leaderboard, Score, Standing
 from benchmark.reporting.markdown import markdown_blocks, words
 from benchmark.reporting.readme import END, START, update_readme
@@ -191,7 +191,7 @@ def test_code_in_a_message_is_code_and_nothing_else() -> None:
     assert page.tags == {"p", "code"}
     assert page.text["p"] == ["lpips_alex: *not* there; python -m x --a_b <c> fetches it"]
     for text in ("an `open one", "a `|` b", "empty `` code"):
-        assert with_code(text) == blocks.plain(text)
+        assert with_code(text) == dialect.plain(text)
     assert sentence_latex("run `a_b`, 5 %") == r"run \texttt{a\_b}, 5 \%"
 
 
@@ -199,9 +199,9 @@ def test_code_in_a_message_is_code_and_nothing_else() -> None:
 @given(st.sampled_from(HOSTILE) | WORDS)
 def test_text_of_users_is_plain_in_the_dialect_of_the_report(text: str) -> None:
     shown = one_line(text)
-    assert parse(blocks.plain(text)) == ([("plain", shown, "")] if shown else [])
-    assert words(blocks.plain(text)) == escape_markdown(text)
-    kinds = [part.kind for part in parse(f"**{blocks.plain(text) or 'x'}** and {with_code(text)}")]
+    assert parse(dialect.plain(text)) == ([("plain", shown, "")] if shown else [])
+    assert words(dialect.plain(text)) == escape_markdown(text)
+    kinds = [part.kind for part in parse(f"**{dialect.plain(text) or 'x'}** and {with_code(text)}")]
     assert kinds[0] == "strong" and not {"strong", "link"} & {*kinds[1:]}
     if shown:
         assert Page(f"x {words(with_code(text))}").tags <= {"p", "code"}

@@ -113,7 +113,7 @@ def test_the_table_has_means_and_intervals_worked_by_hand(made: Material) -> Non
 
 def test_missing_values_are_explained(page: Page) -> None:
     notes = " ".join(n.text for n in page.all("ul", class_="notes"))
-    assert "— lpips_alex: no weights; run python -m benchmark weights" in notes
+    assert "lpips_alex: no weights; run python -m benchmark weights" in notes
     assert "biharmonic was not run: too_large" in notes
 
 

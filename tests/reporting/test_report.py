@@ -155,7 +155,7 @@ def test_the_page_explains_gaps(quick: Checkout) -> None:
     page = Path("reports/report.md").read_text(encoding="utf-8")
     # Below the table, below that of the sources' units, and in the list of gaps.
     assert page.count("no weights; run") == 3
-    assert r"— biharmonic was not run: too\_large" in page
+    assert r"- biharmonic was not run: too\_large" in page
     assert "image sampling only" in page
     assert "## By" not in page
 

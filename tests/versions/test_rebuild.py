@@ -63,7 +63,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "params.yaml": "suites: [mine]",
         "requirements.lock": "numpy",
         "reports/metrics/mine/l2/seed0.json": "{}",
-        "reports/templates/report.md": "# Report",
+        "reports/reference/mine/reference.json": "{}",
         "reports/versions/mine/l2/seed0.json": "{}",
         "holiday.png": "a photograph",
     }.items():
@@ -76,7 +76,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 NEEDED = [
-    "benchmark/__main__.py", "params.yaml", "reports/templates/report.md",
+    "benchmark/__main__.py", "params.yaml", "reports/reference/mine/reference.json",
     "reports/versions/mine/l2/seed0.json", "requirements.lock",
 ]  # fmt: skip
 

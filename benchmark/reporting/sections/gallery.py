@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.evaluation.results import Results
-from benchmark.reporting.blocks import Picture, Pictures, Section, Text, plain
+from benchmark.reporting.blocks import Picture, Pictures, Section, Text
+from benchmark.reporting.dialect import plain
 from benchmark.reporting.figures.pictures import (
     Images,
     chosen_rows,

@@ -1,6 +1,7 @@
 """Metrics that could not be computed, and why."""
 
-from benchmark.reporting.blocks import Items, Section, Text, with_code
+from benchmark.reporting.blocks import Items, Section, Text
+from benchmark.reporting.dialect import with_code
 from benchmark.reporting.suite_report import Report
 
 

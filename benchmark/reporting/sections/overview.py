@@ -1,7 +1,8 @@
 """The first section: what came of every suite."""
 
 from benchmark.metrics import PROTOCOL
-from benchmark.reporting.blocks import Card, Cards, Cell, Section, Text, plain
+from benchmark.reporting.blocks import Card, Cards, Cell, Section, Text
+from benchmark.reporting.dialect import plain
 from benchmark.reporting.figures.svg import swatch
 from benchmark.reporting.suite_report import Report, SuiteReport
 from benchmark.reporting.tables import verdict_cell

@@ -8,7 +8,8 @@ from benchmark.evaluation.probes import FADE_SHARE, REFERENCE_PX
 from benchmark.evaluation.results import SKILL
 from benchmark.metrics import METRICS
 from benchmark.metrics.registry import WANTED
-from benchmark.reporting.blocks import Block, Items, Section, Text, plain
+from benchmark.reporting.blocks import Block, Items, Section, Text
+from benchmark.reporting.dialect import plain
 from benchmark.reporting.suite_report import Report
 
 REGIONS = {"w": "whole image", "h": "hole", "b": "seam band", "c": "core", "known": "known pixels"}

@@ -1,7 +1,8 @@
 """What was compared: every variant, and where it comes from."""
 
 from benchmark.core.config import load_variant
-from benchmark.reporting.blocks import Items, Section, plain
+from benchmark.reporting.blocks import Items, Section
+from benchmark.reporting.dialect import plain
 from benchmark.reporting.suite_report import Report
 
 

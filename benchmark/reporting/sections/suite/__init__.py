@@ -5,7 +5,8 @@ To add one, write a module with a function `section` and add a line to the list.
 
 from collections.abc import Callable
 
-from benchmark.reporting.blocks import Section, plain
+from benchmark.reporting.blocks import Section
+from benchmark.reporting.dialect import plain
 from benchmark.reporting.sections.suite import (
     breakdowns,
     comparisons,

@@ -14,9 +14,9 @@ from benchmark.reporting.blocks import (
     Figures,
     Section,
     Text,
-    plain,
     simple_table,
 )
+from benchmark.reporting.dialect import plain
 from benchmark.reporting.figures.forest import SIGNS, difference_text, forest_svg
 from benchmark.reporting.leaderboard import seed_means
 from benchmark.reporting.suite_report import SuiteReport

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from benchmark.reporting.blocks import Block, Details, Figure, Figures, Section, Text, plain
+from benchmark.reporting.blocks import Block, Details, Figure, Figures, Section, Text
+from benchmark.reporting.dialect import plain
 from benchmark.reporting.figures.curves import bands_text, curves_svg, panel_title
 from benchmark.reporting.suite_report import SuiteReport
 from benchmark.stats.comparison import METRIC

@@ -15,9 +15,9 @@ from benchmark.reporting.blocks import (
     Items,
     Section,
     Text,
-    plain,
     simple_table,
 )
+from benchmark.reporting.dialect import plain
 from benchmark.reporting.figures.probes import Judged, probes_svg
 from benchmark.reporting.suite_report import SuiteReport
 

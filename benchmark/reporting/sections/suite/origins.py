@@ -5,7 +5,8 @@ from typing import Any
 
 from benchmark.core.hashing import json_digest
 from benchmark.evaluation.provenance import DIGITS, Origin, exactness, version_of
-from benchmark.reporting.blocks import Block, Details, Items, Section, Text, plain, simple_table
+from benchmark.reporting.blocks import Block, Details, Items, Section, Text, simple_table
+from benchmark.reporting.dialect import plain
 from benchmark.reporting.suite_report import SuiteReport
 
 TITLE = "Where the runs come from"

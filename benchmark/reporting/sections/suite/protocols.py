@@ -11,7 +11,8 @@ from benchmark.core.text import number
 from benchmark.evaluation.results import Results
 from benchmark.metrics import PROTOCOL
 from benchmark.metrics.registry import ARROWS
-from benchmark.reporting.blocks import Block, Details, Section, Text, simple_table, with_code
+from benchmark.reporting.blocks import Block, Details, Section, Text, simple_table
+from benchmark.reporting.dialect import with_code
 from benchmark.reporting.leaderboard import kind_of
 from benchmark.reporting.suite_report import SuiteReport
 from benchmark.reporting.tables import csv_text

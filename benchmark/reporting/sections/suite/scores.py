@@ -15,9 +15,8 @@ from benchmark.reporting.blocks import (
     Section,
     Table,
     Text,
-    plain,
-    with_code,
 )
+from benchmark.reporting.dialect import plain, with_code
 from benchmark.reporting.figures.style import BASELINE
 from benchmark.reporting.figures.svg import swatch
 from benchmark.reporting.leaderboard import Standing, columns_of, standings
@@ -44,7 +43,7 @@ def section(suite: SuiteReport) -> Section:
     blocks = [
         _table(f"Results of {results.suite.title}", suite, board.rows, first, suite.costs),
         Text(plain(note), "notes"),
-        Items([f"— {with_code(note)}" for note in board.footnotes], "notes"),
+        Items([with_code(note) for note in board.footnotes], "notes"),
         Details(
             "All other metrics",
             [_table(f"Other metrics of {results.suite.title}", suite, others, rest)],

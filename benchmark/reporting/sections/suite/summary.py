@@ -2,15 +2,8 @@
 
 from benchmark.evaluation.reference_runs import FIGURE, Reference
 from benchmark.evaluation.results import Results
-from benchmark.reporting.blocks import (
-    Block,
-    Items,
-    Picture,
-    Pictures,
-    Section,
-    Text,
-    plain,
-)
+from benchmark.reporting.blocks import Block, Items, Picture, Pictures, Section, Text
+from benchmark.reporting.dialect import plain
 from benchmark.reporting.suite_report import SuiteReport
 from benchmark.reporting.verdicts import coverage
 
