@@ -145,7 +145,7 @@ class DiscriminatorSpec(NetworkSpec):
 class Variant(_Frozen):
     """One system of the benchmark."""
 
-    name: str
+    name: Part
     title: str
     origin: str
     """Which publication and which part of it the variant reproduces."""

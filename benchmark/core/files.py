@@ -59,7 +59,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         partial.mkdir()
         try:
             yield partial
-            _sync_all(partial)
+            for written in [*partial.rglob("*"), partial]:
+                _sync(written)
             _put(partial, path, former)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -92,13 +93,6 @@ def _beside(path: Path, ending: str) -> Path:
     if len(os.fsencode(name)) > LONGEST_SHOWN_BYTES:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()
     return path.with_name(f".{name}.{ending}")
-
-
-def _sync_all(folder: Path) -> None:
-    for place, _, names in os.walk(folder):
-        for name in names:
-            _sync(Path(place, name))
-        _sync(Path(place))
 
 
 def _sync(path: Path) -> None:

@@ -46,12 +46,8 @@ def stage_code(stage: str) -> list[Path]:
     with PIPELINE.open(encoding="utf-8") as file:
         entry = YAML(typ="safe", pure=True).load(file)["stages"][stage]
     names = [name for name in entry.get("do", entry)["deps"] if not name.startswith(_RESULTS)]
-    files = {path for name in names for path in _files_of(ROOT / name)}
-    return sorted(path for path in files if "__pycache__" not in path.parts)
-
-
-def _files_of(path: Path) -> list[Path]:
-    return [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+    found = {path for name in names for path in (ROOT / name, *(ROOT / name).rglob("*"))}
+    return sorted(p for p in found if not p.is_dir() and "__pycache__" not in p.parts)
 
 
 def code_digest(files: Iterable[Path]) -> str:

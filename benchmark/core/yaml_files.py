@@ -5,8 +5,6 @@ and what would be valid.
 """
 
 import difflib
-import math
-import re
 import warnings
 from collections.abc import Container, Mapping
 from pathlib import Path
@@ -16,18 +14,14 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
-from ruamel.yaml.nodes import MappingNode
+from ruamel.yaml.nodes import Node
 
 from data.errors import InputError, printable
 
-MERGE = "tag:yaml.org,2002:merge"
-LARGEST_BYTES = 2**20
-"""Of a file. This limit and the next ones are far beyond what a configuration needs, and keep
-aliases that multiply, or numbers of a million digits, from filling the memory."""
-LARGEST_VALUES = 10_000
-DEEPEST = 50
-LARGEST_NUMBER = 2**53
+LARGEST_BYTES, LARGEST_NUMBER = 2**20, 2**53
+"""Far beyond what a configuration needs."""
 MOST_MISTAKES = 10
 """That are named at once."""
 
@@ -58,8 +52,6 @@ def load(model: type[Config], path: Path, **given: Any) -> Config:
     content = _read(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected keys and values, found {type(content).__name__}")
-    if fault := _unfit(content):
-        raise InputError(f"{path}: {fault}")
     if clash := sorted(given.keys() & content.keys()):
         raise InputError(f"{path}: {clash[0]}: not allowed, it is the file's name")
     return validate(model, {**content, **given}, path, given)
@@ -84,92 +76,52 @@ def validate(model: type[Config], content: Any, path: Path, given: Container[str
         raise InputError("; ".join(lines)) from None
 
 
-class _Constructor(SafeConstructor):
-    """Refuses merge keys, which a few lines of can multiply until memory is full."""
+class _NoAliases(Composer):
+    """Refuses aliases, which a few lines of can multiply until memory is full."""
 
-    def flatten_mapping(self, node: MappingNode) -> Any:
-        """Return what a mapping merges: nothing."""
-        for key, _ in node.value:
-            if str(key.tag) == MERGE:
-                raise ConstructorError(None, None, "merge keys (<<) are not read", key.start_mark)
-        return super().flatten_mapping(node)
+    def return_alias(self, a: Node) -> Node:
+        """Return what an alias stands for: nothing."""
+        raise ComposerError(None, None, "aliases (* and &) are not read", a.start_mark)
+
+
+class _PlainValues(SafeConstructor):
+    """Makes text, finite numbers, lists and mappings, and refuses everything else."""
+
+    def construct_object(self, node: Node, deep: bool = False) -> Any:
+        """Return the value of a node."""
+        value = super().construct_object(node, deep)
+        if isinstance(value, float | int) and not abs(value) <= LARGEST_NUMBER:  # NaN is not either
+            fault = "this number is not between -2**53 and 2**53"
+        elif not isinstance(value, str | float | int | list | dict | NoneType):
+            fault = f"a {type(value).__name__} needs quotes"
+        else:
+            return value
+        raise ConstructorError(None, None, fault, node.start_mark)
 
 
 def _read(path: Path) -> Any:
     """Return what a YAML file holds."""
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise InputError(f"{path}: has more than {LARGEST_BYTES} bytes; not a configuration")
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
-    text = ""
+    if len(content) > LARGEST_BYTES:
+        raise InputError(f"{path}: has more than {LARGEST_BYTES} bytes; not a configuration")
+    # YAML 1.2, the dialect of DVC: `1e-3` is a float and `on` a string.
+    reader = YAML(typ="safe", pure=True)
+    reader.Composer, reader.Constructor = _NoAliases, _PlainValues
     try:
-        text = content.decode("utf-8-sig")  # editors of Windows begin with a byte order mark
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # e.g. of an anchor that is defined twice
-            # YAML 1.2, the dialect of DVC: `1e-3` is a float and `on` a string.
-            reader = YAML(typ="safe", pure=True)
-            reader.Constructor = _Constructor
-            return reader.load(text)
+            return reader.load(content.decode("utf-8-sig"))  # editors of Windows write such a mark
     except RecursionError:
-        raise InputError(f"{path}: not valid YAML: nested too deeply") from None
+        problem = "nested too deeply"
     # What the reader cannot make a value of, such as `!!int x`, is answered by many types.
     except Exception as error:
-        problem = printable(_problem(error, content, text))
-        raise InputError(f"{path}: not valid YAML: {problem}") from None
-
-
-def _problem(error: Exception, content: bytes, text: str) -> str:
-    """Return where in a file an error of the YAML reader lies, and what it is."""
-    if isinstance(error, UnicodeDecodeError):
-        before = content[: error.start].decode("utf-8-sig", "replace")
-        return f"{_place(before)}: byte {content[error.start]:#04x} is not UTF-8"
-    if (position := getattr(error, "position", None)) is not None:  # of a character
-        place = _place(text[:position])
-        return f"{place}: character #x{ord(text[position]):04x} is not allowed"
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "context", None) or str(error)
-    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    return place + _shortened(" ".join(problem.split()))
-
-
-def _place(before: str) -> str:
-    """Return the line and column that follow some text."""
-    return f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
-
-
-def _unfit(content: Any) -> str | None:
-    """Return why plain values cannot be a configuration, whatever it is of; None where they can."""
-    waiting: list[tuple[str, Any, int]] = [("", content, 0)]
-    for count in range(LARGEST_VALUES):
-        if not waiting:
-            return None
-        key, value, depth = waiting.pop()
-        where = key + ": " * bool(key)
-        if depth > DEEPEST:
-            return f"{where}nested too deeply, more than {DEEPEST} levels"
-        if isinstance(value, dict):
-            if strange := [type(k).__name__ for k in value if not isinstance(k, str)]:
-                return f"{where}a key is no text but {strange[0]}; text needs quotes there"
-            entries = list(value.items())
-        elif isinstance(value, list):
-            entries = [(str(index), entry) for index, entry in enumerate(value)]
-        elif not isinstance(value, str | int | float | NoneType):
-            kind = type(value).__name__
-            return f"{where}neither text, a number, true nor false; a {kind} needs quotes"
-        elif isinstance(value, float) and not math.isfinite(value):
-            return f"{where}not a finite number (it is {value})"
-        elif isinstance(value, int) and abs(value) > LARGEST_NUMBER:
-            return f"{where}not between -2**53 and 2**53"
-        else:
-            continue
-        if len(entries) + len(waiting) + count > LARGEST_VALUES:
-            break
-        prefix = f"{key}." if key else ""
-        inner = [(_shortened(prefix + printable(k)), v, depth + 1) for k, v in entries]
-        waiting += reversed(inner)
-    return f"has more than {LARGEST_VALUES} values; not a configuration"
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        problem = place + " ".join((getattr(error, "problem", None) or str(error)).split())
+    raise InputError(f"{path}: not valid YAML: {printable(_shortened(problem))}")
 
 
 def explain(
@@ -180,15 +132,15 @@ def explain(
     mistakes = error.errors(include_url=False, include_context=False)
     for mistake in mistakes[:MOST_MISTAKES]:
         where = _shortened(printable(".".join(str(part) for part in mistake["loc"])))
-        message = _shortened(re.sub("^Value error, ", "", mistake["msg"]), 1000)
         if mistake["type"] == "extra_forbidden":
             message = "unknown key" + _valid_keys(model, mistake["loc"], given)
         elif mistake["type"] == "missing":
             message = "this key is missing"
-        value = (
-            "" if mistake["type"] in ("missing", "extra_forbidden") else _shown(mistake["input"])
-        )
-        lines.append(f"{where}: {message}{value}" if where else f"{message}")
+        else:
+            message = _shortened(mistake["msg"].removeprefix("Value error, "), 1000)
+            if not isinstance(mistake["input"], Mapping | BaseModel):
+                message += f" (it is {short_repr(mistake['input'])})"
+        lines.append(f"{where}: {message}" if where else message)
     if len(mistakes) > MOST_MISTAKES:
         lines.append(f"and {len(mistakes) - MOST_MISTAKES} more mistakes")
     return lines
@@ -199,10 +151,6 @@ def short_repr(value: Any) -> str:
     return _REPR.repr(value)
 
 
-def _shown(value: Any) -> str:
-    return "" if isinstance(value, Mapping | BaseModel) else f" (it is {short_repr(value)})"
-
-
 def _shortened(text: str, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
@@ -210,7 +158,6 @@ def _shortened(text: str, most: int = 200) -> str:
 def _valid_keys(
     model: type[BaseModel], location: tuple[int | str, ...], given: Container[str]
 ) -> str:
-    """Return the valid keys at the place of an unknown one."""
     annotation: Any = model
     for part in location[:-1]:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
