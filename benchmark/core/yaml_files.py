@@ -20,7 +20,7 @@ from ruamel.yaml.nodes import Node
 
 from data.errors import InputError, printable
 
-LARGEST_BYTES, LARGEST_NUMBER = 2**20, 2**53
+LARGEST_BYTES, LARGEST_NUMBER, DEEPEST = 2**20, 2**53, 50
 """Far beyond what a configuration needs."""
 MOST_MISTAKES = 10
 """That are named at once."""
@@ -109,13 +109,11 @@ def _read(path: Path) -> Any:
         raise InputError(f"{path}: has more than {LARGEST_BYTES} bytes; not a configuration")
     # YAML 1.2, the dialect of DVC: `1e-3` is a float and `on` a string.
     reader = YAML(typ="safe", pure=True)
-    reader.Composer, reader.Constructor = _NoAliases, _PlainValues
+    reader.Composer, reader.Constructor, reader.max_depth = _NoAliases, _PlainValues, DEEPEST
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # e.g. of an anchor that is defined twice
             return reader.load(content.decode("utf-8-sig"))  # editors of Windows write such a mark
-    except RecursionError:
-        problem = "nested too deeply"
     # What the reader cannot make a value of, such as `!!int x`, is answered by many types.
     except Exception as error:
         mark = getattr(error, "problem_mark", None)

@@ -1,12 +1,14 @@
 """Writing: whatever happens meanwhile, the old file is there or the new one, and nothing else."""
 
 import errno
+import itertools
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from benchmark.core.files import atomic_folder, atomic_path, write_text
 from data.errors import InputError
 from tests.support.faults import full_disk, largest_file, obeyed_permissions, small_disk
 from tests.support.promises import tally
-from tests.support.tiny import ROOT, files_below
+from tests.support.tiny import files_below
 
 pytestmark = pytest.mark.promise("writing")
 
@@ -79,56 +81,43 @@ def test_name_that_is_too_long_is_one_line(tmp_path: Path) -> None:
 
 # Kills
 
-# An audit hook hears of every call that changes a file system, before it is made.
-WRITER = """
-import os, signal, sys
-from pathlib import Path
-from benchmark.core.files import atomic_folder, write_text
-place, kind, kill_at, size = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-events = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
-calls = 0
 
-def count(event, arguments):
-    global calls
-    if event in events and str(place.parent) in str(arguments[0]):
-        if calls == kill_at:
+def exit_code(work: Callable[[], object]) -> int | None:
+    """Do something in a copy of this process, and return how that ends."""
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join()
+    return child.exitcode
+
+
+def write(place: Path, files: dict[str, bytes] | str) -> None:
+    """Write a folder, or a file."""
+    write_text(place, files) if isinstance(files, str) else write_folder(place, files)
+
+
+def killed(place: Path, files: dict[str, bytes] | str, kill_at: int) -> bool:
+    """Write in a process that is killed at a call; tell whether it came so far."""
+    events = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
+    calls = itertools.count()
+
+    def kill(event: str, arguments: tuple[object, ...]) -> None:
+        if event in events and str(place.parent) in str(arguments[0]) and next(calls) == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        calls += 1
 
-sys.addaudithook(count)
-if kind == "file":
-    write_text(place, "new" + " " * size)
-else:
-    with atomic_folder(place) as folder:
-        (folder / "a").write_bytes(b"new")
-        (folder / "c").write_bytes(b"new too" + bytes(size))
-"""
-NEVER = -1
+    def work() -> None:
+        sys.addaudithook(kill)  # hears of every call that changes a file system, before it is made
+        write(place, files)
 
-
-def write_elsewhere(
-    place: Path, kind: str, kill_at: int = NEVER, size: int = 0, most: int = 1 << 30
-) -> subprocess.CompletedProcess[str]:
-    """Write something new in a process that is killed at a call, or has files of limited size."""
-    command = [sys.executable, "-c", WRITER, str(place), kind, str(kill_at), str(size)]
-    return subprocess.run(
-        command,
-        cwd=ROOT, capture_output=True, text=True, check=False, preexec_fn=largest_file(most),
-    )  # fmt: skip
-
-
-def killed(place: Path, kind: str, kill_at: int) -> bool:
-    """Write something new in a process that is killed at a call; tell whether it came so far."""
-    done = write_elsewhere(place, kind, kill_at)
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode != 0
+    code = exit_code(work)
+    assert code in (0, -signal.SIGKILL)
+    return code != 0
 
 
 def test_killed_file_is_old_or_new(tmp_path: Path) -> None:
     place, calls = tmp_path / "folder" / "file", 0
     place.parent.mkdir()
     place.write_text("old")
-    while killed(place, "file", calls):
+    while killed(place, "new", calls):
         assert place.read_text() in ("old", "new")
         calls += 1
         tally("kills survived")
@@ -141,7 +130,7 @@ def test_killed_folder_is_old_or_new_or_comes_back(tmp_path: Path) -> None:
     while True:
         place = tmp_path / str(calls) / "place"
         put(place, OLD)
-        if not killed(place, "folder", calls):
+        if not killed(place, NEW, calls):
             break
         tally("kills survived")
         states.add(present := state(place))
@@ -221,15 +210,16 @@ def test_call_that_fails_leaves_the_old_or_the_new(
         base = tmp_path / str(fails_at)
         place = base / "place"
         put(place, OLD) if kind == "folder" else put(base, {"place": b"old"})
+        new: dict[str, bytes] | str = NEW if kind == "folder" else "new"
         with monkeypatch.context() as patch:
             call = FailingCall(patch, target, name, fails_at)
             try:
-                write_folder(place, NEW) if kind == "folder" else write_text(place, "new")
+                write(place, new)
             except InputError as error:
                 assert str(error) == f"{place}: cannot be written (Input/output error)"
         found = state(place) if kind == "folder" else place.read_text()
         assert found in ("old", "new") and set(names(base)) <= {"place", ".place.former"}
-        write_folder(place, NEW) if kind == "folder" else write_text(place, "new")
+        write(place, new)
         assert names(base) == ["place"]
         if call.left >= 0:
             assert found == "new" and fails_at >= 1
@@ -239,12 +229,17 @@ def test_call_that_fails_leaves_the_old_or_the_new(
 
 
 def test_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
-    for kind in ("file", "folder"):
-        place = tmp_path / kind
-        put(place, OLD) if kind == "folder" else put(tmp_path, {kind: b"old"})
-        done = write_elsewhere(place, kind, size=100_000, most=50_000)
-        assert done.stderr.endswith(f"InputError: {place}: cannot be written (File too large)\n")
-        tally("failed writes survived")
+    put(tmp_path / "folder", OLD)
+    put(tmp_path, {"file": b"old"})
+
+    def work() -> None:
+        largest_file(50_000)()
+        for name, files in {"file": "x" * 100_000, "folder": {"a": bytes(100_000)}}.items():
+            with pytest.raises(InputError, match=rf"{name}: cannot be written \(File too large\)$"):
+                write(tmp_path / name, files)
+
+    assert exit_code(work) == 0
+    tally("failed writes survived", 2)
     assert files_below(tmp_path) == {"file": b"old"} | {f"folder/{n}": c for n, c in OLD.items()}
 
 
