@@ -234,7 +234,11 @@ def test_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
 
     def work() -> None:
         largest_file(50_000)()
-        for name, files in {"file": "x" * 100_000, "folder": {"a": bytes(100_000)}}.items():
+        large: dict[str, dict[str, bytes] | str] = {
+            "file": "x" * 100_000,
+            "folder": {"a": bytes(100_000)},
+        }
+        for name, files in large.items():
             with pytest.raises(InputError, match=rf"{name}: cannot be written \(File too large\)$"):
                 write(tmp_path / name, files)
 
