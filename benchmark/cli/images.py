@@ -144,9 +144,6 @@ def inpaint(
     seed: Annotated[
         int | None, Option(min=0, max=2**31 - 1, help="of random masks; 0 if not given")
     ] = None,
-    batch_size: Annotated[
-        int, Option(min=1, help="squares to fill at a time; fewer take less memory")
-    ] = 16,
     as_json: Json = False,
 ) -> int:
     """Fill holes of your photographs with a trained run.
@@ -175,13 +172,12 @@ def inpaint(
         overwrite=overwrite,
         seed=seed or 0,
         device=device,
-        batch_size=batch_size,
     )
-    outcome = inpaint_images(request)
-    content = {"folder": out.as_posix(), "written": outcome.written, "failed": outcome.failed}
-    answer(as_json, content, f"{outcome.written} images -> {out.as_posix()}/")
-    if outcome.failed:
-        return complain(f"{outcome.failed} images could not be filled, see above", FAILED)
+    written, failed = inpaint_images(request)
+    content = {"folder": out.as_posix(), "written": written, "failed": failed}
+    answer(as_json, content, f"{written} images -> {out.as_posix()}/")
+    if failed:
+        return complain(f"{failed} images could not be filled, see above", FAILED)
     return FINE
 
 
