@@ -86,7 +86,7 @@ def score(
     What `doctor` finds is printed as warnings. See docs/scoring.md.
     """
     from benchmark.submissions.score import (
-        Request,
+        check_output,
         means_text,
         score_submission,
         summarize,
@@ -94,12 +94,14 @@ def score(
     )
 
     submission = _submission(images, completed, masks, hole)
-    scores = score_submission(Request(submission, name, baselines, train, out, overwrite))
+    if out is not None:
+        check_output(submission, out, overwrite)
+    scores = score_submission(submission, name, baselines, train)
     summary = summarize(scores)
     if out is not None:
         write_scores(out, scores, summary)
     for finding in scores.findings:
-        print(finding.as_line("warning"), file=sys.stderr)
+        print(f"warning: {finding.as_line()}", file=sys.stderr)
     written = "" if out is None else f"-> {out.as_posix()}/"
     answer(as_json, summary, means_text(summary) + written)
 
@@ -118,14 +120,15 @@ def doctor(
     Exit codes: 0 nothing found, or warnings alone; 1 an error that makes scores wrong; 2 wrong use.
     docs/scoring.md lists what is looked for.
     """
-    from benchmark.submissions.catalogue import CATALOGUE, has_errors
+    from benchmark.submissions.catalogue import CATALOGUE
     from benchmark.submissions.doctor import examine
 
     findings = examine(_submission(images, completed, masks, hole), train)
     content = {"findings": [finding.as_json() for finding in findings]}
     nothing = f"nothing found; {len(CATALOGUE)} kinds of mistakes were looked for"
-    answer(as_json, content, "\n".join(finding.as_line() for finding in findings) or nothing)
-    return FAILED if has_errors(findings) else FINE
+    lines = [f"{finding.severity}: {finding.as_line()}" for finding in findings]
+    answer(as_json, content, "\n".join(lines) or nothing)
+    return FAILED if any(finding.severity == "error" for finding in findings) else FINE
 
 
 @app.command(rich_help_panel=MODELS, short_help="fill holes in pictures")
