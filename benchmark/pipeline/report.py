@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmark.claims.definitions import load_claims
 from benchmark.claims.reported import load_reported
-from benchmark.claims.testing import SuiteResults, evaluate_claims
+from benchmark.claims.testing import evaluate_claims
 from benchmark.core import paths
 from benchmark.core.config import Params
 from benchmark.core.files import write_json, write_text
@@ -37,9 +37,11 @@ def write_report(params: Params) -> None:
     load_reported()  # a fault in it is found before anything is written
     everything = [read_results(params, name) for name in params.suites]
     pictures = [read_pictures(results) for results in everything]
-    grounds = [SuiteResults(results) for results in everything]
-    grounds += [SuiteResults(found.results, found.machine) for found in references]
-    tested = evaluate_claims(claims, grounds)
+    places = [(results.suite.name, results) for results in everything]
+    for found in references:
+        name = f"{found.results.suite.name} (reference: {found.machine})"
+        places.append((name, found.results))
+    tested = evaluate_claims(claims, places)
     chapters = []
     for results, shown in zip(everything, pictures, strict=True):
         chapters.append(Chapter(results, Words(results), shown.labels))

@@ -3,7 +3,6 @@
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import combinations, product
 
@@ -20,7 +19,6 @@ from benchmark.stats.comparison import (
     METRIC,
     ORACLE,
     Comparison,
-    NothingInCommonError,
     compare,
     family,
     score_matrix,
@@ -83,12 +81,8 @@ def _family(
         name for name in results.methods if mean_of(results.aggregate[name].get(metric)) is not None
     }
     how = partial(compare, metric=metric, has_seeds=has_seeds, image_px=results.image_px)
-    found = []
-    for pair in pairs:
-        if scored.issuperset(pair):
-            with suppress(NothingInCommonError):
-                found.append(how(results.frame, *pair))
-    return family(found)
+    found = [how(results.frame, *pair) for pair in pairs if scored.issuperset(pair)]
+    return family(comparison for comparison in found if comparison is not None)
 
 
 def resamples_seeds(results: Results) -> bool:

@@ -29,10 +29,6 @@ FLATTEST = 1e-6
 Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
 
 
-class NothingInCommonError(ValueError):
-    """Two methods have no seed, or no score of a metric, in common."""
-
-
 @dataclass(frozen=True)
 class Comparison:
     """The paired difference `method - reference` in a metric, scaled by `comparable_scores`."""
@@ -111,13 +107,7 @@ def comparable_scores(
 def score_matrix(frame: pd.DataFrame, method: str, metric: str = METRIC) -> pd.DataFrame:
     """Return a method's scores by seed (rows) and image (columns), the holes of an image averaged.
 
-    Args:
-        frame: a score table; the columns `method`, `seed`, `image` and the metric are read.
-        method: the method.
-        metric: the metric.
-
-    Returns:
-        Seeds and images sorted; NaN where a score is missing.
+    Seeds and images are sorted; NaN stands where a score is missing.
     """
     rows = frame[frame["method"] == method]
     return rows.pivot_table(
@@ -158,28 +148,22 @@ def compare(
     *,
     has_seeds: bool = False,
     image_px: int = 0,
-) -> Comparison:
-    """Compare two methods on the images of a score_table.
+) -> Comparison | None:
+    """Compare two methods on the images of a score table; None if they share no seed or score.
 
     Args:
-        frame: the score_table.
-        method: the one.
-        reference: the other.
+        frame: the score table.
+        method: whose scores are the minuend.
+        reference: whose scores are taken from them.
         metric: in which they are compared.
         has_seeds: whether the reference was trained; see `paired_differences`.
         image_px: pixels of an image, for PSNRs of it.
-
-    Raises:
-        ValueError: the two were not scored on the same images.
-        NothingInCommonError: they have no seed or no score in common.
     """
     scaled, _ = comparable_scores(frame, metric, image_px)
     ours, theirs = (score_matrix(scaled, name, metric) for name in (method, reference))
-    if not ours.columns.equals(theirs.columns):
-        raise ValueError(f"{method} and {reference} were not scored on the same images")
     differences = paired_differences(ours, theirs, has_seeds)
     if differences.empty:
-        raise NothingInCommonError(f"{method} and {reference} have no seed or score in common")
+        return None
     return comparison_of(method, reference, metric, differences.to_numpy(dtype=np.float64))
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.inference.holes import Hole, Pixels
+from benchmark.inference.holes import Hole
 from benchmark.submissions.catalogue import Detection
 from benchmark.submissions.submission import Sample
 from models.baselines import telea
@@ -80,7 +80,7 @@ def detect(sample: Sample) -> list[Detection]:
     return [detection for detection in found if detection is not None]
 
 
-def _mean(values: Hole | Pixels, region: Hole) -> float:
+def _mean(values: NDArray[Any], region: Hole) -> float:
     return float(values[region].mean())
 
 

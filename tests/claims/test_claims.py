@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from benchmark.claims.definitions import Claim, load_claims
-from benchmark.claims.testing import ClaimFinding, ClaimResult, SuiteResults, evaluate_claims
+from benchmark.claims.testing import ClaimFinding, ClaimResult, evaluate_claims
 from benchmark.core import paths
 from benchmark.core.config import load_suite, load_variant, names_in
 from benchmark.evaluation.results import Results
@@ -74,7 +74,7 @@ def pair(metric: str = "psnr_h", variant: str = "ours", than: str = "theirs") ->
 
 
 def evaluated(tested: Claim, *suites: Results) -> ClaimResult:
-    return evaluate_claims({"c": tested}, [SuiteResults(found) for found in suites])["c"]
+    return evaluate_claims({"c": tested}, [(found.suite.name, found) for found in suites])["c"]
 
 
 def only(tested: Claim, *suites: Results) -> ClaimFinding:
@@ -403,8 +403,8 @@ def _tested() -> dict[str, Any]:
     base = {"l2": PSNR + 1 + 0.01 * WOBBLE, "binary": PSNR}
     reverse = {"l2": PSNR, "binary": PSNR + 1 + 0.01 * WOBBLE}
     suites = [
-        SuiteResults(results(base)),
-        SuiteResults(results(reverse, name="tiny_b"), machine="<GPU> | model_x"),
+        ("tiny", results(base)),
+        ("tiny_b (reference: <GPU> | model_x)", results(reverse, name="tiny_b")),
     ]
     wanted = {name: load_claims(ROOT)[name] for name in ("c1", "c3", "c10")}
     wanted["c99"] = claim(better=pair("psnr_w", "l2", "binary"), claim="A_<b>.", who="*x*|y")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from benchmark.claims.definitions import load_claims
-from benchmark.claims.testing import ClaimResult, SuiteResults, evaluate_claims
+from benchmark.claims.testing import ClaimResult, evaluate_claims
 from benchmark.core.config import Params, load_params
 from benchmark.evaluation.probes import PROBES
 from benchmark.evaluation.reference_runs import Facts, Reference
@@ -138,9 +138,8 @@ def material() -> Material:
         Chapter(results, Words(results), pictures.labels),
         Chapter(results, Words(results), reference=reference),
     ]
-    tested = evaluate_claims(
-        claims, [SuiteResults(results), SuiteResults(results, reference.machine)]
-    )
+    elsewhere = f"tiny (reference: {reference.machine})"
+    tested = evaluate_claims(claims, [("tiny", results), (elsewhere, results)])
     return Material(params, chapters, {"tiny": pictures}, tested, {"tiny": summary(results)})
 
 
