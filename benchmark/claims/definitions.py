@@ -90,8 +90,6 @@ class Claim(Frozen):
         if not (self.methods or self.across or self.all_beat):
             kinds = [name for name in Claim.model_fields if name not in ("who", "claim")]
             raise ValueError(f"names no comparison; it needs one of {', '.join(kinds)}")
-        if self.methods and (self.across or self.all_beat):
-            raise ValueError("across and all_beat cannot be mixed with other comparisons")
         return self
 
     @property

@@ -85,8 +85,9 @@ def score(
     What is written: scores.csv (a row for each image), images.csv (their names) and metrics.json.
     What `doctor` finds is printed as warnings. See docs/scoring.md.
     """
+    from benchmark.inference.pairing import check_output
     from benchmark.submissions.score import (
-        check_output,
+        FILES,
         means_text,
         score_submission,
         summarize,
@@ -95,7 +96,8 @@ def score(
 
     submission = _submission(images, completed, masks, hole)
     if out is not None:
-        check_output(submission, out, overwrite)
+        results = [out / name for name in FILES]
+        check_output(submission.folders().values(), out, results, overwrite)
     scores = score_submission(submission, name, baselines, train)
     summary = summarize(scores)
     if out is not None:

@@ -18,7 +18,7 @@ from benchmark.inference.holes import (
     read_mask,
     square_hole,
 )
-from benchmark.inference.pairing import check_apart, listed, pair_files, say
+from benchmark.inference.pairing import check_output, pair_files, say
 from benchmark.inference.photographs import read_photograph, size_text, write_photograph
 from benchmark.inference.trained import load_folder
 from benchmark.training.out_of_memory import memory_for
@@ -95,16 +95,14 @@ def _list_jobs(request: Request) -> list[_Job]:
         folders["masks"] = Path(request.masks)
         if not folders["masks"].is_dir():
             raise InputError(f"--masks {request.masks}: no such folder, nor `center` or `random`")
-    for folder in folders.values():
-        check_apart(folder, request.out)
     pairing = pair_files(folders)
     pairing.require_whole()
     jobs = [
         _Job(files["images"], files.get("masks"), request.out / f"{name}.png")
         for name, files in pairing.sets.items()
     ]
-    if not request.overwrite and (there := [job.output for job in jobs if job.output.exists()]):
-        raise InputError(f"already there: {listed(there)}; --overwrite replaces what is there")
+    results = [job.output for job in jobs]
+    check_output(folders.values(), request.out, results, request.overwrite)
     return jobs
 
 

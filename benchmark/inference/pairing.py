@@ -2,7 +2,7 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
@@ -110,18 +110,27 @@ def _alike(names: Mapping[str, list[str]]) -> list[str]:
     return [f"{first} and {other}" for first, *others in alike.values() for other in others]
 
 
-def check_apart(folder: Path, out: Path) -> None:
-    """Refuse to write among what is read: the next time, results would be taken for images.
+def check_output(read: Iterable[Path], out: Path, results: Iterable[Path], overwrite: bool) -> None:
+    """Refuse results that would replace others unasked, or be taken for images next time.
+
+    Args:
+        read: the folders that are read.
+        out: the folder of the results.
+        results: the files that are to be written.
+        overwrite: whether they may replace what is there.
 
     Raises:
-        InputError: one folder lies in the other.
+        InputError: one folder lies in the other, or a result exists.
     """
-    try:
-        read, written = folder.resolve(), out.resolve()
-    except (OSError, RuntimeError):  # the latter before Python 3.13
-        raise InputError(f"{folder} or {out}: a link that leads to itself") from None
-    if read == written or read in written.parents or written in read.parents:
-        raise InputError(f"--out {out}: must lie neither in nor around {folder}, which is read")
+    for folder in read:
+        try:
+            source, target = folder.resolve(), out.resolve()
+        except (OSError, RuntimeError):  # the latter before Python 3.13
+            raise InputError(f"{folder} or {out}: a link that leads to itself") from None
+        if source == target or source in target.parents or target in source.parents:
+            raise InputError(f"--out {out}: must lie neither in nor around {folder}, which is read")
+    if not overwrite and (there := [path for path in results if path.exists()]):
+        raise InputError(f"already there: {listed(there)}; --overwrite replaces what is there")
 
 
 def listed(names: Sequence[object]) -> str:

@@ -26,7 +26,7 @@ from benchmark.evaluation.score_table import (
     aggregate_by_label,
     write_score_table,
 )
-from benchmark.inference.pairing import check_apart, listed, pair_files
+from benchmark.inference.pairing import pair_files
 from benchmark.metrics import METRICS, PROTOCOL, known_mae_raw, missing_metrics, score_images
 from benchmark.metrics.registry import ARROWS
 from benchmark.submissions.catalogue import Finding
@@ -39,7 +39,7 @@ from models.filters import WINDOW
 BASELINE_NAMES = ("mean_colour", "telea", "navier_stokes")
 """Those that need no training images and run at any size."""
 SKILL_REFERENCE = "telea"
-SCORES, METRICS_FILE, IMAGES = "scores.csv", "metrics.json", "images.csv"
+FILES = SCORES, METRICS_FILE, IMAGES = "scores.csv", "metrics.json", "images.csv"
 
 
 @dataclass
@@ -52,19 +52,6 @@ class Scores:
     """For each file its `name`, the keys `image` and `mask` of its row, `height` and `width`."""
     findings: list[Finding]
     """What the doctor says."""
-
-
-def check_output(submission: Submission, out: Path, overwrite: bool) -> None:
-    """Refuse a folder for the results that would fail after the work.
-
-    Raises:
-        InputError: it lies among what is read, or has results that are not to be replaced.
-    """
-    for folder in submission.folders().values():
-        check_apart(folder, out)
-    there = [out / name for name in (SCORES, METRICS_FILE, IMAGES) if (out / name).exists()]
-    if there and not overwrite:
-        raise InputError(f"already there: {listed(there)}; --overwrite replaces what is there")
 
 
 def score_submission(

@@ -118,10 +118,6 @@ def test_a_claim_names_what_exists(name: str, tested: Claim) -> None:
             "claims.c1.better.0.by: unknown key (valid: metric, than, variant)",
         ),
         ("better: []", "claims.c1: names no comparison; it needs one of better, higher"),
-        (
-            "cheaper: [{variant: a, than: b}]\n    all_beat: [{metric: mse_h, baseline: telea}]",
-            "claims.c1: across and all_beat cannot be mixed",
-        ),
     ],
 )
 def test_a_wrong_key_is_named_with_its_file(tmp_path: Path, broken: str, message: str) -> None:
