@@ -56,14 +56,9 @@ class ClaimComparison:
 
 
 def compare_methods(kind: str, pair: Pair, results: Results) -> ClaimComparison:
-    """Compare two methods of a suite, image by image.
+    """Compare two methods of a suite, image by image; `kind` is a key of `Claim`.
 
     Two variants are compared seed by seed, with the seeds that both have; a baseline has none.
-
-    Args:
-        kind: `better`, `higher`, `differ` or `as_good`.
-        pair: the metric and the methods.
-        results: of a suite that has both.
 
     Raises:
         UntestableError: the metric has no values, or the variants have no seed in common.
@@ -182,14 +177,7 @@ def _comparison(
 
 
 def _verdict(kind: str, metric: str, low: float, high: float) -> ClaimVerdict:
-    """Return what the interval of a difference says of a prediction.
-
-    Args:
-        kind: `better`, `higher`, `differ` or `as_good`.
-        metric: the metric.
-        low: lower end of the interval of `ours - other`, of values scaled by `_comparable`.
-        high: its upper end.
-    """
+    """Return what the interval of `ours - other` says of a prediction."""
     margin = equivalence_margin(metric)
     if kind == "differ":
         if low > margin or high < -margin:

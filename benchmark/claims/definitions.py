@@ -87,11 +87,9 @@ class Claim(Frozen):
 
     @model_validator(mode="after")
     def _is_testable(self) -> "Claim":
-        if not (self.joint or self.across or self.all_beat):
+        if not (self.methods or self.across or self.all_beat):
             kinds = [name for name in Claim.model_fields if name not in ("who", "claim")]
             raise ValueError(f"names no comparison; it needs one of {', '.join(kinds)}")
-        if self.joint and (self.across or self.all_beat):
-            raise ValueError("across and all_beat cannot be mixed with other comparisons")
         return self
 
     @property
@@ -100,11 +98,6 @@ class Claim(Frozen):
         for kind in ("better", "higher", "differ", "as_good"):
             for pair in getattr(self, kind):
                 yield kind, pair
-
-    @property
-    def joint(self) -> bool:
-        """Whether there are comparisons that are judged together, suite by suite."""
-        return any(True for _ in self.pairs) or bool(self.cheaper or self.sees_seam)
 
     @property
     def methods(self) -> tuple[str, ...]:

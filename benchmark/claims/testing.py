@@ -1,7 +1,4 @@
-"""Claims and the results of suites → a verdict on each claim, suite by suite.
-
-All comparisons that a claim makes of one suite must hold, and one of them can refute it.
-"""
+"""Claims and the results of suites → a verdict on each claim, suite by suite."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,20 +18,8 @@ from benchmark.claims.comparisons import (
 from benchmark.claims.definitions import AcrossSuites, Claim, EveryVariant, Pair
 from benchmark.evaluation.results import Results
 
-
-@dataclass(frozen=True)
-class SuiteResults:
-    """The results of a suite on one machine."""
-
-    results: Results
-    machine: str = ""
-    """Of reference runs; empty for the results of this checkout."""
-
-    @property
-    def name(self) -> str:
-        """Suite and, of reference runs, machine."""
-        name = self.results.suite.name
-        return f"{name} (reference: {self.machine})" if self.machine else name
+Place = tuple[str, Results]
+"""What a place with results is called, and the results of its suite."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +27,16 @@ class ClaimFinding:
     """The verdict on a claim in one place: a suite, or two suites."""
 
     place: str
-    verdict: ClaimVerdict
     comparisons: tuple[ClaimComparison, ...]
     runs: tuple[str, ...]
     """The runs it came from, `suite/variant/seed<n>`, or `suite/baseline`."""
+
+    @property
+    def verdict(self) -> ClaimVerdict:
+        """All comparisons must hold, and one can refute the claim."""
+        verdicts = {comparison.verdict for comparison in self.comparisons}
+        order: tuple[ClaimVerdict, ...] = ("refuted", "inconclusive", "supported")
+        return next(verdict for verdict in order if verdict in verdicts)
 
 
 @dataclass(frozen=True)
@@ -66,49 +57,47 @@ class ClaimResult:
         return verdicts.pop() if len(verdicts) == 1 else "mixed"
 
 
-def evaluate_claims(
-    claims: Mapping[str, Claim], suites: Sequence[SuiteResults]
-) -> dict[str, ClaimResult]:
-    """Test every claim on every suite that has the runs for it."""
-    return {name: _evaluate(claim, suites) for name, claim in claims.items()}
+def evaluate_claims(claims: Mapping[str, Claim], places: Sequence[Place]) -> dict[str, ClaimResult]:
+    """Test every claim in every place that has the runs for it, this checkout's before others."""
+    return {name: _evaluate(claim, places) for name, claim in claims.items()}
 
 
-def _evaluate(claim: Claim, suites: Sequence[SuiteResults]) -> ClaimResult:
+def _evaluate(claim: Claim, places: Sequence[Place]) -> ClaimResult:
     findings: list[ClaimFinding] = []
     untested: list[tuple[str, str]] = []
-    possible = list(_possible_tests(claim, suites))
+    possible = list(_possible_tests(claim, places))
     for place, run_test in possible:
         try:
             findings.append(run_test())
         except UntestableError as reason:
             untested.append((place, str(reason)))
     if not possible:
-        untested.append(("", _wanted_runs(claim, suites)))
+        untested.append(("", _wanted_runs(claim, places)))
     return ClaimResult(claim, tuple(findings), tuple(dict.fromkeys(untested)))
 
 
 def _possible_tests(
-    claim: Claim, suites: Sequence[SuiteResults]
+    claim: Claim, places: Sequence[Place]
 ) -> Iterator[tuple[str, Callable[[], ClaimFinding]]]:
     """Yield each place where the claim can be tested, and what tests it there."""
-    for suite in suites:
-        if claim.joint and not _missing_methods(claim, suite):
-            yield suite.name, partial(_joint_finding, claim, suite)
-        for every, variant in product(claim.all_beat, suite.results.variants):
-            yield suite.name, partial(_baseline_finding, every, variant, suite)
+    for place, results in places:
+        if claim.methods and not _missing_methods(claim, results):
+            yield place, partial(_joint_finding, claim, place, results)
+        for every, variant in product(claim.all_beat, results.variants):
+            yield place, partial(_baseline_finding, every, variant, place, results)
     for pair in claim.across:
-        yield f"{pair.suite} and {pair.than}", partial(_across_finding, pair, suites)
+        yield f"{pair.suite} and {pair.than}", partial(_across_finding, pair, places)
 
 
-def _missing_methods(claim: Claim, suite: SuiteResults) -> list[str]:
-    present = {*suite.results.variants, *suite.results.baselines}
+def _missing_methods(claim: Claim, results: Results) -> list[str]:
+    present = {*results.variants, *results.baselines}
     return [name for name in claim.methods if name not in present]
 
 
-def _wanted_runs(claim: Claim, suites: Sequence[SuiteResults]) -> str:
+def _wanted_runs(claim: Claim, places: Sequence[Place]) -> str:
     """Say which runs would make a claim testable, beside those of the suite that has most."""
-    missing = {suite.name: _missing_methods(claim, suite) for suite in suites if claim.joint}
-    nearest = min(missing, key=lambda name: len(missing[name]), default="")
+    missing = {place: _missing_methods(claim, results) for place, results in places}
+    nearest = min(missing, key=lambda place: len(missing[place]), default="")
     wanted = missing.get(nearest, claim.methods)
     if len(wanted) == len(claim.methods):
         runs = f" of {', '.join(claim.methods)}" if claim.methods else ""
@@ -117,45 +106,38 @@ def _wanted_runs(claim: Claim, suites: Sequence[SuiteResults]) -> str:
     return f"needs runs of {', '.join(wanted)} on {nearest}, which has {there}"
 
 
-def _joint_finding(claim: Claim, suite: SuiteResults) -> ClaimFinding:
-    """Test the comparisons of one suite together: all must hold, and one can refute the claim."""
-    results = suite.results
+def _joint_finding(claim: Claim, place: str, results: Results) -> ClaimFinding:
     comparisons = [compare_methods(kind, pair, results) for kind, pair in claim.pairs]
     comparisons += [compare_costs(pair, results) for pair in claim.cheaper]
     comparisons += [read_seam_reliance(reliance, results) for reliance in claim.sees_seam]
-    verdicts = {comparison.verdict for comparison in comparisons}
-    order: tuple[ClaimVerdict, ...] = ("refuted", "inconclusive", "supported")
-    verdict = next(verdict for verdict in order if verdict in verdicts)
-    return ClaimFinding(suite.name, verdict, tuple(comparisons), _runs(results, claim.methods))
+    return ClaimFinding(place, tuple(comparisons), _runs(results, claim.methods))
 
 
-def _baseline_finding(every: EveryVariant, variant: str, suite: SuiteResults) -> ClaimFinding:
-    results = suite.results
+def _baseline_finding(
+    every: EveryVariant, variant: str, place: str, results: Results
+) -> ClaimFinding:
     if every.baseline not in results.baselines:
         reason = results.refused.get(every.baseline, "it is not among the baselines")
         raise UntestableError(f"{every.baseline} was not run: {reason}")
     pair = Pair(metric=every.metric, variant=variant, than=every.baseline)
     comparison = compare_methods("better", pair, results)
-    runs = _runs(results, (variant, every.baseline))
-    return ClaimFinding(suite.name, comparison.verdict, (comparison,), runs)
+    return ClaimFinding(place, (comparison,), _runs(results, (variant, every.baseline)))
 
 
-def _across_finding(pair: AcrossSuites, suites: Sequence[SuiteResults]) -> ClaimFinding:
-    """Compare two suites, with the results of this checkout before those of references."""
+def _across_finding(pair: AcrossSuites, places: Sequence[Place]) -> ClaimFinding:
+    """Compare two suites, each in the first place that has runs."""
     sides = []
     for name in (pair.suite, pair.than):
-        with_runs = [
-            suite
-            for suite in suites
-            if suite.results.suite.name == name and pair.variant in suite.results.variants
-        ]
-        if not with_runs:
+        for place, results in places:
+            if results.suite.name == name and pair.variant in results.variants:
+                sides.append((place, results))
+                break
+        else:
             raise UntestableError(f"needs runs of {pair.variant} on both")
-        sides.append(min(with_runs, key=lambda suite: suite.machine != ""))
-    comparison = compare_suites(pair, sides[0].results, sides[1].results)
-    runs = [run for side in sides for run in _runs(side.results, (pair.variant,))]
-    place = " against ".join(side.name for side in sides)
-    return ClaimFinding(place, comparison.verdict, (comparison,), tuple(runs))
+    (place, ours), (other_place, other) = sides
+    runs = (*_runs(ours, (pair.variant,)), *_runs(other, (pair.variant,)))
+    comparison = compare_suites(pair, ours, other)
+    return ClaimFinding(f"{place} against {other_place}", (comparison,), runs)
 
 
 def _runs(results: Results, methods: Sequence[str]) -> tuple[str, ...]:

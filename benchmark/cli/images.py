@@ -85,8 +85,9 @@ def score(
     What is written: scores.csv (a row for each image), images.csv (their names) and metrics.json.
     What `doctor` finds is printed as warnings. See docs/scoring.md.
     """
+    from benchmark.inference.pairing import check_output
     from benchmark.submissions.score import (
-        Request,
+        FILES,
         means_text,
         score_submission,
         summarize,
@@ -94,12 +95,15 @@ def score(
     )
 
     submission = _submission(images, completed, masks, hole)
-    scores = score_submission(Request(submission, name, baselines, train, out, overwrite))
+    if out is not None:
+        results = [out / name for name in FILES]
+        check_output(submission.folders().values(), out, results, overwrite)
+    scores = score_submission(submission, name, baselines, train)
     summary = summarize(scores)
     if out is not None:
         write_scores(out, scores, summary)
     for finding in scores.findings:
-        print(finding.as_line("warning"), file=sys.stderr)
+        print(f"warning: {finding.as_line()}", file=sys.stderr)
     written = "" if out is None else f"-> {out.as_posix()}/"
     answer(as_json, summary, means_text(summary) + written)
 
@@ -118,14 +122,15 @@ def doctor(
     Exit codes: 0 nothing found, or warnings alone; 1 an error that makes scores wrong; 2 wrong use.
     docs/scoring.md lists what is looked for.
     """
-    from benchmark.submissions.catalogue import CATALOGUE, has_errors
+    from benchmark.submissions.catalogue import CATALOGUE
     from benchmark.submissions.doctor import examine
 
     findings = examine(_submission(images, completed, masks, hole), train)
     content = {"findings": [finding.as_json() for finding in findings]}
     nothing = f"nothing found; {len(CATALOGUE)} kinds of mistakes were looked for"
-    answer(as_json, content, "\n".join(finding.as_line() for finding in findings) or nothing)
-    return FAILED if has_errors(findings) else FINE
+    lines = [f"{finding.severity}: {finding.as_line()}" for finding in findings]
+    answer(as_json, content, "\n".join(lines) or nothing)
+    return FAILED if any(finding.severity == "error" for finding in findings) else FINE
 
 
 @app.command(rich_help_panel=MODELS, short_help="fill holes in pictures")
@@ -144,9 +149,6 @@ def inpaint(
     seed: Annotated[
         int | None, Option(min=0, max=2**31 - 1, help="of random masks; 0 if not given")
     ] = None,
-    batch_size: Annotated[
-        int, Option(min=1, help="squares to fill at a time; fewer take less memory")
-    ] = 16,
     as_json: Json = False,
 ) -> int:
     """Fill holes of your photographs with a trained run.
@@ -175,13 +177,12 @@ def inpaint(
         overwrite=overwrite,
         seed=seed or 0,
         device=device,
-        batch_size=batch_size,
     )
-    outcome = inpaint_images(request)
-    content = {"folder": out.as_posix(), "written": outcome.written, "failed": outcome.failed}
-    answer(as_json, content, f"{outcome.written} images -> {out.as_posix()}/")
-    if outcome.failed:
-        return complain(f"{outcome.failed} images could not be filled, see above", FAILED)
+    written, failed = inpaint_images(request)
+    content = {"folder": out.as_posix(), "written": written, "failed": failed}
+    answer(as_json, content, f"{written} images -> {out.as_posix()}/")
+    if failed:
+        return complain(f"{failed} images could not be filled, see above", FAILED)
     return FINE
 
 

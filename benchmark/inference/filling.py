@@ -6,19 +6,13 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d
 
-from benchmark.inference.coverage import (
-    Corner,
-    Span,
-    cover_hole,
-    independent_groups,
-    mirrored,
-    place_windows,
-)
+from benchmark.inference.coverage import Corner, Span, cover_hole, place_window
 from benchmark.inference.holes import Hole, Pixels
 from benchmark.training.network_inputs import complete
 from models.batch import Batch
@@ -26,8 +20,6 @@ from models.batch import Batch
 OVERLAP = 4
 """Neighboring squares overlap by one in so many parts of their side. With less overlap their seams
 stand out, with more there are more squares."""
-LARGEST_PX = 2**26
-"""To this size an image is enlarged at most; the narrowest strips are stretched across alone."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,6 @@ class Filler:
     filter: Image.Resampling
     """What brings an image to the size of the network."""
     device: torch.device
-    batch_size: int
 
     def __call__(self, pixels: Pixels, hole: Hole) -> Pixels:
         """Return the image with its hole filled; nothing in the hole is looked at.
@@ -60,12 +51,12 @@ class Filler:
         completed = pixels.copy()
         near = self._neighborhood(hole)
         blank, inner = spread_known(pixels[near], hole[near]), hole[near]
-        height, width = self._working_shape(inner.shape)
-        if (height, width) == inner.shape:
+        shape = self._working_shape(inner.shape)
+        if shape == inner.shape:
             filled = self._fill_squares(blank, inner)
         else:
-            small = resize_pixels(blank, (height, width), self.filter)
-            filled = self._fill_squares(small, touched(inner, (height, width)))
+            small = resize_pixels(blank, shape, self.filter)
+            filled = self._fill_squares(small, touched(inner, shape))
             filled = resize_pixels(filled, inner.shape, Image.Resampling.BICUBIC)
         completed[near][inner] = filled[inner]
         return completed
@@ -91,7 +82,7 @@ class Filler:
             return shape
         # Training images that are too small are enlarged as well. Mirrored copies around the image,
         # the alternative, would be no further evidence of what is in the hole.
-        height, width = (min(-(-n * size // shorter), max(n, LARGEST_PX // size)) for n in shape)
+        height, width = (-(-n * size // shorter) for n in shape)
         return height, width
 
     def _fill_squares(self, blank: Pixels, hole: Hole) -> Pixels:
@@ -102,37 +93,34 @@ class Filler:
         """
         side, canvas = self.hole_size, blank.copy()
         overlap = side // OVERLAP
-        squares = cover_hole(hole, side, overlap)
-        windows = place_windows(squares, self.room, self.image_size, hole.shape)
         ramp = np.minimum(np.arange(1, side + 1), overlap + 1)
         ramp = np.minimum(ramp, ramp[::-1])
         shares, share = np.zeros(hole.shape, np.int32), np.outer(ramp, ramp)
-        for group in independent_groups(squares, windows, side, self.image_size):
-            for first in range(0, len(group), self.batch_size):
-                batch = group[first : first + self.batch_size]
-                here = [squares[i] for i in batch]
-                patches = self._complete(canvas, here, [windows[i] for i in batch])
-                for (x0, y0), patch in zip(here, patches, strict=True):
-                    place = slice(y0, y0 + side), slice(x0, x0 + side)
-                    shares[place] += share
-                    weight = (share / shares[place])[..., None]
-                    mixed = np.rint(canvas[place] * (1 - weight) + patch * weight)
-                    canvas[place] = np.where(hole[place][..., None], mixed, canvas[place])
+        for x0, y0 in cover_hole(hole, side, overlap):
+            place = slice(y0, y0 + side), slice(x0, x0 + side)
+            shares[place] += share
+            weight = (share / shares[place])[..., None]
+            patch = self._complete(canvas, (x0, y0))
+            mixed = np.rint(canvas[place] * (1 - weight) + patch * weight)
+            canvas[place] = np.where(hole[place][..., None], mixed, canvas[place])
         return canvas
 
-    def _complete(self, canvas: Pixels, squares: list[Corner], windows: list[Corner]) -> Pixels:
-        """Return what the network puts into some squares, `[N, side, side, 3]`."""
+    def _complete(self, canvas: Pixels, square: Corner) -> Pixels:
+        """Return what the network puts into a square, `[side, side, 3]`."""
         side, size = self.hole_size, self.image_size
         height, width = canvas.shape[:2]
-        places = [(mirrored(y, size, height), mirrored(x, size, width)) for x, y in windows]
-        shown = np.stack([canvas[np.ix_(rows, columns)] for rows, columns in places])
-        corner = np.array(squares) - np.array(windows)
-        boxes = torch.from_numpy(np.concatenate([corner, corner + side], axis=1)).to(self.device)
-        done = complete(self.inpainter, torch.from_numpy(shown).to(self.device), boxes, side)
-        whole = done.completed.permute(0, 2, 3, 1).cpu().numpy()
-        return np.stack(
-            [w[y : y + side, x : x + side] for w, (x, y) in zip(whole, corner, strict=True)]
-        )
+        left, top = place_window(square, self.room, size, (height, width))
+        shown = canvas[np.ix_(_mirrored(top, size, height), _mirrored(left, size, width))]
+        x0, y0 = square[0] - left, square[1] - top
+        box = torch.tensor([[x0, y0, x0 + side, y0 + side]], device=self.device)
+        done = complete(self.inpainter, torch.from_numpy(shown[None]).to(self.device), box, side)
+        whole = done.completed[0].permute(1, 2, 0).cpu().numpy()
+        return np.asarray(whole[y0 : y0 + side, x0 : x0 + side])
+
+
+def _mirrored(start: int, count: int, size: int) -> NDArray[np.int64]:
+    """Return `count` positions from `start` on, those outside `[0, size)` mirrored into it."""
+    return np.pad(np.arange(size), count, mode="reflect")[start + count : start + 2 * count]
 
 
 def spread_known(pixels: Pixels, hole: Hole) -> Pixels:

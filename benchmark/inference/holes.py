@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.inference.photographs import read_alpha, size_text
+from benchmark.inference.photographs import read_alpha
 from data.draws import integers_below, random_bits
 from data.errors import InputError
-from data.images import decode, open_image, upright
+from data.images import decode, open_image
 from data.store import pixel_sha256
 
 Pixels = NDArray[np.uint8]
@@ -37,33 +37,21 @@ def read_mask(path: Path, marks: Literal["white", "black"]) -> tuple[Hole, float
 
     Raises:
         UnreadableImageError: the file is no image.
-        InputError: transparent pixels leave open what is marked.
+        InputError: it has transparent pixels.
     """
-    values = _gray_values(path)
-    white = values >= WHITE_FROM
-    gray = (values > NEARLY) & (values < 255 - NEARLY)
-    hole, gray_share = white if marks == "white" else ~white, float(gray.mean())
+    values = np.asarray(Image.fromarray(decode(path)).convert("L"))
+    if values.max() == 1:
+        values = values * np.uint8(255)
     with open_image(path, str(path)) as image:
         alpha = read_alpha(image)
-    clear = np.zeros(1, np.bool_) if alpha is None else alpha < WHITE_FROM
-    # Marks of the color on a transparent ground are clear; all else has two readings.
-    if clear.any() and ((hole & clear).any() or not hole.any() or gray_share > MOST_GRAY):
+    if alpha is not None and alpha.min() < WHITE_FROM:
         raise InputError(
             f"{path}: has transparent pixels, which can mean the hole as well as what is known; "
             f"save it without transparency, {marks} where the hole is"
         )
-    return hole, gray_share
-
-
-def _gray_values(path: Path) -> NDArray[np.uint8]:
-    values = np.asarray(Image.fromarray(decode(path)).convert("L"))
-    if values.any() and values.max() > 1:
-        return values
-    with open_image(path, str(path)) as image:
-        # Of 16 bits the upper ones alone have been decoded.
-        wide = np.asarray(upright(image)) if image.mode.startswith("I") else values
-    ones = set(np.unique(wide).tolist()) in ({0, 1}, {0, 255})
-    return np.where(wide > 0, 255, 0).astype(np.uint8) if ones else values
+    white = values >= WHITE_FROM
+    gray = (values > NEARLY) & (values < 255 - NEARLY)
+    return white if marks == "white" else ~white, float(gray.mean())
 
 
 def square_hole(pixels: Pixels, share: tuple[int, int], seed: int | None = None) -> Hole:
@@ -74,14 +62,12 @@ def square_hole(pixels: Pixels, share: tuple[int, int], seed: int | None = None)
         share: the square's side, as parts of a number of parts of the image's shorter side.
         seed: of the draw; None for the middle.
 
-    Raises:
-        InputError: nothing of the image would be left.
+    Returns:
+        `[H, W]`, at least one pixel.
     """
     height, width = pixels.shape[:2]
     parts, of = share
     side = max((min(height, width) * parts + of // 2) // of, 1)
-    if side == max(height, width):
-        raise InputError(f"of {size_text((height, width))}, a hole would leave nothing")
     play = width - side, height - side
     if seed is None:
         x0, y0 = (n // 2 for n in play)

@@ -8,16 +8,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.core.files import atomic_path
-from data.images import decode, open_image, orientation, upright
+from data.images import decode, open_image, upright
 
 SUFFIXES = frozenset(
     f".{name}"
     for name in "avif bmp gif jfif jp2 jpeg jpg pbm pgm png ppm tga tif tiff webp".split()
 )
 """Names of image files end with one of these, in small letters or capitals."""
-
-LYING = frozenset({5, 6, 7, 8})
-"""EXIF orientations of images that are stored on their side."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +50,6 @@ def read_alpha(image: Image.Image) -> NDArray[np.uint8] | None:
     if not image.has_transparency_data:
         return None
     return np.asarray(upright(image).convert("RGBA").getchannel("A"))
-
-
-def read_size(path: Path) -> tuple[int, int]:
-    """Return height and width of an upright image, from the head of its file.
-
-    Raises:
-        UnreadableImageError: the file has no head of an image, or is dangerously large.
-    """
-    with open_image(path, str(path)) as image:
-        # Of a TIFF file Pillow gives the upright size already.
-        if image.format != "TIFF" and orientation(image) in LYING:
-            return image.width, image.height
-        return image.height, image.width
 
 
 def size_text(shape: tuple[int, ...]) -> str:

@@ -6,7 +6,7 @@ Every number is a function of files alone, and equal files give equal bytes.
 from collections.abc import Sequence
 
 from benchmark.claims.definitions import load_claims
-from benchmark.claims.testing import SuiteResults, evaluate_claims
+from benchmark.claims.testing import evaluate_claims
 from benchmark.core import paths
 from benchmark.core.config import Params
 from benchmark.core.files import write_text
@@ -44,10 +44,13 @@ def read_report(params: Params) -> Report:
     claims, references = load_claims(), read_references()
     results = [read_results(params, name) for name in params.suites]
     pictures = [read_pictures(one) for one in results]
-    tested_on = [SuiteResults(one) for one in results]
-    tested_on += [SuiteResults(found.results, found.machine) for found in references]
+    places = [(one.suite.name, one) for one in results]
+    places += [
+        (f"{found.results.suite.name} (reference: {found.machine})", found.results)
+        for found in references
+    ]
     local, elsewhere = suite_reports(results, references, pictures)
-    return Report(params, local, elsewhere, evaluate_claims(claims, tested_on))
+    return Report(params, local, elsewhere, evaluate_claims(claims, places))
 
 
 def _write_files(found: Sequence[Section]) -> None:

@@ -4,7 +4,7 @@ The draws depend on the numbers of images and seeds alone. So equal data give eq
 methods that are compared are resampled alike: the same images, and the same seeds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 
 import numpy as np
@@ -36,9 +36,7 @@ def resampled_means(scores: Mapping[str, Array], seeds_too: bool) -> dict[str, A
     """
     (images,) = {array.shape[1] for array in scores.values()}
     means: dict[str, list[Array]] = {name: [] for name in scores}
-    some = max(1, _AT_A_TIME // images)
-    for first in range(0, REPLICATES, some):
-        number = min(some, REPLICATES - first)
+    for first, number in _parts(images):
         of_images = _weights("images", images, first, number)
         for name, array in scores.items():
             if seeds_too:
@@ -47,6 +45,13 @@ def resampled_means(scores: Mapping[str, Array], seeds_too: bool) -> dict[str, A
             else:
                 means[name].append(of_images @ array.mean(axis=0))
     return {name: np.concatenate(parts) for name, parts in means.items()}
+
+
+def _parts(images: int) -> Iterator[tuple[int, int]]:
+    """Yield the first replicate and the number of those whose draws fit into memory together."""
+    some = max(1, _AT_A_TIME // images)
+    for first in range(0, REPLICATES, some):
+        yield first, min(some, REPLICATES - first)
 
 
 def _weights(what: str, count: int, first: int, replicates: int) -> Array:
@@ -82,9 +87,8 @@ def sign_flip_p(differences: Array) -> float:
         flips = np.array([*product((-1.0, 1.0), repeat=images)])
         return float((np.abs(flips @ per_image) >= bound).mean())
     words = -(-images // (64 * WORDS_PER_INDEX))
-    some, extreme = max(1, _AT_A_TIME // images), 1
-    for first in range(0, REPLICATES, some):
-        count = min(some, REPLICATES - first)
+    extreme = 1
+    for first, count in _parts(images):
         bits = random_bits(["sign flips", SEED, images], count * words, first * words)
         flips = np.unpackbits(bits.astype("<u8").view(np.uint8).reshape(count, -1), axis=1)
         sums = per_image.sum() - 2 * (flips[:, :images] @ per_image)

@@ -28,7 +28,6 @@ class Interval:
     high: float
     p: float
     """Two-sided, of the t distribution that the interval is from."""
-    standard_error: float
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def paired_interval(differences: Array) -> Interval:
         differences: `[seeds, images]`.
 
     Returns:
-        Ends `(-inf, inf)` and p 1 for fewer than two images.
+        Ends `(-inf, inf)` and p 1 for one image.
 
     Source: Cochran, Approximate significance levels of the Behrens-Fisher test (1964), of which
     this is the form for a sum of variance components.
@@ -81,7 +80,7 @@ def paired_interval(differences: Array) -> Interval:
     seeds, images = differences.shape
     mean = float(differences.mean())
     if images < 2:
-        return Interval(mean, -math.inf, math.inf, 1.0, math.inf)
+        return Interval(mean, -math.inf, math.inf, 1.0)
     parts = [(_variance_of_mean(differences.mean(axis=0)), images - 1.0)]
     if seeds >= MIN_SEEDS:
         # The residual is in the images' means already, and would count twice.
@@ -99,14 +98,9 @@ def unpaired_interval(ours: Array, reference: Array) -> Interval:
 
     Args:
         ours: `[seeds, images]`.
-        reference: the same, of another number of seeds and images.
-
-    Returns:
-        Ends `(-inf, inf)` and p 1 for fewer than two images on one side.
+        reference: the same, of another number of seeds and images; at least two images each.
     """
     mean, sides = float(ours.mean() - reference.mean()), (ours, reference)
-    if any(side.shape[1] < 2 for side in sides):
-        return Interval(mean, -math.inf, math.inf, 1.0, math.inf)
     parts = [_welch([side.mean(axis=0) for side in sides])]
     if of_seeds := [side.mean(axis=1) for side in sides if side.shape[0] >= MIN_SEEDS]:
         parts.append(_welch(of_seeds))
@@ -128,31 +122,25 @@ def _variance_of_mean(sample: Array) -> float:
 def _interval(mean: float, parts: Sequence[tuple[float, float]]) -> Interval:
     """Return the interval of a mean whose variance is a sum, given with degrees of freedom."""
     parts = [(variance, degrees) for variance, degrees in parts if variance > 0]
-    error = math.sqrt(sum(variance for variance, _ in parts))
-    if error == 0:
-        return Interval(mean, mean, mean, 1.0 if mean == 0 else 0.0, 0.0)
-    reach = reach_of(parts)
-    return Interval(mean, mean - reach, mean + reach, _p(mean, parts), error)
+    if not parts:
+        return Interval(mean, mean, mean, 1.0 if mean == 0 else 0.0)
+    reach = _reach(parts, 1 - CONFIDENCE)
+    return Interval(mean, mean - reach, mean + reach, _p(mean, parts))
 
 
-def reach_of(parts: Sequence[tuple[float, float]], level: float = 1 - CONFIDENCE) -> float:
-    """Return half the width of an interval.
-
-    Args:
-        parts: variances of which that of the mean is the sum, with their degrees of freedom.
-        level: the probability with which the interval is wrong.
-    """
+def _reach(parts: Sequence[tuple[float, float]], level: float) -> float:
+    """Return half the width of an interval that is wrong with the probability `level`."""
     return math.sqrt(sum(float(stats.t.isf(level / 2, n)) ** 2 * v for v, n in parts))
 
 
 def _p(mean: float, parts: Sequence[tuple[float, float]]) -> float:
     """Return the level of the interval that ends at 0."""
     least = -150.0  # beyond it, squares of quantiles are no longer finite
-    if mean == 0 or reach_of(parts, 10**least) < abs(mean):
+    if mean == 0 or _reach(parts, 10**least) < abs(mean):
         return 1.0 if mean == 0 else 0.0
 
     def beyond(exponent: float) -> float:
-        return reach_of(parts, 10**exponent) - abs(mean)
+        return _reach(parts, 10**exponent) - abs(mean)
 
     return float(10 ** optimize.brentq(beyond, least, 0.0, xtol=1e-13, rtol=1e-13))
 
@@ -182,9 +170,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Source: Holm, A simple sequentially rejective multiple test procedure (1979).
     """
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    adjusted, largest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * p_values[place]))
-        adjusted[place] = largest
-    return adjusted
+    values = np.array(p_values, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    factors = np.arange(len(values), 0, -1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.maximum.accumulate(np.minimum(1.0, factors * values[order]))
+    return [float(p) for p in adjusted]

@@ -1,6 +1,7 @@
 """Variances of a paired difference -> the power of its interval, and what it takes to see one."""
 
 import math
+from bisect import bisect_left
 from functools import cache
 
 import numpy as np
@@ -17,23 +18,14 @@ _LEVELS = (np.arange(200) + 0.5) / 200
 def images_needed(parts: Components, seeds: int, difference: float, power: float) -> int | None:
     """Return how many images it takes to see a difference; None where no number is enough.
 
-    Args:
-        parts: see `detectable_difference`.
-        seeds: likewise.
-        difference: what is to be seen.
-        power: the probability with which it is.
+    The arguments are those of `detectable_difference`, and the difference.
     """
 
     def suffices(count: int) -> bool:
         return probability_seen(parts, count, seeds, difference) >= power
 
-    if not suffices(MOST_IMAGES):
-        return None
-    low, needed = 1, MOST_IMAGES  # more images than `low`, at most `needed`
-    while needed - low > 1:
-        middle = (low + needed) // 2
-        low, needed = (low, middle) if suffices(middle) else (middle, needed)
-    return needed
+    needed = bisect_left(range(MOST_IMAGES + 1), True, lo=2, key=suffices)
+    return needed if needed <= MOST_IMAGES else None
 
 
 def detectable_difference(parts: Components, images: int, seeds: int, power: float) -> float:

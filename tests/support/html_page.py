@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from benchmark.claims.definitions import load_claims
-from benchmark.claims.testing import SuiteResults, evaluate_claims
+from benchmark.claims.testing import evaluate_claims
 from benchmark.core.config import load_params
 from benchmark.evaluation.probes import PROBES
 from benchmark.evaluation.reference_runs import Facts, Reference
@@ -143,9 +143,8 @@ def material() -> Material:
     results = dataclasses.replace(results, diagnoses=diagnoses)
     reference = Reference("elsewhere", _facts(), results)
     local, references = suite_reports([results], [reference], [read_pictures(results)])
-    tested = evaluate_claims(
-        claims, [SuiteResults(results), SuiteResults(results, reference.machine)]
-    )
+    elsewhere = f"tiny (reference: {reference.machine})"
+    tested = evaluate_claims(claims, [("tiny", results), (elsewhere, results)])
     return Material(Report(params, local, references, tested))
 
 
