@@ -5,7 +5,6 @@ Each takes images whose hole the caller has blanked, so none can see what it has
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -24,27 +23,19 @@ class BaselineRefused(ValueError):
     """A baseline does not run on images of this kind; the message says why."""
 
 
-class Baseline(Protocol):
-    """Complete images from their known pixels, and from training images where it uses them."""
+Baseline = Callable[[Images, Holes, Images], Images]
+"""Completes images whose hole is blank.
 
-    def __call__(self, masked: Images, hole: Holes, training: Images) -> Images:
-        """Return the completed images; known pixels are those of `masked`.
-
-        Args:
-            masked: `[N, H, W, 3]` uint8, the hole's pixels 0.
-            hole: `[N, H, W]` bool, True in the hole.
-            training: `[M, H, W, 3]` uint8, possibly memory-mapped.
-
-        Raises:
-            BaselineRefused: the baseline does not run on these images.
-            ValueError: shapes or types are wrong, or an image has no known pixel.
-        """
-        ...
+Its arguments are images `[N, H, W, 3]` uint8, the hole's pixels 0; the holes `[N, H, W]` bool; and
+training images `[M, H, W, 3]` uint8, possibly memory-mapped, which it may use. It returns the
+completed images, and raises `BaselineRefused` where it does not run on them, or `ValueError` where
+an image has no known pixel.
+"""
 
 
 def mean_color(masked: Images, hole: Holes, training: Images) -> Images:
     """Fill with the mean color of the image's known pixels, rounded half to even."""
-    _check(masked, hole)
+    _check(hole)
     known_px = (~hole).sum((1, 2))
     total = np.where(hole[..., None], 0, masked).sum((1, 2), dtype=np.int64)
     color = np.rint(total / known_px[:, None]).astype(np.uint8)
@@ -58,8 +49,7 @@ def telea(masked: Images, hole: Holes, training: Images) -> Images:
 
 def navier_stokes(masked: Images, hole: Holes, training: Images) -> Images:
     """Fill by fluid dynamics (Bertalmio et al. 2001), OpenCV, radius 3."""
-    fill = partial(_opencv, method=cv2.INPAINT_NS)
-    return _per_image(fill, masked, hole)
+    return _per_image(partial(_opencv, method=cv2.INPAINT_NS), masked, hole)
 
 
 def biharmonic(masked: Images, hole: Holes, training: Images) -> Images:
@@ -78,15 +68,12 @@ def nearest_train(masked: Images, hole: Holes, training: Images) -> Images:
 
     Nearest is the least sum of squared differences, exact; ties go to the lowest index.
     """
-    _check(masked, hole)
-    if len(training) == 0 or training.shape[1:] != masked.shape[1:]:
-        raise ValueError(f"training {training.shape} does not fit images {masked.shape}")
+    _check(hole)
     completed = np.empty_like(masked)
     step = max(1, CHUNK_BYTES // (8 * masked[0].size))
     for first in range(0, len(masked), step):
         rows = slice(first, first + step)
-        nearest = _nearest(masked[rows], hole[rows], training, step)
-        pasted = training[nearest]
+        pasted = training[_nearest(masked[rows], hole[rows], training, step)]
         completed[rows] = np.where(hole[rows, ..., None], pasted, masked[rows])
     return completed
 
@@ -100,11 +87,7 @@ BASELINES: dict[str, Baseline] = {
 }
 
 
-def _check(masked: Images, hole: Holes) -> None:
-    if masked.dtype != np.uint8 or masked.ndim != 4 or masked.shape[3] != 3:
-        raise ValueError(f"masked: {masked.dtype} {masked.shape} is not uint8 [N, H, W, 3]")
-    if hole.dtype != np.bool_ or hole.shape != masked.shape[:3]:
-        raise ValueError(f"hole: {hole.dtype} {hole.shape} is not bool {masked.shape[:3]}")
+def _check(hole: Holes) -> None:
     if hole.all((1, 2)).any():
         raise ValueError("hole: an image has no known pixel")
 
@@ -122,7 +105,7 @@ def _biharmonic(image: Images, hole: Holes) -> Images:
 
 
 def _per_image(fill: Callable[[Images, Holes], Images], masked: Images, hole: Holes) -> Images:
-    _check(masked, hole)
+    _check(hole)
     completed = masked.copy()
     for image, where in zip(completed, hole, strict=True):
         image[where] = fill(image, where)[where]

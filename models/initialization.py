@@ -20,12 +20,7 @@ DCGAN_STD = 0.02
 
 @torch.no_grad()
 def initialize(network: nn.Module, uniforms: Uniforms, scheme: str = "fan_in") -> None:
-    """Set all parameters of a network.
-
-    Args:
-        network: what to initialize.
-        uniforms: the draws.
-        scheme: a key of `SCHEMES`.
+    """Set all parameters of a network by a scheme of `SCHEMES`.
 
     Raises:
         TypeError: a layer has parameters and no rule.

@@ -5,7 +5,8 @@ input is 1x1 writes each output once: both are one matrix product with the taps 
 Parameters keep their names, shapes and counts; results differ from PyTorch's by rounding alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +22,7 @@ class Conv2d(nn.Conv2d):
         if self._output_size(height) != 1 or self._output_size(width) != 1:
             return super().forward(input)
         top, left = int(self.padding[0]), int(self.padding[1])
-        # The only window starts `padding` before the map; beyond its far edge there is padding
-        # again.
+        # The only window starts `padding` before the map, and ends in padding again.
         taps = self.weight[:, :, top : top + height, left : left + width]
         seen = input[:, :, : taps.shape[2], : taps.shape[3]]
         return linear(seen.flatten(1), taps.flatten(1), self.bias)[:, :, None, None]
@@ -92,3 +92,41 @@ class Dropout(nn.Module):
         kept = self.uniforms(tuple(input.shape)) >= self.probability
         factor = kept.to(input.device, input.dtype, non_blocking=True) / (1 - self.probability)
         return input * factor
+
+
+def halving_layers(
+    channels: Iterable[int],
+    *,
+    bias: bool = True,
+    norm: type[nn.Module] = nn.BatchNorm2d,
+    dropout: float = 0.0,
+) -> list[nn.Module]:
+    """Return convolutions that halve an RGB image, all but the first with a norm (DCGAN).
+
+    Args:
+        channels: those after each halving.
+        bias: whether the convolutions have biases.
+        norm: the kind of norm.
+        dropout: probability with which each value after a halving is dropped in training.
+    """
+    layers: list[nn.Module] = []
+    for narrower, wider in pairwise([3, *channels]):
+        layers.append(Conv2d(narrower, wider, 4, stride=2, padding=1, bias=bias))
+        if len(layers) > 1:
+            layers.append(norm(wider))
+        layers.append(nn.LeakyReLU(0.2, inplace=True))
+        if dropout > 0:
+            layers.append(Dropout(dropout))
+    return layers
+
+
+def halvings_to_4(size: int, what: str, least: int = 8) -> int:
+    """Return how often a side in pixels has to be halved to be 4.
+
+    Raises:
+        ValueError: it is not the least one times a power of two.
+    """
+    stages = size.bit_length() - 3
+    if size < least or size != 4 << stages:
+        raise ValueError(f"{what} size {size} is not a power of two from {least} on")
+    return stages

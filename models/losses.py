@@ -3,7 +3,7 @@
 A term of the generator's loss is a function of the batch, the generator's output and, for
 adversarial terms, a discriminator's prediction on it. A term of a discriminator's loss is a
 function of the batch and of its predictions on real and on fake images. Options are keyword-only
-arguments.
+arguments. With `average: image` a sum over the hole is divided by the number of all values.
 """
 
 from collections.abc import Callable
@@ -51,22 +51,13 @@ def hole_mse(
 ) -> Tensor:
     """Return the mean squared error of the hole, in units of [-1, 1].
 
-    Args:
-        batch: the images and their holes.
-        output: what the generator made.
-        prediction: not used.
-        average: with `image` the sum over the hole is divided by the number of all values of the
-            image, as LocPaint does; for a hole of a quarter of the image that is a quarter of the
-            other.
-        overlap_px: width of the frame inside the hole's border that counts more.
-        overlap_weight: how many times as much (10 in Pathak et al. 2016); the divisor stays.
+    A frame of `overlap_px` inside the hole's border counts `overlap_weight` times as much (10 in
+    Pathak et al. 2016); the divisor stays. LocPaint averages over the image.
     """
-    squared = ((output.raw - batch.image) * batch.mask).square()
+    squared = (output.raw - batch.image).square()
     if overlap_px > 0:
         squared = squared * (overlap_weight - (overlap_weight - 1) * batch.window(-overlap_px))
-    if average == "image":
-        return squared.mean()
-    return squared.sum() / (batch.mask.sum() * batch.image.shape[1])
+    return _averaged(squared, batch.mask, average)
 
 
 def l1(
@@ -77,10 +68,7 @@ def l1(
     dilation_px: Pixels = 0,
     average: Literal["hole", "image"] = "hole",
 ) -> Tensor:
-    """Return the mean absolute error of the hole, dilated, of the raw output on [-1, 1].
-
-    With `average: image` the sum is divided by the number of all values of the image.
-    """
+    """Return the mean absolute error of the hole, dilated, of the raw output on [-1, 1]."""
     return _averaged((output.raw - batch.image).abs(), batch.window(dilation_px), average)
 
 
@@ -102,14 +90,8 @@ def edge(
 
     Compared are the true and the completed image, so that the border of the hole counts.
 
-    Args:
-        batch: the images and their holes.
-        output: what the generator made.
-        prediction: not used.
-        dilation_px: by how much the hole grows on each side.
-        average: with `image` the sum is divided by the number of all values of the image.
-        normalise: with `batch_maximum` each side is divided by its own maximum over the batch, as
-            the attention U-Net's code does; the loss of an image then depends on its batch.
+    With `normalise: batch_maximum` each side is divided by its own maximum over the batch, as the
+    attention U-Net's code does; the loss of an image then depends on its batch.
     """
     ours, truth = edge_magnitude(output.completed), edge_magnitude(batch.image)
     if normalise == "batch_maximum":
@@ -188,15 +170,9 @@ def accuracy(real: Prediction, fake: Prediction) -> Tensor:
 
 
 def box_iou(first: Tensor, second: Tensor) -> Tensor:
-    """Return the intersection over union of pairs of boxes.
+    """Return the intersection over union of pairs of boxes, `[N]` in [0, 1]; 0 of empty ones.
 
-    Args:
-        first: `[N, 4]` boxes `(x0, y0, x1, y1)`; one whose far edge lies before its near edge is
-            empty.
-        second: `[N, 4]`, likewise.
-
-    Returns:
-        `[N]` in [0, 1]; 0 where both are empty.
+    Boxes are `[N, 4]`, `(x0, y0, x1, y1)`; one whose far edge lies before its near edge is empty.
     """
     near = torch.maximum(first[:, :2], second[:, :2])
     far = torch.minimum(first[:, 2:], second[:, 2:])

@@ -7,7 +7,8 @@ role.
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from types import ModuleType
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -66,12 +67,12 @@ class DiscriminatorNetwork(nn.Module, ABC):
 
 def generator_names() -> list[str]:
     """Return the names of all generators, sorted."""
-    return sorted(m.name for m in pkgutil.iter_modules(models.generators.__path__))
+    return _modules(models.generators)
 
 
 def discriminator_names() -> list[str]:
     """Return the names of all discriminators, sorted."""
-    return sorted(m.name for m in pkgutil.iter_modules(models.discriminators.__path__))
+    return _modules(models.discriminators)
 
 
 def generator_class(name: str) -> type[GeneratorNetwork]:
@@ -80,9 +81,7 @@ def generator_class(name: str) -> type[GeneratorNetwork]:
     Raises:
         ValueError: there is no such generator.
     """
-    if name not in (names := generator_names()):
-        raise ValueError(f"no generator {name!r}; there are {', '.join(names)}")
-    found: type[GeneratorNetwork] = importlib.import_module(f"models.generators.{name}").Generator
+    found: type[GeneratorNetwork] = _module(models.generators, name).Generator
     return found
 
 
@@ -92,8 +91,16 @@ def discriminator_class(name: str) -> type[DiscriminatorNetwork]:
     Raises:
         ValueError: there is no such discriminator.
     """
-    if name not in (names := discriminator_names()):
-        raise ValueError(f"no discriminator {name!r}; there are {', '.join(names)}")
-    module = importlib.import_module(f"models.discriminators.{name}")
-    found: type[DiscriminatorNetwork] = module.Discriminator
+    found: type[DiscriminatorNetwork] = _module(models.discriminators, name).Discriminator
     return found
+
+
+def _modules(package: ModuleType) -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+
+
+def _module(package: ModuleType, name: str) -> Any:
+    if name not in (names := _modules(package)):
+        role = package.__name__.removeprefix("models.").removesuffix("s")
+        raise ValueError(f"no {role} {name!r}; there are {', '.join(names)}")
+    return importlib.import_module(f"{package.__name__}.{name}")

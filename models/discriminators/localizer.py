@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from models.layers import Conv2d, Dropout
+from models.layers import halving_layers
 from models.networks import DiscriminatorNetwork, Localization
 
 Positive = Annotated[float, Field(gt=0, le=8)]
@@ -39,19 +39,9 @@ class Discriminator(DiscriminatorNetwork):
         width = int(head_width * capacity)
         if int(64 * capacity) < 1 or width < 1:
             raise ValueError(f"capacity {capacity} leaves no channel, or none of {head_width}")
-        layers: list[nn.Module] = []
-        channels = 3
-        for stage in range(depth):
-            wider = int(min(64 << stage, 512) * capacity)
-            layers.append(Conv2d(channels, wider, 4, stride=2, padding=1))
-            if stage > 0:
-                layers.append(nn.BatchNorm2d(wider))
-            layers.append(nn.LeakyReLU(0.2, inplace=True))
-            if dropout > 0:
-                layers.append(Dropout(dropout))
-            channels = wider
-        self.features = nn.Sequential(*layers, nn.Flatten())
-        num_features = channels * (input_size >> depth) ** 2
+        channels = [int(min(64 << stage, 512) * capacity) for stage in range(depth)]
+        self.features = nn.Sequential(*halving_layers(channels, dropout=dropout), nn.Flatten())
+        num_features = channels[-1] * (input_size >> depth) ** 2
         self.confidence = _head(num_features, width, 1)
         self.box = _head(num_features, width, 4)
 

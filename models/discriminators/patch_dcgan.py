@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from models.layers import Conv2d
+from models.layers import Conv2d, halving_layers, halvings_to_4
 from models.networks import DiscriminatorNetwork, Score
 
 
@@ -18,22 +18,11 @@ class Discriminator(DiscriminatorNetwork):
 
     def __init__(self, input_size: int, *, bias: bool = True) -> None:
         super().__init__()
-        stages = input_size.bit_length() - 3
-        if input_size != 4 << stages or stages < 1:
-            raise ValueError(
-                f"input size {input_size} is not 8, 16, 32, …: a power of two from 8 on"
-            )
-        layers: list[nn.Module] = []
-        channels = 3
-        for stage in range(stages):
-            wider = min(64 << stage, 512)
-            layers.append(Conv2d(channels, wider, 4, stride=2, padding=1, bias=bias))
-            if stage > 0:
-                layers.append(nn.BatchNorm2d(wider))
-            layers.append(nn.LeakyReLU(0.2, inplace=True))
-            channels = wider
-        layers.append(Conv2d(channels, 1, 4, bias=bias))
-        self.layers = nn.Sequential(*layers)
+        stages = halvings_to_4(input_size, "input")
+        channels = [min(64 << stage, 512) for stage in range(stages)]
+        self.layers = nn.Sequential(
+            *halving_layers(channels, bias=bias), Conv2d(channels[-1], 1, 4, bias=bias)
+        )
 
     def forward(self, images: Tensor) -> Score:
         """Return one logit an image, `[N]`."""

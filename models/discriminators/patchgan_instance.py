@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from models.layers import Conv2d
+from models.layers import Conv2d, halving_layers
 from models.networks import DiscriminatorNetwork, Score
 
 
@@ -25,12 +25,7 @@ class Discriminator(DiscriminatorNetwork):
         least = 64 if printed_end else 32
         if input_size < least:
             raise ValueError(f"input size {input_size} is less than {least}")
-        layers: list[nn.Module] = []
-        for stage, (narrower, wider) in enumerate([(3, 64), (64, 128), (128, 256), (256, 512)]):
-            layers.append(Conv2d(narrower, wider, 4, stride=2, padding=1))
-            if stage:
-                layers.append(nn.InstanceNorm2d(wider))
-            layers.append(nn.LeakyReLU(0.2, inplace=True))
+        layers = halving_layers([64, 128, 256, 512], norm=nn.InstanceNorm2d)
         layers.append(Conv2d(512, 1, 4, padding=1))
         if printed_end:
             layers += [nn.InstanceNorm2d(1), nn.LeakyReLU(0.2, inplace=True)]

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from models.layers import Conv2d
+from models.layers import Conv2d, halving_layers
 from models.networks import DiscriminatorNetwork, Score
 
 
@@ -19,14 +19,7 @@ class Discriminator(DiscriminatorNetwork):
         super().__init__()
         if input_size < 8:
             raise ValueError(f"input size {input_size} is less than 8")
-        self.layers = nn.Sequential(
-            Conv2d(3, 32, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.2, inplace=True),
-            Conv2d(32, 64, 4, stride=2, padding=1),
-            nn.BatchNorm2d(64),
-            nn.LeakyReLU(0.2, inplace=True),
-            Conv2d(64, 1, 4, padding=1),
-        )
+        self.layers = nn.Sequential(*halving_layers([32, 64]), Conv2d(64, 1, 4, padding=1))
 
     def forward(self, images: Tensor) -> Score:
         """Return one logit a patch, `[N, h, w]`."""

@@ -60,14 +60,17 @@ class Generator(GeneratorNetwork):
             raise ValueError(f"image size {image_size} is not a multiple of 8")
         n = channels
         self.pool = HalvingMaxPool()
-        self.enc1 = _double(4, n, n)
-        self.enc2 = _double(n, 2 * n, 2 * n)
-        self.enc3 = _double(2 * n, 4 * n, 4 * n)
+        self.enc1 = _double(4, n)
+        self.enc2 = _double(n, 2 * n)
+        self.enc3 = _double(2 * n, 4 * n)
         self.attention = SelfAttention(4 * n) if attention else nn.Identity()
-        self.bottleneck = _double(4 * n, 4 * n, 4 * n)
-        self.up3, self.up2, self.up1 = (_doubled(image_size // k) for k in (8, 4, 2))
-        self.dec3 = _double(8 * n, 4 * n, 4 * n)
-        self.dec2 = _double(6 * n, 2 * n, 2 * n)
+        self.bottleneck = _double(4 * n, 4 * n)
+        self.up3, self.up2, self.up1 = (
+            BilinearResize(image_size // k, 2 * image_size // k, align_corners=True)
+            for k in (8, 4, 2)
+        )
+        self.dec3 = _double(8 * n, 4 * n)
+        self.dec2 = _double(6 * n, 2 * n)
         self.dec1 = nn.Sequential(*_convolution(3 * n, n), Conv2d(n, 3, 3, padding=1), nn.Tanh())
 
     def forward(self, masked: Tensor, mask: Tensor, corner: Tensor) -> Tensor:
@@ -82,13 +85,9 @@ class Generator(GeneratorNetwork):
         return output
 
 
-def _double(in_channels: int, middle: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(*_convolution(in_channels, middle), *_convolution(middle, out_channels))
+def _double(in_channels: int, channels: int) -> nn.Sequential:
+    return nn.Sequential(*_convolution(in_channels, channels), *_convolution(channels, channels))
 
 
 def _convolution(in_channels: int, out_channels: int) -> list[nn.Module]:
     return [Conv2d(in_channels, out_channels, 3, padding=1), nn.LeakyReLU(0.2, inplace=True)]
-
-
-def _doubled(size: int) -> BilinearResize:
-    return BilinearResize(size, 2 * size, align_corners=True)

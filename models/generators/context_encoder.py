@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from models.layers import Conv2d, ConvTranspose2d
+from models.layers import Conv2d, ConvTranspose2d, halving_layers, halvings_to_4
 from models.networks import GeneratorNetwork
 from models.squares import paste_squares
 
@@ -33,7 +33,7 @@ class Generator(GeneratorNetwork):
         channels = encoder_channels(image_size)
         latent: list[nn.Module] = [nn.BatchNorm2d(LATENT_CHANNELS)] if latent_norm else []
         self.encoder = nn.Sequential(
-            *halving_layers(channels, bias),
+            *halving_layers(channels, bias=bias),
             Conv2d(channels[-1], LATENT_CHANNELS, 4, bias=bias),
             *latent,
             nn.LeakyReLU(0.2, inplace=True),
@@ -59,7 +59,7 @@ def encoder_channels(image_size: int) -> list[int]:
     Raises:
         ValueError: the size is not 16, 32, 64, …
     """
-    stages = _stages(image_size, "image")
+    stages = halvings_to_4(image_size, "image", least=16)
     return [64] * (stages - 3) + [128, 256, 512][-stages:]
 
 
@@ -69,38 +69,14 @@ def decoder_channels(hole_size: int) -> list[int]:
     Raises:
         ValueError: the size is not 8, 16, 32, …
     """
-    stages = _stages(hole_size, "hole")
+    stages = halvings_to_4(hole_size, "hole")
     return ([512, 256, 128] + [64] * (stages - 3))[:stages]
 
 
-def halving_layers(channels: list[int], bias: bool) -> list[nn.Module]:
-    """Return convolutions that halve an RGB image, all but the first with batch norm."""
-    layers: list[nn.Module] = []
-    for stage, wider in enumerate(channels):
-        narrower = channels[stage - 1] if stage else 3
-        layers.append(Conv2d(narrower, wider, 4, stride=2, padding=1, bias=bias))
-        if stage:
-            layers.append(nn.BatchNorm2d(wider))
-        layers.append(nn.LeakyReLU(0.2, inplace=True))
-    return layers
-
-
-def doubling_layers(channels: list[int], bias: bool) -> list[nn.Module]:
+def doubling_layers(channels: list[int], bias: bool = True) -> list[nn.Module]:
     """Return transposed convolutions that double a map, each with batch norm."""
     layers: list[nn.Module] = []
     for wider, narrower in pairwise(channels):
         layers.append(ConvTranspose2d(wider, narrower, 4, stride=2, padding=1, bias=bias))
         layers += [nn.BatchNorm2d(narrower), nn.ReLU(inplace=True)]
     return layers
-
-
-def _stages(size: int, what: str) -> int:
-    """Return how often a side has to be halved to be 4."""
-    stages = size.bit_length() - 3
-    least = 16 if what == "image" else 8
-    if size < least or size != 4 << stages:
-        raise ValueError(
-            f"{what} size {size} is not {least}, {2 * least}, {4 * least}, …: a power of two from "
-            f"{least} on"
-        )
-    return stages

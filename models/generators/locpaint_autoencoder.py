@@ -2,11 +2,10 @@
 
 from torch import Tensor, nn
 
+from models.generators.context_encoder import LATENT_CHANNELS, doubling_layers
 from models.layers import Conv2d, ConvTranspose2d
 from models.networks import GeneratorNetwork
 from models.squares import BilinearResize
-
-LATENT_CHANNELS = 4000
 
 
 class Generator(GeneratorNetwork):
@@ -31,16 +30,11 @@ class Generator(GeneratorNetwork):
         self.decoder = nn.Sequential(
             Conv2d(LATENT_CHANNELS, 512, 1),
             nn.ReLU(inplace=True),
-            *_up(512, 512),
-            *_up(512, 256),
-            *_up(256, 128),
-            *_up(128, 64),
+            *doubling_layers([512, 512, 256, 128, 64]),
             ConvTranspose2d(64, 3, 4, stride=2, padding=1),
             nn.Tanh(),
         )
-        latent_size = -(
-            -image_size // 128
-        )  # six layers that halve, the first one twice, rounding up
+        latent_size = -(-image_size // 128)  # the layers halve seven times, rounding up
         self.resize = BilinearResize(32 * latent_size, image_size)
 
     def forward(self, masked: Tensor, mask: Tensor, corner: Tensor) -> Tensor:
@@ -54,14 +48,6 @@ def _down(
 ) -> list[nn.Module]:
     return [
         Conv2d(in_channels, out_channels, kernel, stride=stride, padding=padding),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    ]
-
-
-def _up(in_channels: int, out_channels: int) -> list[nn.Module]:
-    return [
-        ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     ]

@@ -7,9 +7,8 @@ from models.generators.context_encoder import (
     decoder_channels,
     doubling_layers,
     encoder_channels,
-    halving_layers,
 )
-from models.layers import Conv2d
+from models.layers import Conv2d, halving_layers
 from models.networks import GeneratorNetwork
 from models.squares import paste_squares
 
@@ -31,10 +30,10 @@ class Generator(GeneratorNetwork):
         super().__init__()
         channels, wider = encoder_channels(image_size), decoder_channels(hole_size)
         self.encoder = nn.Sequential(
-            *halving_layers(channels, bias=True), Conv2d(channels[-1], LATENT_CHANNELS, 1)
+            *halving_layers(channels), Conv2d(channels[-1], LATENT_CHANNELS, 1)
         )
         self.decoder = nn.Sequential(
-            *doubling_layers([LATENT_CHANNELS, *wider], bias=True),
+            *doubling_layers([LATENT_CHANNELS, *wider]),
             Conv2d(wider[-1], 3, 3, padding=1),
             nn.Tanh(),
         )

@@ -60,14 +60,10 @@ def test_baseline_is_a_sound_canary(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_baseline_refuses_wrong_shapes_and_images_without_known_pixels(name: str) -> None:
+def test_baseline_refuses_images_without_known_pixels(name: str) -> None:
     images, hole, training = _noise(0, 2), _holes(2), _noise(1, 2)
-    with pytest.raises(ValueError, match="hole"):
-        BASELINES[name](images, hole[:1], training)
     with pytest.raises(ValueError, match="no known pixel"):
         BASELINES[name](images, np.ones_like(hole), training)
-    with pytest.raises(ValueError, match="uint8"):
-        BASELINES[name](images.astype(np.float32), hole, training)
 
 
 @pytest.mark.parametrize("name", ["telea", "navier_stokes", "biharmonic"])
@@ -154,11 +150,6 @@ def test_nearest_train_reads_a_memory_map(tmp_path: Path) -> None:
     assert np.array_equal(completed, training[1:3])
 
 
-def test_nearest_train_refuses_training_images_that_do_not_fit() -> None:
-    images, hole = _noise(0, 1), _holes(1)
-    for training in (images[:0], _noise(0, 3, size=20)):
-        with pytest.raises(ValueError, match="training"):
-            BASELINES["nearest_train"](images, hole, training)
 
 
 def test_nothing_warns() -> None:
