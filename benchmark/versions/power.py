@@ -128,11 +128,8 @@ def _subjects(results: Snapshot, suite: str, name: str) -> list[Subject]:
 
 
 def _table(results: Snapshot, suite: str, name: str, metric: str) -> pd.DataFrame:
-    tables = [results.score_table(subject) for subject in _subjects(results, suite, name)]
-    there = [table for table in tables if table is not None]
-    if not there:
-        raise InputError(f"{suite}/{name}: has no score table")
-    frame = pd.concat(there, ignore_index=True)
+    subjects = _subjects(results, suite, name)
+    frame = pd.concat([results.score_table(subject) for subject in subjects], ignore_index=True)
     if name not in set(frame["method"]) or metric not in frame:
         names = ", ".join(dict.fromkeys(frame["method"]))
         raise InputError(f"{suite}: there are no scores in {metric} of {name}; there are {names}")

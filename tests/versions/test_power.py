@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from benchmark.__main__ import main
-from benchmark.core import paths
 from benchmark.stats.intervals import Components
 from benchmark.stats.power import detectable_difference
 from benchmark.versions.power import Plan, make_plan, plan_json, plan_text
@@ -139,12 +138,6 @@ def test_infinite_psnrs_are_capped(trees: Trees) -> None:
 def test_one_image_is_too_few(trees: Trees) -> None:
     trees.change_scores(lambda frame: frame.iloc[:1])
     with pytest.raises(InputError, match="fewer than two scored images"):
-        _plan(trees.new_folder, "tiny", "l2", "telea", "mse_h")
-
-
-def test_without_a_score_table(trees: Trees) -> None:
-    (trees.new_folder / paths.Run("tiny", "l2", 0).scores).unlink()
-    with pytest.raises(InputError, match="tiny/l2: has no score table"):
         _plan(trees.new_folder, "tiny", "l2", "telea", "mse_h")
 
 
