@@ -135,12 +135,12 @@ def verify(
     Exit codes: 0 as promised: identical, or on another machine the same data and metrics within
     their tolerances; 1 different; 2 nothing to compare with.
     """
-    from benchmark.versions.expected import expected_results
     from benchmark.versions.rebuild import RebuildFailedError
+    from benchmark.versions.verify import kept_results
     from benchmark.versions.verify import verify as build_and_compare
 
     try:
-        found = build_and_compare(expected_results(suite, variant, seed, reference), device, keep)
+        found = build_and_compare(kept_results(suite, variant, seed, reference), device, keep)
     except RebuildFailedError as error:
         return complain(error, FAILED)
     answer(as_json, found.as_json(), found.as_text())

@@ -1,4 +1,4 @@
-"""The results of this checkout's runs of a suite -> `reports/reference/<suite>/`, kept in git."""
+"""The results of this checkout's runs of a suite → `reports/reference/<suite>/`, kept in git."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -132,14 +132,11 @@ def _machines(runs: Sequence[paths.Run]) -> list[Machine]:
     machines: list[Machine] = []
     for run in runs:
         content = _provenance(run)
-        try:
-            for facts in (content["training"]["environment"], content["evaluation"]):
-                names = ("cpu", "threads", "system", "python")
-                known = {name: facts[name] for name in names} | {"gpu": facts.get("gpu")}
-                machine = Machine(**known, torch=facts["libraries"]["torch"])
-                machines += [] if machine in machines else [machine]
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{run.provenance}: {error} is missing; evaluate again") from None
+        for facts in (content["training"].get("environment", {}), content["evaluation"]):
+            known = {name: facts.get(name) for name in Machine.model_fields}
+            known["torch"] = facts.get("libraries", {}).get("torch")
+            machine = validate(Machine, known, run.provenance)
+            machines += [] if machine in machines else [machine]
     return machines
 
 

@@ -1,4 +1,4 @@
-"""Two versions of the results -> what changed, run by run and metric by metric."""
+"""Two versions of the results → what changed, run by run and metric by metric."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A base version and a new one -> whether the new results are whole and no worse.
+"""A base version and a new one → whether the new results are whole and no worse.
 
 What does not train (baselines, the oracle) is a canary: it may not change at all, as its scores
 depend on images, holes and metrics alone. What trains may not be worse, image by image, by more

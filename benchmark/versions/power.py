@@ -1,4 +1,4 @@
-"""Score tables of two methods -> how many images and seeds it takes to see their difference."""
+"""Score tables of two methods → how many images and seeds it takes to see their difference."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A git revision, a checkout or a folder of reference runs -> the results of that version.
+"""A git revision, a checkout or a folder of reference runs → the results of that version.
 
 Only what is in git is read (metrics, score tables, provenance, settings), so neither DVC's cache
 nor a checkout of the version is needed.
@@ -126,15 +126,6 @@ class Origin(BaseModel):
     """The machine that scored it."""
 
 
-def read_aggregated(path: Path) -> Aggregated:
-    """Read a metrics file.
-
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    return validate(Aggregated, read_json(path, MADE_BY), path)
-
-
 @dataclass(frozen=True)
 class Snapshot:
     """The results of a version, read when they are asked for."""
@@ -214,7 +205,8 @@ class Snapshot:
             InputError: the file is missing or damaged.
         """
         if subject not in self.aggregated:
-            self.aggregated[subject] = read_aggregated(self.place(subject.metrics))
+            path = self.place(subject.metrics)
+            self.aggregated[subject] = validate(Aggregated, read_json(path, MADE_BY), path)
         return self.aggregated[subject]
 
     def score_table(self, subject: Subject) -> pd.DataFrame:
