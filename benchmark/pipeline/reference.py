@@ -1,9 +1,8 @@
 """The results of this checkout's runs of a suite → `reports/reference/<suite>/`, kept in git."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmark.core import paths
 from benchmark.core.config import Suite, load_suite, load_variant, names_in
@@ -19,13 +18,14 @@ from benchmark.evaluation.reference_runs import (
     Reference,
     read_reference,
 )
-from benchmark.evaluation.results import Provenance, Results, collect_results
+from benchmark.evaluation.results import Results, collect_results
 from benchmark.reporting.figures import chosen_rows, save_image
 from benchmark.reporting.leaderboard import Words, result_table
 from benchmark.reporting.pictures import comparison, read_pictures
 from benchmark.reporting.tables import markdown_table
 from benchmark.training.describe import generator_flops
 from benchmark.training.gan import training_digest
+from benchmark.versions.snapshot import Origin, Snapshot, Subject
 from data.errors import InputError
 from data.store import Store
 
@@ -112,7 +112,7 @@ def _incomplete(suite: Suite, run: paths.Run, data_sha256: str) -> str | None:
             return f"{path} is missing"
     if run.variant not in names_in(paths.VARIANTS):
         return f"there is no variant {run.variant}"
-    training = _provenance(run).get("training", {})
+    training = _origin(run).training.digests
     if training.get("config_sha256") != training_digest(suite, load_variant(run.variant)):
         return "it was trained with other settings than the present ones"
     if training.get("data_sha256") != data_sha256:
@@ -120,19 +120,16 @@ def _incomplete(suite: Suite, run: paths.Run, data_sha256: str) -> str | None:
     return None
 
 
-def _provenance(run: paths.Run) -> Mapping[str, Any]:
-    made_by = f"python -m benchmark evaluate --suite {run.suite} --variant {run.variant}"
-    content: Mapping[str, Any] = read_json(run.provenance, f"{made_by} --seed {run.seed}")
-    validate(Provenance, content, run.provenance)
-    return content
+def _origin(run: paths.Run) -> Origin:
+    return Snapshot("", Path()).origin(Subject.of(run))
 
 
 def _machines(runs: Sequence[paths.Run]) -> list[Machine]:
     """Return the machines on which some runs were trained and scored, each once."""
     machines: list[Machine] = []
     for run in runs:
-        content = _provenance(run)
-        for facts in (content["training"].get("environment", {}), content["evaluation"]):
+        origin = _origin(run)
+        for facts in (origin.training.environment, origin.evaluation):
             known = {name: facts.get(name) for name in Machine.model_fields}
             known["torch"] = facts.get("libraries", {}).get("torch")
             machine = validate(Machine, known, run.provenance)

@@ -14,11 +14,12 @@ from benchmark.evaluation.reference_runs import FACTS
 from benchmark.evaluation.results import require
 from benchmark.training.checkpoints import MANIFEST
 from benchmark.training.gan import training_digest
-from benchmark.versions.compare import MetricChange, SubjectChange, compare_versions
+from benchmark.versions.compare import compare_versions
+from benchmark.versions.diff import origin_changes
 from benchmark.versions.rebuild import Setting, checkout_copy, run_stages, stages_of
 from benchmark.versions.snapshot import MADE_BY, Snapshot, Subject
 from benchmark.versions.tolerances import read_tolerances
-from benchmark.versions.verification import Exactness, Mean, Part, Verification, exactness
+from benchmark.versions.verification import Mean, Part, Verification, exactness
 from data.errors import InputError
 
 REPORT = [paths.REPORTS / f for f in ("report.md", "report.html", "summary.json", "claims.json")]
@@ -83,8 +84,9 @@ def verify(kept: Snapshot, device: str = "auto", keep: Path | None = None) -> Ve
     for path in REPORT if is_whole else ():
         require(path, MADE_BY)
     with checkout_copy(keep) as folder:
-        for path in _settings_of(kept.subjects):
-            shutil.copy(kept.place(path), folder / path)
+        for run in runs:  # reference runs have settings of their own
+            for path in (paths.SUITES / f"{run.suite}.yaml", paths.VARIANTS / f"{run.name}.yaml"):
+                shutil.copy(kept.place(path), folder / path)
         # What was made without the weights of LPIPS is built again without them.
         lacks_lpips = any(kept.metrics(subject).missing for subject in kept.subjects)
         hidden = {"TORCH_HOME": str(folder / "no_weights")} if lacks_lpips else {}
@@ -121,31 +123,23 @@ def _check(kept: Snapshot, subject: Subject) -> None:
             raise InputError(f"{what}; `{MADE_BY}` makes them")
 
 
-def _settings_of(subjects: Sequence[Subject]) -> set[Path]:
-    """Return where a checkout has the settings of some results."""
-    suites = {paths.SUITES / f"{subject.suite}.yaml" for subject in subjects}
-    return suites | {paths.VARIANTS / f"{s.name}.yaml" for s in subjects if s.is_run}
-
-
 def _run_part(kept: Snapshot, found: Snapshot, subject: Subject) -> Part:
     """Compare a run."""
     run = subject.run
-    change, metrics = _compared(kept, found, subject)
     names = [subject.scores, subject.metrics, run.curves, run.diagnosis, run.probes, run.completed]
     # Reference runs keep no weights, only their digest.
     files = _same_files(kept, found, names + ([] if kept.reference else [run.checkpoints]))
     origin, here = (side.origin(subject).training.digests for side in (kept, found))
     for name in DIGESTS:
         files[f"{run.provenance}: {name}"] = here.get(name) == origin.get(name)
+    differences, notes = origin_changes(kept, found, subject)[1], []
     suite = load(Suite, kept.place(paths.SUITES / f"{subject.suite}.yaml"), name=subject.suite)
-    found_class, reasons = exactness(
-        kept.origin(subject), change.environment, suite.training.deterministic
-    )
-    means, notes = _means(subject, metrics, found_class, origin)
-    if "code" in change.digests:
-        notes.insert(0, f"{subject} is of other code: differences may come from it")
-    has_same_data = not change.reason and "data" not in change.digests
-    return Part(str(subject), found_class, reasons, files, has_same_data, means, notes)
+    deterministic = suite.training.deterministic
+    found_class, reasons = exactness(kept.origin(subject), differences, deterministic)
+    if here.get("code_sha256") != origin.get("code_sha256"):
+        notes.append(f"{subject} is of other code: differences may come from it")
+    part = Part(str(subject), found_class, reasons, files, notes=notes)
+    return _with_means(part, kept, found, subject, origin)
 
 
 def _baselines_part(
@@ -156,19 +150,29 @@ def _baselines_part(
     weakest = max(of_suite, key=lambda part: part.exactness)
     run = next(s for s in kept.subjects if s.is_run and s.suite == subject.suite)
     origin = {"data_sha256": kept.origin(run).training.digests.get("data_sha256")}
-    change, metrics = _compared(kept, found, subject)
     names = [subject.scores, subject.metrics, paths.baseline_completed(subject.suite)]
     files = _same_files(kept, found, names)
-    means, notes = _means(subject, metrics, weakest.exactness, origin)
-    reasons, has_same_data = weakest.reasons, not change.reason
-    return Part(str(subject), weakest.exactness, reasons, files, has_same_data, means, notes)
+    part = Part(str(subject), weakest.exactness, weakest.reasons, files)
+    return _with_means(part, kept, found, subject, origin)
 
 
-def _compared(
-    kept: Snapshot, found: Snapshot, subject: Subject
-) -> tuple[SubjectChange, Sequence[MetricChange]]:
+def _with_means(
+    part: Part, kept: Snapshot, found: Snapshot, subject: Subject, origin: Mapping[str, Any]
+) -> Part:
+    """Compare what was scored and the means, which in class E2 may differ by their tolerances."""
     both = compare_versions(replace(kept, chosen=(subject,)), replace(found, chosen=(subject,)))
-    return both.subjects[0], both.metrics
+    (change,), tolerances = both.subjects, read_tolerances()
+    gap = tolerances.gap(subject.suite, subject.name, origin) if part.exactness == "E2" else None
+    means: list[Mean] = [(metric, None) for metric in both.metrics]
+    if part.exactness == "E2" and gap is None:
+        where = (subject.suite, subject.name)
+        means = [(m, tolerances.tolerance(*where, m.metric)) for m in both.metrics]
+    return replace(
+        part,
+        has_same_data=not change.reason and "data" not in change.digests,
+        means=means,
+        notes=[*part.notes, gap] if gap else part.notes,
+    )
 
 
 def _same_files(kept: Snapshot, found: Snapshot, names: Sequence[Path]) -> dict[str, bool]:
@@ -184,22 +188,6 @@ def _same_files(kept: Snapshot, found: Snapshot, names: Sequence[Path]) -> dict[
                 is_there = here.is_file()
                 same[path.as_posix()] = is_there and filecmp.cmp(file, here, shallow=False)
     return same
-
-
-def _means(
-    subject: Subject,
-    metrics: Sequence[MetricChange],
-    found_class: Exactness,
-    origin: Mapping[str, Any],
-) -> tuple[list[Mean], list[str]]:
-    """Return metrics with their tolerances, and why they have none; only class E2 has any."""
-    tolerances = read_tolerances()
-    if found_class != "E2":
-        return [(change, None) for change in metrics], []
-    if gap := tolerances.gap(subject.suite, subject.name, origin):
-        return [(change, None) for change in metrics], [gap]
-    where = (subject.suite, subject.name)
-    return [(change, tolerances.tolerance(*where, change.metric)) for change in metrics], []
 
 
 def _take_origins(folder: Path, runs: Sequence[paths.Run]) -> None:
