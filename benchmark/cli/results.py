@@ -1,6 +1,7 @@
 """Results of two versions, machines or seeds → what differs, and whether it may."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -108,12 +109,12 @@ def plan(
     The score tables of this checkout say how differences vary between images and, with two training
     seeds or more, between seeds; with one seed, the measured tolerances say the latter.
     """
-    from benchmark.versions.power import make_plan, plan_json, plan_text
+    from benchmark.versions.power import make_plan, plan_text
     from benchmark.versions.snapshot import open_version
 
     with open_version(".") as results:
         planned = make_plan(results, suite, variant, than, metric, difference, power)
-    answer(as_json, plan_json(planned), plan_text(planned))
+    answer(as_json, asdict(planned), plan_text(planned))
 
 
 @app.command(rich_help_panel=CHECKS, short_help="build again and compare")
@@ -135,12 +136,12 @@ def verify(
     Exit codes: 0 as promised: identical, or on another machine the same data and metrics within
     their tolerances; 1 different; 2 nothing to compare with.
     """
-    from benchmark.versions.expected import expected_results
     from benchmark.versions.rebuild import RebuildFailedError
+    from benchmark.versions.verify import kept_results
     from benchmark.versions.verify import verify as build_and_compare
 
     try:
-        found = build_and_compare(expected_results(suite, variant, seed, reference), device, keep)
+        found = build_and_compare(kept_results(suite, variant, seed, reference), device, keep)
     except RebuildFailedError as error:
         return complain(error, FAILED)
     answer(as_json, found.as_json(), found.as_text())

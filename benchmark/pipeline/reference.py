@@ -1,15 +1,13 @@
-"""The results of this checkout's runs of a suite -> `reports/reference/<suite>/`, kept in git."""
+"""The results of this checkout's runs of a suite → `reports/reference/<suite>/`, kept in git."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmark.core import paths
 from benchmark.core.config import Suite, load_suite, load_variant, names_in
 from benchmark.core.files import atomic_folder, read_json, write_json, write_text
 from benchmark.core.yaml_files import validate
-from benchmark.evaluation.provenance import Provenance
 from benchmark.evaluation.reference_runs import (
     FACTS,
     FIGURE,
@@ -30,6 +28,7 @@ from benchmark.reporting.tables import leaderboard_blocks
 from benchmark.reporting.verdicts import Verdicts
 from benchmark.training.describe import generator_flops
 from benchmark.training.gan import training_digest
+from benchmark.versions.snapshot import Origin, Snapshot, Subject
 from data.errors import InputError
 from data.store import Store
 
@@ -116,7 +115,7 @@ def _incomplete(suite: Suite, run: paths.Run, data_sha256: str) -> str | None:
             return f"{path} is missing"
     if run.variant not in names_in(paths.VARIANTS):
         return f"there is no variant {run.variant}"
-    training = _provenance(run).get("training", {})
+    training = _origin(run).training.digests
     if training.get("config_sha256") != training_digest(suite, load_variant(run.variant)):
         return "it was trained with other settings than the present ones"
     if training.get("data_sha256") != data_sha256:
@@ -124,27 +123,20 @@ def _incomplete(suite: Suite, run: paths.Run, data_sha256: str) -> str | None:
     return None
 
 
-def _provenance(run: paths.Run) -> Mapping[str, Any]:
-    content: Mapping[str, Any] = read_json(
-        run.provenance, f"python -m benchmark evaluate {run.options}"
-    )
-    validate(Provenance, content, run.provenance)
-    return content
+def _origin(run: paths.Run) -> Origin:
+    return Snapshot("", Path()).origin(Subject.of(run))
 
 
 def _machines(runs: Sequence[paths.Run]) -> list[Machine]:
     """Return the machines on which some runs were trained and scored, each once."""
     machines: list[Machine] = []
     for run in runs:
-        content = _provenance(run)
-        try:
-            for facts in (content["training"]["environment"], content["evaluation"]):
-                names = ("cpu", "threads", "system", "python")
-                known = {name: facts[name] for name in names} | {"gpu": facts.get("gpu")}
-                machine = Machine(**known, torch=facts["libraries"]["torch"])
-                machines += [] if machine in machines else [machine]
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{run.provenance}: {error} is missing; evaluate again") from None
+        origin = _origin(run)
+        for facts in (origin.training.environment, origin.evaluation):
+            known = {name: facts.get(name) for name in Machine.model_fields}
+            known["torch"] = facts.get("libraries", {}).get("torch")
+            machine = validate(Machine, known, run.provenance)
+            machines += [] if machine in machines else [machine]
     return machines
 
 

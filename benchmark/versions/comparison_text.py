@@ -1,9 +1,12 @@
-"""A comparison of two versions -> text, Markdown for a pull request, and plain values."""
+"""A comparison of two versions → text, Markdown for a pull request, and plain values."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from textwrap import shorten
 from typing import Any
+
+from tabulate import tabulate
 
 from benchmark.core.text import escape_markdown, grid_markdown, one_line, p_text
 from benchmark.metrics import PROTOCOL
@@ -18,21 +21,21 @@ MOST_LINES = 40
 """Of settings or files that are listed; JSON has all."""
 MOST_NAMES = 5
 """Of metrics that are listed in one line."""
-RETURN = "git restore README.md dvc.lock reports"
 LONGEST_LINE = 200
 """Characters of it; a setting may be a paragraph."""
+RETURN = "git restore README.md dvc.lock reports"
 
 
 def comparison_text(found: VersionComparison, all_metrics: bool = False) -> str:
     """Return a comparison as lines for a terminal."""
     blocks = [_title(found)]
-    for heading, lines in _lists(found):
+    for heading, lines in _lists(found).items():
         blocks.append("\n".join([f"{heading}:", *(f"  {one_line(line)}" for line in lines)]))
     for suite, rows in _tables(found, all_metrics).items():
-        told = f"\n{_aligned([HEADS, *rows])}" if rows else f": {_nothing(found, suite)}"
-        blocks.append(f"{suite}{told}")
-    blocks += _notes(found)
-    return "\n\n".join(blocks) + "\n"
+        cells = [[one_line(cell) for cell in row] for row in rows]
+        table = tabulate(cells, HEADS, "plain", disable_numparse=True).replace("\n", "\n  ")
+        blocks.append(f"{suite}\n  {table}" if rows else f"{suite}: {_nothing(found, suite)}")
+    return "\n\n".join([*blocks, *_notes(found)]) + "\n"
 
 
 def comparison_markdown(found: VersionComparison, all_metrics: bool = False) -> str:
@@ -41,65 +44,11 @@ def comparison_markdown(found: VersionComparison, all_metrics: bool = False) -> 
     for suite, rows in _tables(found, all_metrics).items():
         told = grid_markdown(HEADS, rows, text_columns=2) if rows else _nothing(found, suite)
         blocks.append(f"**{escape_markdown(suite)}**\n\n{told.strip()}")
-    for heading, lines in _lists(found):
+    for heading, lines in _lists(found).items():
         listed = "\n".join(f"- {escape_markdown(line)}" for line in lines)
         blocks.append(f"<details><summary>{heading}</summary>\n\n{listed}\n\n</details>")
     blocks += [escape_markdown(note) for note in _notes(found)]
     return "\n\n".join(blocks) + "\n"
-
-
-def comparison_line(found: VersionComparison, tolerances: Tolerances) -> str:
-    """Return in one line whether a rebuild gave what was committed, and how to return to that.
-
-    Args:
-        found: the committed results, and those of the checkout.
-        tolerances: how far means may differ on another machine.
-    """
-    committed, here = _machine(found.old), _machine(found.new)
-    is_same = not any(change.environment for change in found.subjects)
-    where = f"made on the machine of the committed results ({here})"
-    if not is_same:
-        where = f"made on another machine ({here}) than the committed results ({committed})"
-    compared = [c for c in found.metrics if c.old is not None and c.new is not None]
-    trained = {(change.subject.suite, change.subject.name) for change in found.subjects}
-    outside = [
-        f"{c.suite}/{c.method}/{c.metric}"
-        for c in compared
-        if not _within(c, c.method if (c.suite, c.method) in trained else BASELINES, tolerances)
-    ]
-    parts = [f"{len(compared) - len(outside)} of {len(compared)} metrics within tolerance"]
-    if outside:
-        more = f" and {len(outside) - MOST_NAMES} more" if len(outside) > MOST_NAMES else ""
-        parts.append(f"not {', '.join(outside[:MOST_NAMES])}{more}")
-    for state in ("new", "vanished", "not comparable"):
-        if names := [str(change.subject) for change in found.subjects if change.state == state]:
-            parts.append(f"{state}: {', '.join(names)}")
-    if found.identical:
-        return f"{where}: identical"
-    return f"{where}: {'; '.join(parts)}; `{RETURN}` returns to the committed ones"
-
-
-def _machine(side: Snapshot) -> str:
-    """Return the processors or GPUs that trained a version."""
-    environments = [
-        side.training(s).get("environment", {}) for s in side.subjects if s.name != BASELINES
-    ]
-    names = [str(e.get("gpu") or e.get("cpu") or "unknown") for e in environments]
-    return one_line(", ".join(dict.fromkeys(names))) or "unknown"
-
-
-def _within(change: MetricChange, subject: str, tolerances: Tolerances) -> bool:
-    """Return whether a metric is the same, or differs by no more than another machine may.
-
-    Args:
-        change: the metric.
-        subject: the variant, or `baselines`.
-        tolerances: what was measured.
-    """
-    if change.is_same or change.old is None or change.new is None:
-        return change.is_same
-    largest = tolerances.tolerance(change.suite, subject, change.metric)
-    return largest is not None and abs(change.new - change.old) <= largest
 
 
 def comparison_json(found: VersionComparison) -> dict[str, Any]:
@@ -133,7 +82,7 @@ def _metric_json(change: MetricChange) -> dict[str, Any]:
         "metric": change.metric,
         "old": _rounded(change.old),
         "new": _rounded(change.new),
-        "verdict": verdict_of(change),
+        "verdict": change.verdict,
     }
     if (found := change.comparison) is not None:
         numbers = ("difference", "low", "high", "p", "p_adjusted", "wilcoxon_p", "permutation_p")
@@ -147,15 +96,43 @@ def _rounded(value: float | None) -> float | None:
     return float(f"{value:.7g}") if value is not None and math.isfinite(value) else None
 
 
-def verdict_of(change: MetricChange) -> str:
-    """Return what became of a metric, in one word or two."""
-    if change.new is None:
-        return "missing"
-    if change.old is None:
-        return "new"
-    if change.is_same:
-        return "identical"
-    return "means only" if change.comparison is None else change.comparison.verdict
+def comparison_line(found: VersionComparison, tolerances: Tolerances) -> str:
+    """Return in one line whether a rebuild gave what was committed, and how to return to that.
+
+    Args:
+        found: the committed results, and those of the checkout.
+        tolerances: how far means may differ on another machine.
+    """
+    where = f"made on the machine of the committed results ({_machine(found.new)})"
+    if any(change.environment for change in found.subjects):
+        where = (
+            f"made on another machine ({_machine(found.new)}) than the committed results "
+            f"({_machine(found.old)})"
+        )
+    if found.identical:
+        return f"{where}: identical"
+    compared = [c for c in found.metrics if c.old is not None and c.new is not None]
+    trained = {(change.subject.suite, change.subject.name) for change in found.subjects}
+    outside = []
+    for c in compared:
+        subject = c.method if (c.suite, c.method) in trained else BASELINES
+        if not c.is_within(tolerances.tolerance(c.suite, subject, c.metric)):
+            outside.append(f"{c.suite}/{c.method}/{c.metric}")
+    parts = [f"{len(compared) - len(outside)} of {len(compared)} metrics within tolerance"]
+    if outside:
+        more = f" and {len(outside) - MOST_NAMES} more" if len(outside) > MOST_NAMES else ""
+        parts.append(f"not {', '.join(outside[:MOST_NAMES])}{more}")
+    for state in ("new", "vanished", "not comparable"):
+        if names := [str(change.subject) for change in found.subjects if change.state == state]:
+            parts.append(f"{state}: {', '.join(names)}")
+    return f"{where}: {'; '.join(parts)}; `{RETURN}` returns to the committed ones"
+
+
+def _machine(side: Snapshot) -> str:
+    """Return the processors or GPUs that trained a version."""
+    machines = [side.origin(s).training.environment for s in side.subjects if s.is_run]
+    names = [str(machine.get("gpu") or machine.get("cpu") or "unknown") for machine in machines]
+    return one_line(", ".join(dict.fromkeys(names)))
 
 
 def _title(found: VersionComparison) -> str:
@@ -165,22 +142,21 @@ def _title(found: VersionComparison) -> str:
     ]
     if found.identical:
         return f"{names[0]} -> {names[1]}: identical, all {len(found.subjects)} results"
-    counts: dict[str, int] = {}
-    for change in found.subjects:
-        counts[change.state] = counts.get(change.state, 0) + 1
+    counts = Counter(change.state for change in found.subjects)
     listed = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     return f"{names[0]} -> {names[1]}: {listed}"
 
 
-def _lists(found: VersionComparison) -> list[tuple[str, list[str]]]:
-    """Return what changed besides the scores: heading and lines."""
-    lists = [
-        ("Runs", _cut([line for change in found.subjects if (line := _run_line(change))])),
-        ("Settings that changed", _cut(found.settings)),
-        ("Code that changed", _cut(found.code or ())),
-        ("Machines and libraries", _cut(_environments(found.subjects))),
-    ]
-    return [(heading, lines) for heading, lines in lists if lines]
+def _lists(found: VersionComparison) -> dict[str, list[str]]:
+    """Return the lines to read about what changed besides the scores, by heading."""
+    environments = dict.fromkeys(line for c in found.subjects for line in c.environment)
+    lists = {
+        "Runs": [line for change in found.subjects if (line := _run_line(change))],
+        "Settings that changed": found.settings,
+        "Code that changed": found.code or (),
+        "Machines and libraries": list(environments),
+    }
+    return {heading: _cut(lines) for heading, lines in lists.items() if lines}
 
 
 def _run_line(change: SubjectChange) -> str:
@@ -193,17 +169,13 @@ def _run_line(change: SubjectChange) -> str:
     return f"{change.subject}: {'; '.join(parts)}" if parts else ""
 
 
-def _environments(changes: Iterable[SubjectChange]) -> list[str]:
-    return list(dict.fromkeys(line for change in changes for line in change.environment))
-
-
 def _cut(lines: Sequence[str]) -> list[str]:
-    left = len(lines) - MOST_LINES
     shown = [shorten(line, LONGEST_LINE, placeholder=" …") for line in lines[:MOST_LINES]]
-    return [*shown, *([f"… and {left} more, see --json"] if left > 0 else [])]
+    left = len(lines) - len(shown)
+    return [*shown, f"… and {left} more, see --json"] if left else shown
 
 
-def _tables(found: VersionComparison, all_metrics: bool) -> Mapping[str, list[list[str]]]:
+def _tables(found: VersionComparison, all_metrics: bool) -> dict[str, list[list[str]]]:
     """Return the rows of every suite, without what is identical."""
     tables: dict[str, list[list[str]]] = {change.suite: [] for change in found.metrics}
     for change in found.metrics:
@@ -218,7 +190,7 @@ def _row(change: MetricChange) -> list[str]:
     if (found := change.comparison) is not None:
         difference = f"{found.difference:+.4g} [{found.low:+.4g}, {found.high:+.4g}]"
         p = p_text(found.p_adjusted)
-    return [change.method, change.metric, *means, difference, p, verdict_of(change)]
+    return [change.method, change.metric, *means, difference, p, change.verdict]
 
 
 def _nothing(found: VersionComparison, suite: str) -> str:
@@ -227,24 +199,14 @@ def _nothing(found: VersionComparison, suite: str) -> str:
     return f"nothing moved but {others} metrics that --all shows" if others else "nothing moved"
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    rows = [[one_line(cell) for cell in row] for row in lines]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    aligned = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(f"  {line}".rstrip() for line in aligned)
-
-
 def _notes(found: VersionComparison) -> list[str]:
     """Say what the intervals are of, where there are any."""
     compared = [change.comparison for change in found.metrics if change.comparison]
     if not compared:
         return []
-    seeds = min(c.seeds for c in compared)
-    covers = (
-        "image sampling only, not what another training seed would change"
-        if seeds < MIN_SEEDS
-        else "the sampling of images and of training seeds"
-    )
+    covers = "the sampling of images and of training seeds"
+    if min(c.seeds for c in compared) < MIN_SEEDS:
+        covers = "image sampling only, not what another training seed would change"
     return [
         f"Paired differences new - old on {min(c.images for c in compared)} images or more, the "
         f"same holes and seeds; they cover {covers}. Distances are compared where nearer to 0 or 1 "

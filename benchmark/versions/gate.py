@@ -1,4 +1,4 @@
-"""A base version and a new one -> whether the new results are whole and no worse.
+"""A base version and a new one → whether the new results are whole and no worse.
 
 What does not train (baselines, the oracle) is a canary: it may not change at all, as its scores
 depend on images, holes and metrics alone. What trains may not be worse, image by image, by more
@@ -6,22 +6,20 @@ than its tolerance.
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from scipy.stats import norm
 
-from benchmark.core.files import read_json
-from benchmark.core.yaml_files import validate
-from benchmark.evaluation.metrics_file import BaselineMetrics, Metrics, RunMetrics, read_metrics
+from benchmark.evaluation.metrics_file import BaselineMetrics, RunMetrics, read_metrics
 from benchmark.metrics import METRICS
-from benchmark.metrics.registry import distance
-from benchmark.stats.comparison import FLATTEST, equivalence_margin
+from benchmark.stats.comparison import equivalence_margin
 from benchmark.stats.intervals import CONFIDENCE, MIN_SEEDS
 from benchmark.versions.compare import MetricChange, VersionComparison, compare_versions
 from benchmark.versions.comparison_text import comparison_json
-from benchmark.versions.snapshot import MADE_BY, Snapshot, Subject
+from benchmark.versions.snapshot import MADE_BY, Entry, Snapshot, Subject
 from benchmark.versions.tolerances import BASELINES, COMMAND
 from data.errors import InputError, printable
 
@@ -58,9 +56,7 @@ class GateResult:
     without_seed_sd: tuple[str, ...]
     """Metrics of methods whose seed standard deviation is not known: images decide."""
     elsewhere: tuple[str, ...]
-    """Methods whose tolerances are wider, as they were trained on another machine."""
-    by_means: tuple[str, ...]
-    """Runs of which the base has no score table, so that only their means were compared."""
+    """Methods whose tolerances are wider, as they were made on another machine."""
 
 
 def check_gate(base: Snapshot, new: Snapshot, allowed: Sequence[str] = ()) -> GateResult:
@@ -75,18 +71,14 @@ def check_gate(base: Snapshot, new: Snapshot, allowed: Sequence[str] = ()) -> Ga
         InputError: the base's own files are damaged, it has nothing to hold the results against, or
             a name in `allowed` allows nothing.
     """
-    read = {subject: _read(base, new, subject) for subject in new.subjects}
-    damages = {subject: found for subject, found in read.items() if isinstance(found, Failure)}
-    failures = [*damages.values()]
-    for subject, found in read.items():
-        if not isinstance(found, Failure):
-            canaries = read.get(Subject(subject.suite, BASELINES), found)
-            if isinstance(canaries, Failure):
-                canaries = found
-            failures += _gaps(base, found, subject, canaries)
-    whole = tuple(subject for subject in new.subjects if subject not in damages)
+    read = {subject: _damage(new, subject) for subject in new.subjects}
+    failures = [damage for damage in read.values() if damage]
+    whole = tuple(subject for subject, damage in read.items() if not damage)
+    for subject in whole:
+        canaries = Subject(subject.suite, BASELINES)
+        failures += _gaps(base, new, subject, canaries if canaries in whole else subject)
     compared = compare_versions(base, replace(new, chosen=whole))
-    failures += _lost_runs(compared, damages)
+    failures += _lost_runs(compared, read)
     if not any(change.old is not None for change in compared.metrics) and not failures:
         raise InputError(f"{printable(base.name)}: has no results that these could be held against")
     limits = _Limits(base, compared)
@@ -102,52 +94,44 @@ def check_gate(base: Snapshot, new: Snapshot, allowed: Sequence[str] = ()) -> Ga
         checked=sum(change.old is not None for change in compared.metrics),
         without_seed_sd=tuple(sorted(limits.without_seed_sd)),
         elsewhere=tuple(sorted(limits.widened)),
-        by_means=tuple(str(c.subject) for c in compared.subjects if c.state == "means only"),
     )
 
 
-def _read(base: Snapshot, new: Snapshot, subject: Subject) -> Metrics | Failure:
-    """Return the metrics of a subject, or what is wrong with its files by themselves."""
+def _damage(new: Snapshot, subject: Subject) -> Failure | None:
+    """Return what is wrong with the files of a subject by themselves."""
     metrics, score_table = new.place(subject.metrics), new.place(subject.scores)
-    model = BaselineMetrics if subject.name == BASELINES else RunMetrics
-    # As of suites whose score tables are in DVC's cache alone.
-    has_means_alone = base.metrics(subject) and base.score_table(subject) is None
+    for path in (metrics, score_table):
+        if not path.is_file():
+            what = new.named(f"there is no {path}; `{MADE_BY}` makes it")
+            return Failure("missing", str(subject), what)
+    model = RunMetrics if subject.is_run else BaselineMetrics
     try:
-        if has_means_alone and metrics.is_file() and not score_table.is_file():
-            return validate(model, read_json(metrics, MADE_BY), metrics)
-        for path in (metrics, score_table):
-            if not path.is_file():
-                what = new.named(f"there is no {path}; `{MADE_BY}` makes it")
-                return Failure("missing", str(subject), what)
-        found, frame = read_metrics(
-            model, metrics, score_table, MADE_BY, new.image_px(subject.suite)
-        )
+        _, frame = read_metrics(model, metrics, score_table, MADE_BY, new.image_px(subject.suite))
     except InputError as error:
         return Failure("damaged", str(subject), new.named(str(error)))
     owners = sorted(set(frame[["method", "seed"]].itertuples(index=False, name=None)))
-    if subject.name != BASELINES and owners != [(subject.name, subject.seed)]:
+    if subject.is_run and owners != [(subject.name, subject.seed)]:
         return Failure("damaged", str(subject), new.named(f"{score_table}: has rows of {owners}"))
     new.score_tables[subject] = frame
-    return found
+    return None
 
 
-def _gaps(base: Snapshot, found: Metrics, subject: Subject, canaries: Metrics) -> list[Failure]:
+def _gaps(base: Snapshot, new: Snapshot, subject: Subject, canaries: Subject) -> list[Failure]:
     """Return the metrics of a subject that lack values which they should have.
 
     Some lack is usual: a ratio has no value where the truth is flat, with every method alike.
     """
-    before = base.metrics(subject)
-    usual: dict[str, int] = {}
-    for entries in canaries.methods.values():
-        for metric, count in _lacking({name: int(e["n"] or 0) for name, e in entries.items()}):
-            usual[metric] = max(count, usual.get(metric, 0))
-    failures = []
+    usual: Counter[str] = Counter()
+    for entries in new.metrics(canaries).methods.values():
+        usual |= _lacking(entries)
+    before = base.metrics(subject).methods if subject.metrics in base.content(subject) else {}
+    found, failures = new.metrics(subject), []
     for method, entries in found.methods.items():
-        known = before.methods.get(method, {}) if before else {}
-        expected = usual | dict(_lacking({name: entry.n for name, entry in known.items()}))
-        for metric, count in _lacking({name: int(e["n"] or 0) for name, e in entries.items()}):
+        known = before.get(method, {})
+        expected = {**usual, **_lacking(known)}
+        for metric, count in _lacking(entries).items():
             # Where there is no value at all, there is a reason, or the change is judged.
-            is_told = not entries[metric]["n"] and (metric in found.missing or metric in known)
+            is_told = not entries[metric].n and (metric in found.missing or metric in known)
             if count > expected.get(metric, 0) and not is_told:
                 where = f"{subject.suite}/{method}/{metric}"
                 what = f"has no value of {count} images; {expected.get(metric, 0)} is usual"
@@ -155,23 +139,22 @@ def _gaps(base: Snapshot, found: Metrics, subject: Subject, canaries: Metrics) -
     return failures
 
 
-def _lacking(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Return of how many images each metric has no value, from how many it has."""
-    images = max(counts.values(), default=0)
-    return [(metric, images - count) for metric, count in counts.items()]
+def _lacking(entries: Mapping[str, Entry]) -> Counter[str]:
+    """Return of how many images each metric has no value."""
+    images = max((entry.n for entry in entries.values()), default=0)
+    return Counter({metric: images - entry.n for metric, entry in entries.items()})
 
 
-def _lost_runs(found: VersionComparison, damaged: Collection[Subject]) -> list[Failure]:
+def _lost_runs(found: VersionComparison, read: Collection[Subject]) -> list[Failure]:
     """Return the runs of the base that are no longer there, or cannot be compared."""
     failures = []
     for change in found.subjects:
         where = str(change.subject)
-        there = found.old.metrics(change.subject) is not None
-        if change.state == "vanished" and there and change.subject not in damaged:
+        if change.subject.metrics not in found.old.content(change.subject):
+            continue
+        if change.state == "vanished" and change.subject not in read:
             failures.append(Failure("vanished", where, f"{found.old.name} has it"))
-        elif change.state == "not comparable" and there:
-            failures.append(Failure("not comparable", where, change.reason))
-        elif change.state == "compared" and change.reason:
+        elif change.reason:
             failures.append(Failure("not comparable", where, change.reason))
     return failures
 
@@ -191,44 +174,36 @@ def _judge(change: MetricChange, limits: "_Limits") -> Failure | None:
     # What is put on known pixels is discarded, and no measure of quality.
     if METRICS[change.metric].pixels == "raw":
         return None
-    found, interval = change.comparison, "the means alone are known"
-    worse_by = _distance(change.new, change.metric) - _distance(change.old, change.metric)
-    if found is not None and found.images > 1:  # else there is no interval
-        worse_by = abs(found.difference) if found.verdict == "worse" else 0.0
-        interval = f"{found.difference:+.4g} [{found.low:+.4g}, {found.high:+.4g}]"
-        if METRICS[change.metric].better in ("zero", "one"):
-            interval = f"distance from the ideal {interval}"
-    if worse_by <= 0 or worse_by <= (limit := limits.of(change)):
+    found = change.comparison
+    if found is None or found.verdict != "worse":
         return None
+    limit = limits.of(change, found.seeds)
+    if abs(found.difference) <= limit:
+        return None
+    interval = f"{found.difference:+.4g} [{found.low:+.4g}, {found.high:+.4g}]"
+    if METRICS[change.metric].better in ("zero", "one"):
+        interval = f"distance from the ideal {interval}"
     return Failure(
         "regression", where, f"{numbers}; {interval}, beyond the tolerance of {limit:.3g}"
     )
-
-
-def _distance(value: float, metric: str) -> float:
-    """Return how far a mean is from ideal."""
-    better = METRICS[metric].better
-    return distance(max(value, FLATTEST) if better == "one" else value, better)
 
 
 class _Limits:
     """By how much methods may get worse: what another seed, or another machine, would change."""
 
     def __init__(self, base: Snapshot, found: VersionComparison) -> None:
-        trained = [c for c in found.subjects if c.subject.name != BASELINES]
+        trained = [c for c in found.subjects if c.subject.is_run]
         self.trained = {(c.subject.suite, c.subject.name) for c in trained}
         self._elsewhere = {(c.subject.suite, c.subject.name) for c in trained if c.environment}
         self._base = base
         self.without_seed_sd: set[str] = set()
         """Metrics of methods whose seeds were not measured: their limits are narrower."""
         self.widened: set[str] = set()
-        """Methods whose limits are wider, as they were trained on another machine."""
+        """Methods whose limits are wider, as they were made on another machine."""
 
-    def of(self, change: MetricChange) -> float:
-        """Return by how much a metric of a method that trains may get worse."""
-        key, seeds = (change.suite, change.method), 0
-        if change.comparison is not None:
-            seeds = change.comparison.seeds
+    def of(self, change: MetricChange, seeds: int) -> float:
+        """Return by how much the mean over some seeds may get worse."""
+        key = (change.suite, change.method)
         limit = equivalence_margin(change.metric)
         if key in self._elsewhere:
             tolerance = self._base.tolerances.tolerance(*key, change.metric)
@@ -243,7 +218,7 @@ class _Limits:
             return limit
         # The difference of two means over seeds. The deviation is known from a few seeds, and a
         # gate rather refuses once too often: hence no wider quantile for that.
-        reach = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(2 / max(1, seeds)) * seed_sd
+        reach = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(2 / seeds) * seed_sd
         return max(limit, reach)
 
 
@@ -252,16 +227,15 @@ def gate_text(result: GateResult) -> str:
     old, new = result.comparison.old.name, result.comparison.new.name
     lines = [str(failure) for failure in result.failures]
     lines += [f"allowed: {failure}" for failure in result.allowed]
-    notes = (
-        (
-            "what another seed changes is not known of {}, so that whatever the images show "
-            f"counts; `{COMMAND}` measures it",
-            result.without_seed_sd,
-        ),
-        ("trained on another machine, which widens the tolerances: {}", result.elsewhere),
-        (f"{old} has no score table of {{}}; their means were compared", result.by_means),
-    )
-    lines += [f"note: {note.format(', '.join(names))}" for note, names in notes if names]
+    if unknown := result.without_seed_sd:
+        lines.append(
+            f"note: what another seed changes is not known of {', '.join(unknown)}, so that "
+            f"whatever the images show counts; `{COMMAND}` measures it"
+        )
+    if wider := result.elsewhere:
+        lines.append(
+            f"note: made on another machine, which widens the tolerances: {', '.join(wider)}"
+        )
     count = len(result.failures)
     verdict = f"{count} failure{'s' if count > 1 else ''}" if count else "passed"
     lines.append(f"{printable(old)} -> {printable(new)}: {result.checked} metrics, {verdict}")
@@ -275,7 +249,6 @@ def gate_json(result: GateResult) -> dict[str, Any]:
         "checked": result.checked,
         "without_seed_sd": list(result.without_seed_sd),
         "elsewhere": list(result.elsewhere),
-        "by_means": list(result.by_means),
         "failures": [asdict(failure) for failure in result.failures],
         "allowed": [asdict(failure) for failure in result.allowed],
         "comparison": comparison_json(result.comparison),

@@ -1,9 +1,8 @@
-"""Score tables of two methods -> how many images and seeds it takes to see their difference."""
+"""Score tables of two methods → how many images and seeds it takes to see their difference."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ from benchmark.stats.comparison import (
 from benchmark.stats.intervals import MIN_SEEDS, Array, Components, variance_components
 from benchmark.stats.power import detectable_difference, images_needed
 from benchmark.versions.snapshot import Snapshot, Subject
-from benchmark.versions.tolerances import BASELINES, TOLERANCES
+from benchmark.versions.tolerances import TOLERANCES
 from data.errors import InputError
 
 SEEDS = (1, 3, 5, 10)
@@ -87,7 +86,7 @@ def make_plan(
     if not 0 < power < 1:
         raise InputError(f"--power {power}: must be between 0 and 1")
     tables = [_table(results, suite, name, metric) for name in (method, reference)]
-    seeded = _subjects(results, suite, reference)[0].name != BASELINES
+    seeded = _subjects(results, suite, reference)[0].is_run
     found = paired_differences(tables[0], tables[1], has_seeds=seeded).to_numpy(dtype=np.float64)
     if found.size == 0 or found.shape[1] < 2:
         raise InputError(f"{method} and {reference} share fewer than two scored images of {suite}")
@@ -123,16 +122,12 @@ def _subjects(results: Snapshot, suite: str, name: str) -> list[Subject]:
     if not present:
         names = ", ".join(dict.fromkeys(s.suite for s in results.subjects))
         raise InputError(f"--suite {suite!r}: not one of {names}")
-    runs = [subject for subject in present if subject.name == name]
-    return runs or [subject for subject in present if subject.name == BASELINES]
+    return [s for s in present if s.name == name] or [s for s in present if not s.is_run]
 
 
 def _table(results: Snapshot, suite: str, name: str, metric: str) -> pd.DataFrame:
-    tables = [results.score_table(subject) for subject in _subjects(results, suite, name)]
-    there = [table for table in tables if table is not None]
-    if not there:
-        raise InputError(f"{suite}/{name}: has no score table")
-    frame = pd.concat(there, ignore_index=True)
+    subjects = _subjects(results, suite, name)
+    frame = pd.concat([results.score_table(subject) for subject in subjects], ignore_index=True)
     if name not in set(frame["method"]) or metric not in frame:
         names = ", ".join(dict.fromkeys(frame["method"]))
         raise InputError(f"{suite}: there are no scores in {metric} of {name}; there are {names}")
@@ -176,8 +171,3 @@ def plan_text(plan: Plan) -> str:
         lines.append(f"{row.seeds:<5}  {seen}  {images}{mark}")
     lines += ["", f"seen: the 95 % interval leaves out 0 with a probability of {plan.power:g}"]
     return "\n".join(lines) + "\n"
-
-
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """Return a plan as plain values."""
-    return asdict(plan)

@@ -1,4 +1,4 @@
-"""A git revision, a checkout or a folder of reference runs -> the results of that version.
+"""A git revision, a checkout or a folder of reference runs → the results of that version.
 
 Only what is in git is read (metrics, score tables, provenance, settings), so neither DVC's cache
 nor a checkout of the version is needed.
@@ -29,8 +29,6 @@ ARCHIVED = (
     *("params.yaml", "benchmark/suites", "models/variants", str(TOLERANCES)),
     *("reports/metrics", "reports/scores", "reports/provenance"),
 )
-SETTINGS = ("benchmark/suites/", "models/variants/")
-CODE = (*git.CODE, "dvc.yaml")
 MADE_BY = "dvc repro"
 LARGEST = 1e100
 """Greater numbers are none: their squares have no place in a float."""
@@ -51,9 +49,12 @@ class Subject:
         return cls(run.suite, run.variant, run.seed)
 
     def __str__(self) -> str:
-        if self.name == BASELINES:
-            return f"{self.suite}/{BASELINES}"
-        return str(self.run)
+        return str(self.run) if self.is_run else f"{self.suite}/{BASELINES}"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it was trained."""
+        return self.name != BASELINES
 
     @property
     def run(self) -> paths.Run:
@@ -63,12 +64,12 @@ class Subject:
     @property
     def metrics(self) -> Path:
         """Where a checkout has its metrics."""
-        return self.run.metrics if self.name != BASELINES else paths.baseline_metrics(self.suite)
+        return self.run.metrics if self.is_run else paths.baseline_metrics(self.suite)
 
     @property
     def scores(self) -> Path:
         """Where a checkout has its score table."""
-        return self.run.scores if self.name != BASELINES else paths.baseline_scores(self.suite)
+        return self.run.scores if self.is_run else paths.baseline_scores(self.suite)
 
 
 class _Anything(BaseModel):
@@ -106,13 +107,23 @@ class Aggregated(BaseModel):
         }
 
 
-def read_aggregated(path: Path) -> Aggregated:
-    """Read a metrics file.
+class Training(_Anything):
+    """What any version says of a training: digests of what it came from, and the machine."""
 
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    return validate(Aggregated, read_json(path, MADE_BY), path)
+    environment: dict[str, Any] = {}
+
+    @property
+    def digests(self) -> Mapping[str, Any]:
+        """Digests of code, settings, images and weights, as `data_sha256`."""
+        return self.model_extra or {}
+
+
+class Origin(BaseModel):
+    """What any version says of where a run comes from; nothing where that is not known."""
+
+    training: Training = Training()
+    evaluation: dict[str, Any] = {}
+    """The machine that scored it."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +137,7 @@ class Snapshot:
     """None for a folder."""
     chosen: tuple[Subject, ...] | None = None
     """What to look at, where that is not everything."""
-    score_tables: dict[Subject, pd.DataFrame | None] = field(default_factory=dict, compare=False)
+    score_tables: dict[Subject, pd.DataFrame] = field(default_factory=dict, compare=False)
     """That were read."""
     aggregated: dict[Subject, Aggregated] = field(default_factory=dict, compare=False)
     """Metrics that were read."""
@@ -163,11 +174,17 @@ class Snapshot:
     @property
     def seeds(self) -> tuple[int, ...]:
         """All training seeds."""
-        return tuple(sorted({s.seed for s in self.subjects if s.name != BASELINES}))
+        return tuple(sorted({s.seed for s in self.subjects if s.is_run}))
 
     def place(self, path: Path) -> Path:
-        """Return where the version has an artefact that a checkout has at a path."""
-        return paths.kept(self.folder, path) if self.reference else self.folder / path
+        """Return where the version has a result, suite or variant that a checkout has at a path."""
+        if self.reference is None:
+            return self.folder / path
+        if path.parent == paths.SUITES:
+            return self.folder / SUITE
+        if path.parent == paths.VARIANTS:
+            return self.folder / "variants" / path.name
+        return paths.kept(self.folder, path)
 
     def image_px(self, suite: str) -> int:
         """Return the pixels of a suite's images, in which infinite PSNRs are capped.
@@ -176,61 +193,55 @@ class Snapshot:
             InputError: the suite does not say it.
         """
         path = paths.SUITES / f"{suite}.yaml"
-        size = (self.settings(path) or {}).get("image_size")
+        size = self.settings(path).get("image_size")
         if not isinstance(size, int) or size < 1:
             raise InputError(f"{printable(self.name)}: {path} does not say how large images are")
         return size**2
 
-    def metrics(self, subject: Subject) -> Aggregated | None:
-        """Return the aggregated metrics of a subject; None where there are none.
+    def metrics(self, subject: Subject) -> Aggregated:
+        """Return the aggregated metrics of a subject.
+
+        Raises:
+            InputError: the file is missing or damaged.
+        """
+        if subject not in self.aggregated:
+            path = self.place(subject.metrics)
+            self.aggregated[subject] = validate(Aggregated, read_json(path, MADE_BY), path)
+        return self.aggregated[subject]
+
+    def score_table(self, subject: Subject) -> pd.DataFrame:
+        """Return the score table of a subject.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        if subject not in self.score_tables:
+            self.score_tables[subject] = read_score_table(self.place(subject.scores))
+        return self.score_tables[subject]
+
+    def content(self, subject: Subject) -> dict[Path, bytes]:
+        """Return the bytes of a subject's metrics and score table, where these are there."""
+        files = {path: self.place(path) for path in (subject.metrics, subject.scores)}
+        return {path: file.read_bytes() for path, file in files.items() if file.is_file()}
+
+    def origin(self, subject: Subject) -> Origin:
+        """Return where a run comes from.
 
         Raises:
             InputError: the file is damaged.
         """
-        path = self.place(subject.metrics)
-        if subject not in self.aggregated and path.is_file():
-            self.aggregated[subject] = read_aggregated(path)
-        return self.aggregated.get(subject)
-
-    def score_table(self, subject: Subject) -> pd.DataFrame | None:
-        """Return the score table of a subject; None where it is not in git.
-
-        Raises:
-            InputError: it is damaged.
-        """
-        path = self.place(subject.scores)
-        if subject not in self.score_tables:
-            self.score_tables[subject] = read_score_table(path) if path.is_file() else None
-        return self.score_tables[subject]
-
-    def provenance(self, subject: Subject) -> Mapping[str, Any]:
-        """Return where a run comes from; nothing where that is not known."""
         path = self.place(subject.run.provenance)
-        content = read_json(path, MADE_BY) if path.is_file() else {}
-        return content if isinstance(content, dict) else {}
+        return validate(Origin, read_json(path, MADE_BY), path) if path.is_file() else Origin()
 
-    def training(self, subject: Subject) -> Mapping[str, Any]:
-        """Return what a run's provenance says of its training."""
-        found = self.provenance(subject).get("training", {})
-        return found if isinstance(found, dict) else {}
-
-    def settings_file(self, path: Path) -> Path:
-        """Return where the version has a suite or variant that a checkout has at a path."""
-        if (facts := self.reference) is None:
-            return self.folder / path
-        if path.parent == paths.VARIANTS:
-            return self.folder / "variants" / path.name
-        return self.folder / (SUITE if path.stem == facts.suite else path)
-
-    def settings(self, path: Path) -> Mapping[str, Any] | None:
-        """Return a YAML file as nested keys and values; None where there is none."""
-        file = self.settings_file(path)
-        return load(_Anything, file).model_extra if file.is_file() else None
+    def settings(self, path: Path) -> Mapping[str, Any]:
+        """Return a suite or variant as nested keys and values; none where there is no file."""
+        file = self.place(path)
+        return (file.is_file() and load(_Anything, file).model_extra) or {}
 
     def seed_sd(self, suite: str, variant: str, metric: str) -> float | None:
         """Return what is known of a variant's seeds, see `Tolerances.seed_sd`."""
-        runs = [s for s in self.subjects if (s.suite, s.name) == (suite, variant)]
-        origins = [self.training(run) for run in runs if run.name != BASELINES]
+        runs = [s for s in self.subjects if s.is_run and (s.suite, s.name) == (suite, variant)]
+        origins = [self.origin(run).training.digests for run in runs]
         return self.tolerances.seed_sd(suite, variant, metric, origins)
 
 
@@ -291,13 +302,3 @@ def _has_results(folder: Path) -> bool:
         return (folder / paths.PARAMS).is_file() or (folder / FACTS).is_file()
     except OSError:  # such as a name that is too long
         return False
-
-
-def changed_files(old: Snapshot, new: Snapshot) -> list[str] | None:
-    """Return which files of code differ; None where one side is neither a commit nor this tree."""
-    is_here = new.commit is None and new.folder.resolve() == Path().resolve()
-    if old.commit is None or (new.commit is None and not is_here):
-        return None
-    found = git.changed_files(old.commit, new.commit, CODE)
-    # Settings are compared key by key.
-    return None if found is None else [f for f in found if not f.startswith(SETTINGS)]

@@ -1,9 +1,8 @@
-"""Repeated trainings -> `tolerances.yaml`: with other settings, and with other seeds."""
+"""Repeated trainings → `tolerances.yaml`: with other settings, and with other seeds."""
 
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -14,12 +13,11 @@ from benchmark.core.config import load_suite, load_variant, names_in
 from benchmark.core.environment import fingerprint
 from benchmark.metrics import METRICS
 from benchmark.training.gan import training_digest
-from benchmark.versions.rebuild import Setting, checkout_copy, run_module, run_options
-from benchmark.versions.snapshot import read_aggregated
+from benchmark.versions.rebuild import Setting, checkout_copy, run_stages, stages_of
+from benchmark.versions.snapshot import Snapshot, Subject
 from benchmark.versions.tolerances import (
     BASELINES,
     FACTOR,
-    Kind,
     Measured,
     SuiteTolerances,
     Tolerances,
@@ -82,7 +80,7 @@ def measure(
     seeds: Sequence[int],
     settings: Sequence[Setting],
 ) -> Tolerances:
-    """Measure what is not in `tolerances.yaml` yet, and write it there after every step.
+    """Measure what is not in `tolerances.yaml` yet, and write it there after every variant.
 
     Args:
         suites: the suites.
@@ -96,33 +94,31 @@ def measure(
     """
     with checkout_copy() as folder:
         for suite in suites:
-            print(f"{suite}: split", file=sys.stderr, flush=True)
             digests = _digests(suite, variants, prepare(folder, suite))
-            before = read_tolerances().suite(suite)
-            outdated = [n for n, m in before.measured.items() if m.digest != digests.get(n)]
-            _write(suite, before.without(outdated))
+            found = read_tolerances()
+            for subject, known in [*found.suite(suite).measured.items()]:
+                if known.digest != digests.get(subject):
+                    found.suite(suite).forget(subject)
+            write_tolerances(found)
             for subject in (*variants, BASELINES):
-                _Measurement(folder, suite, subject, digests[subject]).complete(seeds, settings)
+                _measure_subject(folder, suite, subject, digests[subject], seeds, settings)
     return read_tolerances()
 
 
 def prepare(folder: Path, suite: str) -> str:
     """Split a suite in a copy of the checkout and return the digest of its images."""
-    run_module(folder, USUAL, "benchmark", "split", "--suite", suite)
+    run_stages(folder, [("split", "--suite", suite)], USUAL)
     return Store(folder / paths.prepared(suite)).digest()
 
 
 def build_means(folder: Path, suite: str, subject: str, seed: int, setting: Setting) -> Means:
     """Build a run, or a suite's baselines, in a copy of the checkout and return the metrics."""
-    if subject == BASELINES:
-        run_module(folder, setting, "benchmark", "baselines", "--suite", suite)
-        return read_aggregated(folder / paths.baseline_metrics(suite)).means
-    run = paths.Run(suite, subject, seed)
-    for stage in ("train", "evaluate"):
-        options = (*run_options(run), "--device", setting.device)
-        run_module(folder, setting, "benchmark", stage, *options)
-    shutil.rmtree(folder / run.checkpoints)
-    return read_aggregated(folder / run.metrics).means
+    built = Subject(suite, subject, seed)
+    print(f"{built}: {setting.name}", file=sys.stderr, flush=True)
+    shutil.rmtree(folder / built.run.checkpoints, ignore_errors=True)  # of another setting
+    stages = [stage for stage in stages_of([built]) if stage[0] != "split"]
+    run_stages(folder, stages, setting)
+    return Snapshot("copy", folder).metrics(built).means
 
 
 def _digests(suite: str, variants: Sequence[str], data_sha256: str) -> dict[str, str]:
@@ -138,58 +134,39 @@ def _digests(suite: str, variants: Sequence[str], data_sha256: str) -> dict[str,
     }
 
 
-@dataclass(frozen=True)
-class _Measurement:
-    """The measurement of a variant, or of the baselines, on a suite."""
-
-    folder: Path
-    suite: str
-    subject: str
-    digest: str
-
-    def complete(self, seeds: Sequence[int], settings: Sequence[Setting]) -> None:
-        """Measure the seeds and settings that are missing."""
-        known = read_tolerances().suite(self.suite).measured.get(self.subject)
-        known = known or Measured(digest=self.digest)
-        every = {*seeds, *known.seeds} if self.subject != BASELINES else {0}
-        first = seeds[0] if self.subject != BASELINES else 0
-        usual: Means = {}
-        if len(every) > 1 and not {*seeds} <= {*known.seeds}:
-            means = {seed: self._build(seed, USUAL) for seed in sorted(every)}
-            usual = means[first]
-            known = known.model_copy(update={"seeds": tuple(sorted(every))})
-            self._keep(known, "seed_sd", seed_sds([m[self.subject] for m in means.values()]))
-        missing = [setting for setting in settings if setting.name not in known.settings]
-        if missing and not usual:
-            usual = self._build(first, USUAL)
-        for setting in missing:
-            found = largest_differences(self._build(first, setting), usual)
-            known = known.model_copy(update={"settings": (*known.settings, setting.name)})
-            self._keep(known, "tolerance", {m: rounded(FACTOR * d) for m, d in found.items()})
-
-    def _build(self, seed: int, setting: Setting) -> Means:
-        where = f"{self.suite}/{self.subject}"
-        where += "" if self.subject == BASELINES else f"/seed{seed}"
-        print(f"{where}: {setting.name}", file=sys.stderr, flush=True)
-        return build_means(self.folder, self.suite, self.subject, seed, setting)
-
-    def _keep(self, measured: Measured, kind: Kind, values: Mapping[str, float]) -> None:
-        """Write new values of all metrics; of tolerances, the largest of all settings counts."""
-        before = read_tolerances().suite(self.suite)
-        metrics = dict(before.metrics)
-        for name, value in values.items():
-            known = before.values(name, kind)
-            least = known.get(self.subject, 0.0) if kind == "tolerance" else 0.0
-            changed = {kind: known | {self.subject: max(least, value)}}
-            metrics[name] = {**before.metrics.get(name, {}), **changed}
-        machines = tuple(dict.fromkeys([*before.machines, _machine()]))
-        subjects = before.measured | {self.subject: measured}
-        _write(self.suite, SuiteTolerances(machines=machines, measured=subjects, metrics=metrics))
-
-
-def _write(suite: str, content: SuiteTolerances) -> None:
-    # Read anew, so that suites can be measured side by side.
-    write_tolerances(Tolerances(suites=read_tolerances().suites | {suite: content}))
+def _measure_subject(
+    folder: Path,
+    suite: str,
+    subject: str,
+    digest: str,
+    seeds: Sequence[int],
+    settings: Sequence[Setting],
+) -> None:
+    """Measure and write what is missing of a variant, or of the baselines."""
+    known = read_tolerances().suite(suite).measured.get(subject) or Measured(digest=digest)
+    seeds = seeds if subject != BASELINES else (0,)
+    lacks_seeds = len(seeds) > 1 and not {*seeds} <= {*known.seeds}
+    missing = [setting for setting in settings if setting.name not in known.settings]
+    if not lacks_seeds and not missing:
+        return
+    built = sorted({*seeds, *known.seeds}) if lacks_seeds else seeds[:1]
+    usual = {seed: build_means(folder, suite, subject, seed, USUAL) for seed in built}
+    others = [build_means(folder, suite, subject, seeds[0], setting) for setting in missing]
+    found = read_tolerances()  # anew, so that suites can be measured side by side
+    here = found.suites.setdefault(suite, SuiteTolerances())
+    if lacks_seeds:
+        known.seeds = tuple(built)
+        for metric, sd in seed_sds([means[subject] for means in usual.values()]).items():
+            here.set_value(metric, "seed_sd", subject, sd)
+    known.settings += tuple(setting.name for setting in missing)
+    for means in others:
+        for metric, difference in largest_differences(means, usual[seeds[0]]).items():
+            before = here.values(metric, "tolerance").get(subject, 0.0)
+            largest = max(before, rounded(FACTOR * difference))
+            here.set_value(metric, "tolerance", subject, largest)
+    here.measured[subject] = known
+    here.machines = list(dict.fromkeys([*here.machines, _machine()]))
+    write_tolerances(found)
 
 
 def _machine() -> str:

@@ -1,12 +1,12 @@
-"""`tolerances.yaml` -> how far a mean may differ on another machine, and what a seed changes.
+"""`tolerances.yaml` → how far a mean may differ on another machine, and what a seed changes.
 
-The numbers are measured by `tolerance_measurement.py`. They apply only to the settings and images
-that they were measured with, of which the file has a digest.
+The numbers apply only to the settings and images that they were measured with, of which the file
+has a digest.
 """
 
 import io
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,11 +34,11 @@ HEADER = f"""\
 """
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class Measured(_Frozen):
+class Measured(_Strict):
     """What was tried with a variant, or with the baselines, of a suite."""
 
     digest: str
@@ -47,10 +47,10 @@ class Measured(_Frozen):
     seeds: tuple[int, ...] = ()
 
 
-class SuiteTolerances(_Frozen):
+class SuiteTolerances(_Strict):
     """What was measured on a suite."""
 
-    machines: tuple[str, ...] = ()
+    machines: list[str] = []
     measured: dict[Name, Measured] = {}
     metrics: dict[Name, dict[Kind, dict[Name, float]]] = {}
     """By metric and kind, and then by variant or for `baselines`."""
@@ -59,21 +59,21 @@ class SuiteTolerances(_Frozen):
         """Return what was found for a metric, by variant or for `baselines`."""
         return self.metrics.get(metric, {}).get(kind, {})
 
-    def without(self, subjects: Collection[str]) -> "SuiteTolerances":
-        """Return what is left without some variants, or without the baselines."""
-        measured = {name: m for name, m in self.measured.items() if name not in subjects}
-        metrics = {
-            metric: {
-                kind: {name: value for name, value in values.items() if name in measured}
-                for kind, values in kinds.items()
-            }
-            for metric, kinds in self.metrics.items()
-        }
-        machines = self.machines if measured else ()
-        return SuiteTolerances(machines=machines, measured=measured, metrics=metrics)
+    def set_value(self, metric: str, kind: Kind, subject: str, value: float) -> None:
+        """Set what was found for a metric of a variant, or of the baselines."""
+        self.metrics.setdefault(metric, {}).setdefault(kind, {})[subject] = value
+
+    def forget(self, subject: str) -> None:
+        """Remove what was measured of a variant, or of the baselines."""
+        del self.measured[subject]
+        for kinds in self.metrics.values():
+            for values in kinds.values():
+                values.pop(subject, None)
+        if not self.measured:
+            self.machines.clear()
 
 
-class Tolerances(_Frozen):
+class Tolerances(_Strict):
     """The content of `tolerances.yaml`."""
 
     suites: dict[Name, SuiteTolerances] = {}
@@ -97,18 +97,12 @@ class Tolerances(_Frozen):
             origin: the digests of its settings and images, as in a provenance file.
         """
         measured = self.suite(suite).measured.get(subject)
-        if not self.suites:
-            return f"no tolerances were measured; `{COMMAND}` measures them"
-        if measured is None:
-            return f"no tolerances were measured for {suite}/{subject}"
-        if measured.digest != origin_digest(origin):
-            return (
-                f"the tolerances of {suite}/{subject} were measured with other settings or images; "
-                "they do not apply"
-            )
-        if not measured.settings:
-            return f"for {suite}/{subject} seeds alone were measured, no other settings"
-        return None
+        if measured and measured.settings and measured.digest == origin_digest(origin):
+            return None
+        return (
+            f"no tolerances were measured for {suite}/{subject} with these settings and images; "
+            f"`{COMMAND}` measures them"
+        )
 
     def seed_sd(
         self, suite: str, variant: str, metric: str, origins: Iterable[Mapping[str, Any]]
@@ -154,7 +148,7 @@ def tolerances_text(found: Tolerances) -> str:
     """Return the tolerances as YAML, with one line for each metric."""
     content = {
         name: {
-            "machines": list(suite.machines),
+            "machines": suite.machines,
             "measured": {n: _line(m.model_dump()) for n, m in sorted(suite.measured.items())},
             "metrics": {n: _line(k) for n, k in sorted(suite.metrics.items()) if any(k.values())},
         }
@@ -177,8 +171,7 @@ def _line(entry: Mapping[Any, Any]) -> CommentedMap:
     line = CommentedMap()
     for key in ("digest", "settings", "seeds", "tolerance", "seed_sd"):
         if value := entry.get(key):
-            is_mapping = isinstance(value, Mapping)
-            line[key] = dict(sorted(value.items())) if is_mapping else value
+            line[key] = dict(sorted(value.items())) if isinstance(value, Mapping) else value
     line.fa.set_flow_style()
     return line
 

@@ -1,208 +1,202 @@
-"""Expected results -> the same results built again in a copy of the checkout, and compared."""
+"""Kept results → whether they come out again from a build in a copy of the checkout."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import filecmp
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmark.core import paths
-from benchmark.core.files import read_json, write_json
-from benchmark.metrics import METRICS
+from benchmark.core.config import Suite, load_params, load_suite, load_variant
+from benchmark.core.files import require
+from benchmark.core.yaml_files import load
+from benchmark.evaluation.reference_runs import FACTS
 from benchmark.training.checkpoints import MANIFEST
+from benchmark.training.gan import training_digest
 from benchmark.versions.compare import compare_versions
-from benchmark.versions.diff import (
-    Exactness,
-    FileDiff,
-    MeanDiff,
-    diff_bytes,
-    diff_digests,
-    diff_origins,
-    diff_scored,
-    exactness,
-)
-from benchmark.versions.expected import REPORT_FILES, Expected
-from benchmark.versions.rebuild import (
-    Rebuilt,
-    Selection,
-    Setting,
-    checkout_copy,
-    file_md5,
-    file_md5s,
-    folder_md5,
-    rebuild,
-)
-from benchmark.versions.snapshot import Snapshot, Subject
-from benchmark.versions.tolerances import BASELINES, Tolerances, read_tolerances
-from benchmark.versions.verification import Part, Verification
+from benchmark.versions.diff import origin_changes
+from benchmark.versions.rebuild import Setting, checkout_copy, run_stages, stages_of
+from benchmark.versions.snapshot import MADE_BY, Snapshot, Subject
+from benchmark.versions.tolerances import read_tolerances
+from benchmark.versions.verification import Mean, Part, Verification, exactness
+from data.errors import InputError
 
-REPORT_FOLDERS = ("figures", "tables")
-
-Build = Callable[[Path, Selection, Setting, bool], Rebuilt]
-"""See `rebuild`."""
+REPORT = [paths.REPORTS / f for f in ("report.md", "report.html", "summary.json", "claims.json")]
+REPORT_FOLDERS = [paths.REPORTS / name for name in ("figures", "tables")]
+DIGESTS = ("data_sha256", "weights_sha256")
 
 
-def verify(
-    expected: Expected, device: str = "auto", keep: Path | None = None, build: Build = rebuild
-) -> Verification:
-    """Build expected results again, in a copy of the checkout, and compare.
-
-    Args:
-        expected: the results to compare with.
-        device: `cpu`, `cuda`, or `auto`, which is what made the expected results, if it is there.
-        keep: where to leave the copy; else it is removed.
-        build: how to build a selection.
+def kept_results(
+    suite: str | None = None,
+    variant: str | None = None,
+    seed: int | None = None,
+    reference: bool = False,
+) -> Snapshot:
+    """Return the results of this checkout, or reference runs, narrowed to the names that are given.
 
     Raises:
-        InputError: something that is needed is missing, see `Expected.check`.
+        InputError: there are no such runs.
+    """
+    folder = Path()
+    if reference:
+        known = sorted(path.parent.name for path in paths.REFERENCES.glob(f"*/{FACTS}"))
+        if suite is None or suite not in known:
+            raise InputError(f"--reference: needs --suite, one of: {', '.join(known) or 'none'}")
+        folder = paths.reference(suite)
+    else:
+        load_params()  # names a suite or variant that there is none of
+    results = Snapshot(folder.as_posix(), folder)
+    chosen = tuple(
+        subject
+        for subject in results.subjects
+        if suite in (None, subject.suite)
+        and (variant is None or (subject.is_run and subject.name == variant))
+        and (seed is None or (subject.is_run and subject.seed == seed))
+    )
+    if not chosen:
+        for name, look_up in ((suite, load_suite), (variant, load_variant)):
+            if name is not None and not reference:
+                look_up(name)  # a name that was misspelled is answered with the one that was meant
+        known = [str(subject) for subject in results.subjects]
+        raise InputError(f"no such results are kept; there are those of {', '.join(known)}")
+    return replace(results, chosen=chosen)
+
+
+def verify(kept: Snapshot, device: str = "auto", keep: Path | None = None) -> Verification:
+    """Build kept results again, in a copy of the checkout, and compare.
+
+    The report is built and compared where everything is that `params.yaml` selects.
+
+    Args:
+        kept: the results to compare with, see `kept_results`.
+        device: `cpu`, `cuda`, or `auto`, which is what made the kept results, if it is there.
+        keep: where to leave the copy; else it is removed.
+
+    Raises:
+        InputError: something that is needed is missing, or the settings are others.
         RebuildFailedError: a stage failed.
     """
-    expected.check()
-    selection = expected.selection
+    runs = [subject for subject in kept.subjects if subject.is_run]
+    is_whole = not kept.reference and {*kept.subjects} == {*Snapshot(".", Path()).subjects}
+    for subject in kept.subjects:
+        _check(kept, subject)
+    for path in REPORT if is_whole else ():
+        require(path, MADE_BY)
     with checkout_copy(keep) as folder:
-        for place, source in expected.configurations.items():
-            (folder / place).write_bytes(source.read_bytes())
-        # What was made without weights of LPIPS is built again without them.
-        hidden = {"TORCH_HOME": str(folder / "no_weights")} if expected.missing_metrics else {}
-        chosen = device if device != "auto" else _device(expected)
-        setting = Setting("usual", hidden, device=chosen)
-        runs = Selection(selection.runs, selection.baselines)
-        comparison = _Comparison(
-            expected, build(folder, runs, setting, keep is not None), read_tolerances()
-        )
-        parts = [comparison.run(run) for run in selection.runs]
-        if selection.baselines:
-            parts += [comparison.baselines(suite, parts) for suite in selection.suites]
-        if selection.report:
-            _take_origins(folder, selection.runs, parts)
-            build(folder, Selection((), baselines=False, report=True), setting, False)
-            parts.append(_compare_report(folder, parts))
+        for run in runs:  # reference runs have settings of their own
+            for path in (paths.SUITES / f"{run.suite}.yaml", paths.VARIANTS / f"{run.name}.yaml"):
+                shutil.copy(kept.place(path), folder / path)
+        # What was made without the weights of LPIPS is built again without them.
+        lacks_lpips = any(kept.metrics(subject).missing for subject in kept.subjects)
+        hidden = {"TORCH_HOME": str(folder / "no_weights")} if lacks_lpips else {}
+        if device == "auto":
+            kinds = {kept.origin(run).training.environment.get("device") for run in runs}
+            device = "cpu" if kinds == {"cpu"} else device
+        setting = Setting("usual", hidden, device=device)
+        run_stages(folder, stages_of(kept.subjects), setting)
+        found = Snapshot("rebuild", folder)
+        parts = [_run_part(kept, found, run) for run in runs]
+        for subject in kept.subjects:
+            if not subject.is_run:
+                parts.append(_baselines_part(kept, found, subject, parts))
+        if is_whole:
+            identical = {part.name for part in parts if part.is_identical}
+            _take_origins(folder, [s.run for s in runs if str(s) in identical])
+            run_stages(folder, [("report",)], setting)
+            files = _same_files(kept, found, [*REPORT, *REPORT_FOLDERS])
+            parts.append(Part("the report", max(part.exactness for part in parts), [], files))
     return Verification(parts)
 
 
-def _device(expected: Expected) -> str:
-    """Return the kind of device on which all runs were trained; `auto` if that is gone."""
-    origins = [expected.provenance(run)["training"] for run in expected.selection.runs]
-    kinds = {(origin.get("environment") or {}).get("device") for origin in origins}
-    if kinds == {"cpu"}:
-        return "cpu"
-    return "cuda" if kinds == {"cuda"} and torch.cuda.is_available() else "auto"
+def _check(kept: Snapshot, subject: Subject) -> None:
+    """Find out before a rebuild what would leave nothing to compare with."""
+    of_run = (subject.run.curves, subject.run.provenance) if subject.is_run else ()
+    for path in (subject.metrics, subject.scores, *of_run):
+        require(kept.place(path), MADE_BY)
+    kept.metrics(subject)
+    # Reference runs keep their settings, and an older version may have hashed them.
+    if subject.is_run and not kept.reference:
+        present = training_digest(load_suite(subject.suite), load_variant(subject.name))
+        if kept.origin(subject).training.digests.get("config_sha256") != present:
+            what = f"no results of {subject} with the present settings are kept"
+            raise InputError(f"{what}; `{MADE_BY}` makes them")
 
 
-@dataclass(frozen=True)
-class _Comparison:
-    """Compares what was built again with the expected results."""
-
-    expected: Expected
-    rebuilt: Rebuilt
-    tolerances: Tolerances
-
-    def run(self, run: paths.Run) -> Part:
-        """Compare a run."""
-        folder, subject = self.rebuilt.folder, Subject.of(run)
-        origin = self.expected.provenance(run)
-        here = read_json(folder / run.provenance, "python -m benchmark evaluate")
-        deterministic = self.expected.suite(run.suite).training.deterministic
-        found, reasons = exactness(here, origin, deterministic)
-        files = diff_origins(run.provenance, here.get("training", {}), origin["training"])
-        files += self._score_table(run.scores)
-        for path in (run.metrics, run.curves, run.diagnosis, run.probes):
-            files += self._bytes(path)
-        completed = self.expected.md5(run.completed, beside=run.scores)
-        files.append(diff_digests(run.completed, file_md5(folder / run.completed), completed))
-        files.append(self._checkpoints(run))
-        means, notes = self._means(subject, found, origin["training"])
-        return Part(str(run), found, reasons, files, means, notes)
-
-    def baselines(self, suite: str, parts: Sequence[Part]) -> Part:
-        """Compare the baselines of a suite; nothing says where they come from, so its runs do."""
-        weakest = _weakest([part for part in parts if part.name.startswith(f"{suite}/")])
-        run = next(run for run in self.expected.selection.runs if run.suite == suite)
-        training = self.expected.provenance(run)["training"]
-        completed = paths.baseline_completed(suite)
-        files = self._score_table(paths.baseline_scores(suite))
-        files += self._bytes(paths.baseline_metrics(suite))
-        here = folder_md5(file_md5s(self.rebuilt.folder / completed))
-        known = self.expected.md5(completed, beside=paths.baseline_scores(suite))
-        files.append(diff_digests(completed, here, known))
-        origin = {"data_sha256": training["data_sha256"]}
-        means, notes = self._means(Subject(suite, BASELINES), weakest.exactness, origin)
-        name = f"the baselines of {suite}"
-        return Part(name, weakest.exactness, weakest.reasons, files, means, notes)
-
-    def _bytes(self, path: Path) -> list[FileDiff]:
-        return diff_bytes(path, self.rebuilt.folder / path, self.expected.results.place(path))
-
-    def _score_table(self, path: Path) -> list[FileDiff]:
-        here, expected = self.rebuilt.folder / path, self.expected.results.place(path)
-        return [*self._bytes(path), diff_scored(path, here, expected)]
-
-    def _checkpoints(self, run: paths.Run) -> FileDiff:
-        """Compare weights, pictures and manifest, except for where the run comes from."""
-        folder = self.rebuilt.folder
-        manifest = read_json(folder / run.checkpoints / MANIFEST, "python -m benchmark train")
-        # Code and machine are compared by themselves: a difference here is one of the weights.
-        origin = self.expected.provenance(run)["training"]
-        manifest |= {name: value for name, value in origin.items() if name in manifest}
-        renamed = folder / run.scratch / MANIFEST
-        write_json(renamed, manifest)
-        here = folder_md5({**self.rebuilt.weights[run], MANIFEST: file_md5(renamed)})
-        known = self.expected.md5(run.checkpoints, beside=run.curves)
-        return diff_digests(run.checkpoints, here, known)
-
-    def _means(
-        self, subject: Subject, found: Exactness, origin: Mapping[str, Any]
-    ) -> tuple[list[MeanDiff], list[str]]:
-        """Compare the means of all methods, and say why there are no tolerances.
-
-        Args:
-            subject: a run, or the baselines of a suite.
-            found: the class; below E2 nothing but equality is good enough.
-            origin: the digests of settings and images.
-        """
-        suite, name = subject.suite, subject.name
-        results = replace(self.expected.results, chosen=(subject,))
-        compared = compare_versions(
-            results, Snapshot("rebuild", self.rebuilt.folder, chosen=(subject,))
-        )
-        gap = self.tolerances.gap(suite, name, origin)
-        is_tolerant = found == "E2" and gap is None
-        means = []
-        for change in compared.metrics:
-            metric, sd = change.metric, None
-            if gap is None:
-                sd = self.tolerances.seed_sd(suite, name, metric, [origin])
-            if sd is not None and METRICS[metric].better == "one":  # then it is relative
-                sd *= change.old or 0.0
-            tolerance = self.tolerances.tolerance(suite, name, metric) if is_tolerant else None
-            numbers = (change.new, change.old, tolerance, sd)
-            means.append(MeanDiff(subject.metrics.as_posix(), change.method, metric, *numbers))
-        return means, [gap] if gap is not None and found == "E2" else []
+def _run_part(kept: Snapshot, found: Snapshot, subject: Subject) -> Part:
+    """Compare a run."""
+    run = subject.run
+    names = [subject.scores, subject.metrics, run.curves, run.diagnosis, run.probes, run.completed]
+    # Reference runs keep no weights, only their digest.
+    files = _same_files(kept, found, names + ([] if kept.reference else [run.checkpoints]))
+    origin, here = (side.origin(subject).training.digests for side in (kept, found))
+    for name in DIGESTS:
+        files[f"{run.provenance}: {name}"] = here.get(name) == origin.get(name)
+    differences, notes = origin_changes(kept, found, subject)[1], []
+    suite = load(Suite, kept.place(paths.SUITES / f"{subject.suite}.yaml"), name=subject.suite)
+    deterministic = suite.training.deterministic
+    found_class, reasons = exactness(kept.origin(subject), differences, deterministic)
+    if here.get("code_sha256") != origin.get("code_sha256"):
+        notes.append(f"{subject} is of other code: differences may come from it")
+    part = Part(str(subject), found_class, reasons, files, notes=notes)
+    return _with_means(part, kept, found, subject, origin)
 
 
-def _weakest(parts: Sequence[Part]) -> Part:
-    return max(parts, key=lambda part: part.exactness)
+def _baselines_part(
+    kept: Snapshot, found: Snapshot, subject: Subject, parts: Sequence[Part]
+) -> Part:
+    """Compare the baselines of a suite; nothing says where they come from, so its runs do."""
+    of_suite = [part for part in parts if part.name.startswith(f"{subject.suite}/")]
+    weakest = max(of_suite, key=lambda part: part.exactness)
+    run = next(s for s in kept.subjects if s.is_run and s.suite == subject.suite)
+    origin = {"data_sha256": kept.origin(run).training.digests.get("data_sha256")}
+    names = [subject.scores, subject.metrics, paths.baseline_completed(subject.suite)]
+    files = _same_files(kept, found, names)
+    part = Part(str(subject), weakest.exactness, weakest.reasons, files)
+    return _with_means(part, kept, found, subject, origin)
 
 
-def _take_origins(folder: Path, runs: Sequence[paths.Run], parts: Sequence[Part]) -> None:
-    """Give runs that came out identical the origin of the expected ones.
+def _with_means(
+    part: Part, kept: Snapshot, found: Snapshot, subject: Subject, origin: Mapping[str, Any]
+) -> Part:
+    """Compare what was scored and the means, which in class E2 may differ by their tolerances."""
+    both = compare_versions(replace(kept, chosen=(subject,)), replace(found, chosen=(subject,)))
+    (change,), tolerances = both.subjects, read_tolerances()
+    gap = tolerances.gap(subject.suite, subject.name, origin) if part.exactness == "E2" else None
+    means: list[Mean] = [(metric, None) for metric in both.metrics]
+    if part.exactness == "E2" and gap is None:
+        where = (subject.suite, subject.name)
+        means = [(m, tolerances.tolerance(*where, m.metric)) for m in both.metrics]
+    return replace(
+        part,
+        has_same_data=not change.reason and "data" not in change.digests,
+        means=means,
+        notes=[*part.notes, gap] if gap else part.notes,
+    )
+
+
+def _same_files(kept: Snapshot, found: Snapshot, names: Sequence[Path]) -> dict[str, bool]:
+    """Return of every kept file, below folders too, whether it came out again byte by byte."""
+    same = {}
+    for name in names:
+        place = kept.place(name)
+        for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            path = name / file.relative_to(place)
+            here = found.folder / path
+            # The manifest names code and machine, which provenance tells.
+            if file.is_file() and file.name != MANIFEST:
+                is_there = here.is_file()
+                same[path.as_posix()] = is_there and filecmp.cmp(file, here, shallow=False)
+    return same
+
+
+def _take_origins(folder: Path, runs: Sequence[paths.Run]) -> None:
+    """Give runs that came out identical the origin of the kept ones.
 
     The report shows it, and would differ by the name of the code alone.
     """
-    same = {part.name for part in parts if part.is_identical}
     for run in runs:
         for path in (run.provenance, run.version):
-            if str(run) in same and path.is_file():
+            if path.is_file():
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                (folder / path).write_bytes(path.read_bytes())
-
-
-def _compare_report(folder: Path, parts: Sequence[Part]) -> Part:
-    names = {paths.REPORTS / name for name in REPORT_FILES}
-    for root in (Path(), folder):
-        for name in REPORT_FOLDERS:
-            found = (root / paths.REPORTS / name).rglob("*")
-            names |= {path.relative_to(root) for path in found if path.is_file()}
-    files = [file for path in sorted(names) for file in diff_bytes(path, folder / path, path)]
-    return Part("the report", _weakest(parts).exactness, [], files, is_derived=True)
+                shutil.copy(path, folder / path)

@@ -150,8 +150,6 @@ def test_nearest_train_reads_a_memory_map(tmp_path: Path) -> None:
     assert np.array_equal(completed, training[1:3])
 
 
-
-
 def test_nothing_warns() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

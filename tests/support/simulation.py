@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,13 +16,9 @@ from tests.support.report_tree import SUITE
 class Drawn(Snapshot):
     """A version whose score tables were never written."""
 
-    def content(self, subject: Subject) -> tuple[bytes | None, bytes | None]:
+    def content(self, subject: Subject) -> dict[Path, bytes]:
         """Return bytes by which versions differ."""
-        return self.name.encode(), self.name.encode()
-
-    def training(self, subject: Subject) -> Mapping[str, Any]:
-        """Return nothing."""
-        return {}
+        return dict.fromkeys((subject.metrics, subject.scores), self.name.encode())
 
 
 def crossed(rng: np.random.Generator, parts: Components, seeds: int, images: int) -> Array:

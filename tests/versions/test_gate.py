@@ -316,28 +316,6 @@ def test_three_seeds_have_their_deviation_in_the_interval(trees: Trees) -> None:
     assert ("regression", "tiny/l2/mse_h") in _found(_gate(trees))
 
 
-def test_without_a_score_table_in_the_base_means_are_judged(trees: Trees) -> None:
-    for run in (L2, GAN):
-        (trees.old_folder / run.scores).unlink()
-    _get_worse(trees)
-    result = _gate(trees)
-    assert ("regression", "tiny/l2/mse_h") in _found(result)
-    assert not any("gan" in where for _, where in _found(result))
-    assert "tiny/l2/seed0" in result.by_means
-    assert "their means were compared" in gate_text(result)
-    (trees.new_folder / L2.scores).unlink()
-    assert ("regression", "tiny/l2/mse_h") in _found(_gate(trees))
-
-
-def test_one_test_image(trees: Trees) -> None:
-    for run in (L2, GAN):
-        for old in (True, False):
-            trees.change_scores(lambda f: f.iloc[:1], run, old)
-    assert _gate(trees).failures == ()
-    trees.change_scores(lambda f: f.assign(mse_h=0.9))
-    assert _found(_gate(trees)) == {("regression", "tiny/l2/mse_h")}
-
-
 def test_metric_that_this_code_does_not_know_cannot_be_judged(trees: Trees) -> None:
     trees.change_scores(lambda f: f.assign(fancy=1.0), old=True)
     trees.change_scores(lambda f: f.assign(fancy=2.0))

@@ -8,8 +8,9 @@ import pytest
 
 from benchmark.core import paths
 from benchmark.versions.compare import compare_versions
+from benchmark.versions.diff import changed_files
 from benchmark.versions.gate import check_gate, gate_text
-from benchmark.versions.snapshot import Subject, changed_files, open_version
+from benchmark.versions.snapshot import Subject, open_version
 from benchmark.versions.tolerances import BASELINES
 from data.errors import InputError
 from tests.support.promises import tally
@@ -34,9 +35,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _mse(name: str) -> float | None:
     with open_version(name) as version:
-        content = version.metrics(RUN)
-        assert content is not None
-        return content.methods["l2"]["mse_h"].value
+        return version.metrics(RUN).methods["l2"]["mse_h"].value
 
 
 def test_revision_is_read_from_git_and_a_folder_as_it_is(repository: Path) -> None:
@@ -58,7 +57,7 @@ def test_revision_is_read_from_git_and_a_folder_as_it_is(repository: Path) -> No
 def test_nothing_is_left_of_a_revision_that_was_read(repository: Path) -> None:
     with open_version("v1") as version:
         assert version.folder.is_dir() and version.commit == git(repository, "rev-parse", "v1")
-        assert version.score_table(RUN) is not None
+        assert not version.score_table(RUN).empty
     assert not version.folder.exists()
 
 
@@ -70,8 +69,7 @@ def test_subjects_are_those_of_the_parameters_and_nothing_that_lies_about(
         expected = {Subject("tiny", "gan", 0), Subject("tiny", "gan", 1)}
         assert {*version.subjects} == expected | {Subject("tiny", BASELINES)}
         assert version.seeds == (0, 1)
-        assert version.metrics(Subject("tiny", "gan", 1)) is None
-        assert version.score_table(Subject("tiny", "gan", 1)) is None
+        assert version.content(Subject("tiny", "gan", 1)) == {}
 
 
 OLD_PARAMS = "suites: [tiny]\nvariants: [l2, gan]\nseeds: [0]\n"
@@ -143,9 +141,9 @@ def test_reference_runs_are_a_version() -> None:
     with open_version(str(ROOT / "reports/reference/celeba_1024_128")) as version:
         assert {s.name for s in version.subjects} >= {"l2", "binary", BASELINES}
         for subject in version.subjects:
-            assert version.metrics(subject) is not None and version.score_table(subject) is not None
+            assert version.metrics(subject).methods and not version.score_table(subject).empty
         assert version.image_px("celeba_1024_128") == 128**2
-        assert version.settings(paths.VARIANTS / "l2.yaml") is not None
+        assert version.settings(paths.VARIANTS / "l2.yaml")
 
 
 STRANGE = ["no_such", "-x", "--all", "--help", "^HEAD", "HEAD:params.yaml", "v1..HEAD", "it's"]
