@@ -17,7 +17,7 @@ from benchmark.core.files import read_json, write_json
 from benchmark.core.hashing import file_sha256, json_digest
 from benchmark.core.paths import Run
 from benchmark.core.yaml_files import validate
-from benchmark.training.checkpoints import MANIFEST, training_origin
+from benchmark.training.checkpoints import read_manifest
 from data.errors import InputError
 
 DIGITS = 12
@@ -111,8 +111,8 @@ def version_of(records: Mapping[str, Any], part: str, result_sha256: str) -> str
 
 def record_training(run: Run, criterion: str, version: Mapping[str, Any]) -> None:
     """Note the version that has trained a run, unless these weights had been made before."""
-    manifest = read_json(run.checkpoints / MANIFEST, "python -m benchmark train")
-    _record(run, "training", json_digest(training_origin(manifest, criterion)), version)
+    origin = read_manifest(run.checkpoints).origin(criterion)
+    _record(run, "training", json_digest(origin), version)
 
 
 def record_evaluation(run: Run, version: Mapping[str, Any]) -> None:

@@ -25,11 +25,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.core import paths
 from benchmark.core.config import Suite
 from benchmark.core.files import atomic_path
 from benchmark.core.hashing import ROOT
-from benchmark.inference.trained import Trained, load_folder, run_of
+from benchmark.inference.trained import Trained, load_folder
 from benchmark.training.batches import make_batch
 from benchmark.training.network_inputs import Inpainter
 from data.draws import random_bits
@@ -114,7 +113,7 @@ def export_run(
         raise InputError(f"{path}: is there already; --overwrite replaces it")
     suite, variant, trained = load_folder(folder, "cpu", criterion, full_precision=True)
     completer = Completer(trained.inpainter, suite.mask.size).eval()
-    content = onnx_bytes(completer, suite, metadata(suite, variant, run_of(folder), trained))
+    content = onnx_bytes(completer, suite, metadata(suite, variant, trained))
     difference = largest_difference(content, completer, suite)
     if not difference <= MAX_DIFFERENCE:  # NaN is no parity either
         raise ParityError(
@@ -174,10 +173,9 @@ def _strip(message: Any) -> None:
                 _strip(part)
 
 
-def metadata(suite: Suite, variant: Variant, run: paths.Run, trained: Trained) -> dict[str, str]:
+def metadata(suite: Suite, variant: Variant, trained: Trained) -> dict[str, str]:
     """Return what a user of the file has to know, and what it was made from."""
-    size, hole = suite.image_size, suite.mask.size
-    checkpoint = trained.manifest["checkpoints"][trained.criterion]
+    size, hole, run = suite.image_size, suite.mask.size, trained.manifest.run
     return {
         "inputs": (
             f"image: float32 [N, 3, {size}, {size}]; mask: float32 [N, 1, {size}, {size}], "
@@ -198,8 +196,8 @@ def metadata(suite: Suite, variant: Variant, run: paths.Run, trained: Trained) -
         "title": variant.title,
         "criterion": trained.criterion,
         "epoch": str(trained.epoch),
-        "checkpoint_sha256": checkpoint["sha256"],
-        "config_sha256": trained.manifest["config_sha256"],
+        "checkpoint_sha256": trained.manifest.checkpoints[trained.criterion].sha256,
+        "config_sha256": trained.manifest.config_sha256,
         "project": f"InpaintBench {_project_version()}",
     }
 

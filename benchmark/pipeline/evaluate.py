@@ -73,7 +73,10 @@ def _score(
     content = metrics_content(suite, run.scores)
     content |= {"checkpoint": trained.criterion, "epoch": trained.epoch}
     write_json(run.metrics, content)
-    provenance = {"training": trained.origin, "evaluation": fingerprint(device)}
+    provenance = {
+        "training": trained.manifest.origin(trained.criterion),
+        "evaluation": fingerprint(device),
+    }
     write_json(run.provenance, provenance)
     with atomic_path(run.completed) as partial:
         save_examples(partial, completed)
