@@ -64,8 +64,7 @@ def write_curves(run: Run, variant: Variant, progress: Progress) -> None:
 class Kept(BaseModel):
     """The checkpoint that a criterion chose."""
 
-    epoch: int
-    file: str = Field(pattern=r"^epoch[0-9]{4,}\.safetensors$")
+    epoch: int = Field(ge=1)
     sha256: str
 
 
@@ -108,4 +107,4 @@ def load_checkpoint(folder: Path, manifest: Manifest, criterion: str) -> dict[st
         there = ", ".join(manifest.checkpoints)
         raise InputError(f"{folder}: no checkpoint {criterion!r}; there are {there}")
     kept = manifest.checkpoints[criterion]
-    return load_tensors(folder / kept.file, kept.sha256)
+    return load_tensors(folder / f"epoch{kept.epoch:04d}.safetensors", kept.sha256)

@@ -14,7 +14,7 @@ from benchmark.core.paths import Run
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
 from benchmark.training.gan import GAN
-from benchmark.training.progress import LossMeter, TrainingDivergedError
+from benchmark.training.progress import LossMeter, Progress, TrainingDivergedError
 from benchmark.training.step import training_step
 from models.variant import Variant
 from tests.support.promises import tally
@@ -115,13 +115,14 @@ def test_discriminator_that_is_updated_now_and_then_is_seen_too(
 
 
 def test_looking_waits_for_the_device_once_for_all_losses() -> None:
-    meter = LossMeter({}, {}, torch.device("cpu"))
+    progress = Progress()
+    meter = LossMeter(progress)
     assert meter.look() == {}
     meter.add(1, {"a": torch.tensor(1.0), "b": torch.tensor(2.0)})
     meter.add(2, {"a": torch.tensor(3.0)})
     assert meter.look() == {"a": 3.0, "b": 2.0}
     assert meter.look() == {}
-    assert meter.sums() == {"a": 4.0, "b": 2.0}
+    assert (progress.sums, progress.counts) == ({"a": 4.0, "b": 2.0}, {"a": 2, "b": 1})
     meter.add(3, {"a": torch.tensor(1.0), "b": torch.tensor(NAN)})
     meter.add(4, {"a": torch.tensor(INFINITY)})
     with pytest.raises(TrainingDivergedError, match=r"^the loss b is nan at step 3$"):
