@@ -145,10 +145,7 @@ def diagnosis(
 def _measures(found: Predictions, resamples: Resamples) -> dict[str, Estimate]:
     if found.iou is None:
         return {"score": resamples.mean(1 - found.altered)}
-    return {
-        "confidence": resamples.mean(found.altered),
-        "iou": resamples.mean(found.iou),
-    }
+    return {"confidence": resamples.mean(found.altered), "iou": resamples.mean(found.iou)}
 
 
 def _seam_reliance(predictions: Mapping[str, Predictions], resamples: Resamples) -> dict[str, Any]:

@@ -126,16 +126,10 @@ def _record(
     result_sha256: str,
     version: Mapping[str, Any],
 ) -> None:
-    known = _known(run)
-    before = known.get(part)
-    if not isinstance(before, dict) or before.get("result_sha256") != result_sha256:
-        write_json(run.version, known | {part: {**version, "result_sha256": result_sha256}})
-
-
-def _known(run: Run) -> dict[str, Any]:
-    """Return what is recorded of a run; a damaged record counts as none."""
     try:
         content = read_json(run.version, "python -m benchmark train")
-    except InputError:
-        return {}
-    return content if isinstance(content, dict) else {}
+        known = validate(_Versions, content, run.version).model_dump(exclude_unset=True)
+    except InputError:  # a damaged record counts as none
+        known = {}
+    if known.get(part, {}).get("result_sha256") != result_sha256:
+        write_json(run.version, known | {part: {**version, "result_sha256": result_sha256}})
