@@ -188,5 +188,6 @@ def draw_nothing(patch: pytest.MonkeyPatch) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
 
-    for place in ("figures.save_image", "plots.save_figure", "reference.save_image"):
+    places = ("reporting.figures.save_image", "reporting.plots.save_figure")
+    for place in (*places, "pipeline.reference.save_image"):
         patch.setattr(f"benchmark.{place}", write_nothing)
