@@ -1,9 +1,7 @@
 """Where a run and its scores come from: digests, machines, and which commit made them.
 
-Which commit made a result is recorded beside the results and in git, but is no output of a DVC
-stage: the same bytes made again at a later commit are the same result, so that a rebuild leaves the
-record as it is, and with it the whole tree clean. It belongs to a result by that result's digest; a
-record of another result counts as none.
+Which commit made a result is recorded beside it, by the result's digest, and is no output of a DVC
+stage: the same bytes made again at a later commit are the same result, and leave the record.
 """
 
 from collections.abc import Mapping

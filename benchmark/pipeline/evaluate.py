@@ -11,6 +11,9 @@ from benchmark.core.config import Suite
 from benchmark.core.device import batch_setting, memory_for, open_device
 from benchmark.core.environment import fingerprint
 from benchmark.core.files import atomic_folder, atomic_path, write_json
+from benchmark.evaluation.diagnosis import CONFIDENCE, REPLICATES, SEED, Resamples, diagnosis
+from benchmark.evaluation.predictions import ProbedRun
+from benchmark.evaluation.probes import fade_px
 from benchmark.evaluation.score_table import write_score_table
 from benchmark.evaluation.test_set import (
     TestSet,
@@ -94,16 +97,7 @@ def _diagnose(
 
     One that had not started by the scored checkpoint is not asked.
     """
-    # Here, so that a variant without discriminators neither loads nor depends on them.
-    from benchmark.evaluation.diagnosis import (
-        CONFIDENCE,
-        REPLICATES,
-        SEED,
-        Resamples,
-        diagnosis,
-    )
-    from benchmark.evaluation.predictions import ProbedRun
-    from benchmark.evaluation.probes import fade_px
+    # Here, as a variant without discriminators does without matplotlib.
     from benchmark.reporting.figures import chosen_rows, save_image
     from benchmark.reporting.probe_figure import probe_figure
 

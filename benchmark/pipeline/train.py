@@ -26,7 +26,6 @@ from benchmark.training.resume import (
     run_lock,
     stop_signals,
 )
-from benchmark.training.rng import pin_global_states
 from benchmark.training.run_log import RunLog, open_run_log
 from benchmark.training.step import training_step
 from benchmark.training.tensors import save_tensors
@@ -80,7 +79,6 @@ def train_run(
         TrainingInterruptedError: SIGINT or SIGTERM came.
         TrainingDivergedError: a loss or a weight is NaN or infinite.
     """
-    pin_global_states(run.seed)
     engine = open_device(suite.training, device)
     _check_selection(suite)
     store = Store(paths.prepared(suite.name))

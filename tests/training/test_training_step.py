@@ -221,41 +221,6 @@ def _slices(images: Tensor, batch: Batch) -> Tensor:
     )
 
 
-def _seen(name: str, role: str) -> tuple[Batch, Tensor, list[Tensor]]:
-    """Return a batch, the raw output, and what a discriminator saw: real, fake, fake."""
-    gan, batch = _gan(name), random_batch()
-    calls = _watch(gan.discriminators[role].network)
-    raw: list[Tensor] = []
-    gan.generator.network.register_forward_hook(lambda *args: raw.append(args[2].detach()))
-    _step(gan, 28, batch)
-    return batch, raw[0], [inputs[0].detach() for inputs in calls]
-
-
-@pytest.mark.parametrize("name", ["binary", "staged"])
-def test_input_hole_is_exactly_the_crop(name: str) -> None:
-    batch, raw, (real, *fakes) = _seen(name, "binary")
-    assert torch.equal(real, _slices(batch.image, batch))
-    for fake in fakes:
-        assert torch.equal(fake, _slices(raw, batch))
-
-
-def test_input_completed_has_the_known_pixels_of_the_image() -> None:
-    batch, raw, (real, *fakes) = _seen("localizer", "localizer")
-    hole = batch.mask.bool().expand_as(raw)
-    assert torch.equal(real, batch.image)
-    for fake in fakes:
-        assert torch.equal(fake[~hole], batch.image[~hole])
-        assert torch.equal(fake[hole], raw[hole])
-        assert not torch.equal(fake, raw)
-
-
-def test_localizer_trained_on_raw_outputs_judges_completed_images_for_the_generator() -> None:
-    batch, raw, (real, fake, judged) = _seen("localizer_raw", "localizer")
-    assert torch.equal(real, batch.image)
-    assert torch.equal(fake, raw)
-    assert torch.equal(judged, torch.where(batch.mask.bool(), raw, batch.image))
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_losses_are_scalars_without_history_under_known_names(name: str) -> None:
     gan = _gan(name)
