@@ -1,5 +1,6 @@
 """Settings of the whole test process, what many tests begin with, and the page of promises."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         isolate(patch, folder)
         split_suite(tiny_suite())
     return folder
+
+
+@pytest.fixture
+def tiny_checkout(tmp_path: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the present folder: a checkout of the tiny suite, its images prepared."""
+    isolate(monkeypatch, tmp_path)
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    return tmp_path
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

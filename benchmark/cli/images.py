@@ -202,10 +202,10 @@ def export(
     from benchmark.inference.export import ParityError, export_run
 
     try:
-        exported = export_run(checkpoint, out, criterion, overwrite)
+        trained, greatest = export_run(checkpoint, out, criterion, overwrite)
     except ParityError as error:
         return complain(error, FAILED)
-    trained, difference = exported.trained, f"{exported.difference:.2g}"
+    difference = f"{greatest:.2g}"
     content = {"criterion": trained.criterion, "epoch": trained.epoch}
     text = (
         f"{out}: {trained.criterion}, epoch {trained.epoch}; onnxruntime and PyTorch differ by "

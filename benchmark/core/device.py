@@ -17,11 +17,7 @@ from data.errors import InputError
 
 @dataclass(frozen=True)
 class Engine:
-    """Where networks run, and how precisely.
-
-    This is the one place that would know of several processes: `open_device` chooses the device of
-    this one, and `place` is where a network would be wrapped to average gradients.
-    """
+    """Where networks run, and how precisely."""
 
     device: torch.device
     precision: str = "32-true"

@@ -48,13 +48,12 @@ class Resamples:
 
     count: int
     replicates: int = REPLICATES
-    seed: int = SEED
 
     @cached_property
     def weights(self) -> NDArray[np.int64]:
         """How often each image was drawn, `[replicates, count]`."""
         drawn = self.replicates * self.count
-        bits = random_bits(["diagnosis bootstrap", self.seed], -(-drawn // 4)).ravel()[:drawn]
+        bits = random_bits(["diagnosis bootstrap", SEED], -(-drawn // 4)).ravel()[:drawn]
         return counts_of(integers_below(bits, self.count).reshape(self.replicates, self.count))
 
     def estimate(self, value: float, replicates: Values) -> Estimate:
@@ -98,13 +97,10 @@ def _auc(
     below: NDArray[np.intp],
     not_above: NDArray[np.intp],
 ) -> Values:
-    """Return the area for each row of weights, counted in integers.
+    """Return the area for each row of weights `[R, N]`, counted in integers.
 
-    Args:
-        real_weights: `[R, N]` of the real images, from the least to the most altered looking one.
-        probe_weights: `[R, N]`.
-        below: `[N]`, how many real images look less altered than a probe.
-        not_above: `[N]`, how many look less or equally altered.
+    Real images are in the order of how altered they look. So many look less altered than each
+    probe, `below` `[N]`, and so many less or equally altered, `not_above` `[N]`.
     """
     first = np.zeros((len(real_weights), 1), np.int64)
     counted = np.concatenate([first, real_weights.cumsum(axis=1)], axis=1)
@@ -145,10 +141,7 @@ def diagnosis(
 def _measures(found: Predictions, resamples: Resamples) -> dict[str, Estimate]:
     if found.iou is None:
         return {"score": resamples.mean(1 - found.altered)}
-    return {
-        "confidence": resamples.mean(found.altered),
-        "iou": resamples.mean(found.iou),
-    }
+    return {"confidence": resamples.mean(found.altered), "iou": resamples.mean(found.iou)}
 
 
 def _seam_reliance(predictions: Mapping[str, Predictions], resamples: Resamples) -> dict[str, Any]:

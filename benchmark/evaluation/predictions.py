@@ -42,11 +42,10 @@ def join(parts: Sequence[Predictions]) -> Predictions:
     """Put the predictions of several batches one after the other."""
     boxes = [part.box for part in parts if part.box is not None]
     ious = [part.iou for part in parts if part.iou is not None]
-    return Predictions(
-        np.concatenate([part.altered for part in parts]),
-        np.concatenate(boxes) if boxes else None,
-        np.concatenate(ious) if ious else None,
-    )
+    altered = np.concatenate([part.altered for part in parts])
+    if not boxes:
+        return Predictions(altered, None, None)
+    return Predictions(altered, np.concatenate(boxes), np.concatenate(ious))
 
 
 @torch.no_grad()
@@ -96,9 +95,8 @@ def _mean_inside(maps: Tensor, boxes: Tensor, image_size: int) -> Tensor:
 def patch_centers(count: int, image_size: int) -> Tensor:
     """Return where the patches of a discriminator are centered along an axis, `[count]` float64.
 
-    Convolutions with symmetric padding place them symmetrically, and halvings at a distance that is
-    a power of two; where a size to be halved is odd, they lie up to half that distance off. Pixel
-    `i` reaches from `i` to `i + 1`.
+    Pixel `i` reaches from `i` to `i + 1`. Where a size to be halved is odd, they lie up to half
+    their distance off.
     """
     stride = 2.0 ** math.floor(math.log2(image_size / count))
     offset = torch.arange(count, dtype=torch.float64) - (count - 1) / 2

@@ -1,9 +1,7 @@
 """Where a run and its scores come from: digests, machines, and which commit made them.
 
-Which commit made a result is recorded beside the results and in git, but is no output of a DVC
-stage: the same bytes made again at a later commit are the same result, so that a rebuild leaves the
-record as it is, and with it the whole tree clean. It belongs to a result by that result's digest; a
-record of another result counts as none.
+Which commit made a result is recorded beside it, by the result's digest, and is no output of a DVC
+stage: the same bytes made again at a later commit are the same result, and leave the record.
 """
 
 from collections.abc import Mapping
@@ -17,7 +15,7 @@ from benchmark.core.files import read_json, write_json
 from benchmark.core.hashing import file_sha256, json_digest
 from benchmark.core.paths import Run
 from benchmark.core.yaml_files import validate
-from benchmark.training.checkpoints import MANIFEST, training_origin
+from benchmark.training.checkpoints import read_manifest
 from data.errors import InputError
 
 DIGITS = 12
@@ -111,8 +109,8 @@ def version_of(records: Mapping[str, Any], part: str, result_sha256: str) -> str
 
 def record_training(run: Run, criterion: str, version: Mapping[str, Any]) -> None:
     """Note the version that has trained a run, unless these weights had been made before."""
-    manifest = read_json(run.checkpoints / MANIFEST, "python -m benchmark train")
-    _record(run, "training", json_digest(training_origin(manifest, criterion)), version)
+    origin = read_manifest(run.checkpoints).origin(criterion)
+    _record(run, "training", json_digest(origin), version)
 
 
 def record_evaluation(run: Run, version: Mapping[str, Any]) -> None:
@@ -126,16 +124,10 @@ def _record(
     result_sha256: str,
     version: Mapping[str, Any],
 ) -> None:
-    known = _known(run)
-    before = known.get(part)
-    if not isinstance(before, dict) or before.get("result_sha256") != result_sha256:
-        write_json(run.version, known | {part: {**version, "result_sha256": result_sha256}})
-
-
-def _known(run: Run) -> dict[str, Any]:
-    """Return what is recorded of a run; a damaged record counts as none."""
     try:
         content = read_json(run.version, "python -m benchmark train")
-    except InputError:
-        return {}
-    return content if isinstance(content, dict) else {}
+        known = validate(_Versions, content, run.version).model_dump(exclude_unset=True)
+    except InputError:  # a damaged record counts as none
+        known = {}
+    if known.get(part, {}).get("result_sha256") != result_sha256:
+        write_json(run.version, known | {part: {**version, "result_sha256": result_sha256}})

@@ -1,11 +1,7 @@
 """The score table: one row per (method, seed, image, mask), and the numbers drawn from it."""
 
-import csv
-import io
 import math
-import re
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +11,11 @@ from benchmark.core.files import write_text
 from benchmark.core.text import text_cell
 from benchmark.metrics import METRICS
 from benchmark.metrics.error import psnr_cap_db
-from data.errors import InputError
+from data.errors import InputError, printable
 
 KEYS = ("method", "seed", "image", "mask")
 COLUMNS = (*KEYS, "hole_px", "label")
 AREA_EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0)
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_HASH = re.compile(r"[0-9a-f]{16}")
 
 # {"mean", "sd", "n", "infinite"} and, where no value is there, {"missing": reason}.
 Summary = dict[str, float | int | str | None]
@@ -39,15 +33,9 @@ def write_score_table(path: Path, frame: pd.DataFrame) -> None:
         path: the CSV file; its folder is made if need be.
         frame: `method` str, `seed` int, `image` and `mask` the first 16 hex digits of a SHA-256,
             `hole_px` int, `label` str (may be empty), then one float column per metric.
-
-    Raises:
-        InputError: see `read_score_table`.
     """
-    if "label" in frame:
-        frame = frame.assign(label=frame["label"].map(text_cell))
-    text = frame.to_csv(index=False, float_format="%.7g", na_rep="", lineterminator="\n")
-    _parse(text, path)
-    write_text(path, text)
+    frame = frame.assign(label=frame["label"].map(text_cell))
+    write_text(path, frame.to_csv(index=False, float_format="%.7g", lineterminator="\n"))
 
 
 def read_score_table(path: Path) -> pd.DataFrame:
@@ -57,79 +45,30 @@ def read_score_table(path: Path) -> pd.DataFrame:
         The columns that `write_score_table` takes; a missing metric is NaN.
 
     Raises:
-        InputError: the file is not there, a column is missing or misnamed, a value cannot be read,
-            or two rows have the same method, seed, image and mask.
+        InputError: the file is not there, a column is missing, a value is not of its type, or two
+            rows have the same method, seed, image and mask.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a readable score table: {error}") from error
-    return _parse(text, path)
+        frame = pd.read_csv(path, dtype=object, keep_default_na=False)
+        if tuple(frame.columns[: len(COLUMNS)]) != COLUMNS:
+            raise ValueError(f"the first columns are not {', '.join(COLUMNS)}")
+        if not isinstance(frame.index, pd.RangeIndex):
+            raise ValueError("rows are longer than the heading")
+        if frame.duplicated(list(KEYS)).any():
+            raise ValueError("a row is there twice")
+        names = metric_columns(frame)
+        frame = frame.astype(dict.fromkeys(("method", "image", "mask", "label"), str))
+        frame["label"] = frame["label"].str.removeprefix("'")
+        frame = frame.astype({"seed": np.int64, "hole_px": np.int64})
+        return frame.replace(dict.fromkeys(names, ""), np.nan).astype(dict.fromkeys(names, float))
+    except (OSError, ValueError) as error:
+        reason = printable(" ".join(str(error).split()))
+        raise InputError(f"{path}: not a readable score table: {reason}") from None
 
 
 def metric_columns(frame: pd.DataFrame) -> list[str]:
     """Return the names of a score table's metrics, in its order."""
     return [name for name in frame.columns if name not in COLUMNS]
-
-
-def _parse(text: str, path: Path) -> pd.DataFrame:
-    try:
-        header, *rows = csv.reader(io.StringIO(text), strict=True)
-    except (csv.Error, ValueError) as error:
-        raise InputError(f"{path}: not a table: {error}") from error
-    if tuple(header[: len(COLUMNS)]) != COLUMNS or len(set(header)) < len(header):
-        raise InputError(
-            f"{path}: columns are {', '.join(header)}; they must be {', '.join(COLUMNS)} "
-            "and then metrics, each once"
-        )
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(header):
-            raise InputError(f"{path}: row {number} has {len(row)} columns, not {len(header)}")
-    raw = pd.DataFrame(rows, columns=header, dtype=str)
-    for name in metric_columns(raw):
-        if not _NAME.fullmatch(name):
-            raise InputError(f"{path}: column {name!r}: a metric's name matches {_NAME.pattern}")
-    _require(path, raw, "method", _NAME)
-    _require(path, raw, "image", _HASH)
-    _require(path, raw, "mask", _HASH)
-    for name in ("seed", "hole_px"):
-        _require(path, raw, name, re.compile(r"[0-9]{1,18}"))
-    frame = raw.astype({"seed": np.int64, "hole_px": np.int64})
-    frame["label"] = raw["label"].str.removeprefix("'")
-    for name in metric_columns(raw):
-        frame[name] = _floats(path, raw[name])
-    repeated = frame.duplicated(list(KEYS))
-    if repeated.any():
-        first = int(repeated.to_numpy().argmax())
-        key = ", ".join(str(frame[name].iloc[first]) for name in KEYS)
-        where = f"{path}: columns {', '.join(KEYS)}, row {first + 2}"
-        raise InputError(f"{where}: {key} is there twice")
-    return frame
-
-
-def _require(path: Path, raw: pd.DataFrame, name: str, pattern: re.Pattern[str]) -> None:
-    wrong = ~raw[name].str.fullmatch(pattern.pattern)
-    if wrong.any():
-        row = int(wrong.to_numpy().argmax())
-        value = raw[name].iloc[row]
-        raise InputError(
-            f"{path}: column {name}, row {row + 2}: {value!r} does not match {pattern.pattern}"
-        )
-
-
-def _floats(path: Path, column: pd.Series) -> pd.Series:
-    values = []
-    for row, text in enumerate(column):
-        try:
-            value = float(text) if text else math.nan
-        except ValueError:
-            value = -math.inf
-        if value == -math.inf or (text and math.isnan(value)):
-            where = f"{path}: column {column.name}, row {row + 2}"
-            raise InputError(f"{where}: {text!r} is not a number, inf or empty")
-        values.append(value)
-    return pd.Series(values, index=column.index, dtype=np.float64)
 
 
 def aggregate(
@@ -167,26 +106,18 @@ def aggregate(
         mean = per_image.groupby("seed").mean().mean()
         over_seeds = per_image.groupby("image").mean()
         deviation, number = over_seeds.std(ddof=1), over_seeds.count()
-        result[str(method)] = {
-            name: _summary(mean[name], deviation[name], int(number[name]), int(counts[name]))
-            if name in columns and number[name]
-            else _gap(reasons.get(name, "the score table has no value"))
-            for name in names
-        }
+        summaries: dict[str, Summary] = {}
+        for name in names:
+            summary: Summary = {"mean": None, "sd": None, "n": 0, "infinite": 0}
+            if name in columns and number[name]:
+                summary |= {"mean": float(mean[name]), "n": int(number[name])}
+                summary["sd"] = float(deviation[name]) if number[name] > 1 else None
+                summary["infinite"] = int(counts[name])
+            else:
+                summary["missing"] = reasons.get(name, "the score table has no value")
+            summaries[name] = summary
+        result[str(method)] = summaries
     return result
-
-
-def _summary(mean: float, deviation: float, number: int, infinite: int) -> Summary:
-    return {
-        "mean": float(mean),
-        "sd": float(deviation) if number > 1 else None,
-        "n": number,
-        "infinite": infinite,
-    }
-
-
-def _gap(reason: str) -> Summary:
-    return {"mean": None, "sd": None, "n": 0, "infinite": 0, "missing": reason}
 
 
 def _cap(
@@ -213,12 +144,11 @@ def aggregate_by_area(
 
     Arguments and errors are those of `aggregate`; bins without rows are left out.
     """
-    ratio = frame["hole_px"] / image_px
-    bins = {
-        f"({low:g}, {high:g}]": frame[(ratio > low) & (ratio <= high)]
-        for low, high in pairwise(AREA_EDGES)
+    bins = pd.cut(frame["hole_px"] / image_px, AREA_EDGES)
+    return {
+        f"({edges.left:g}, {edges.right:g}]": aggregate(rows, image_px, missing)
+        for edges, rows in frame.groupby(bins, observed=True)
     }
-    return {name: aggregate(rows, image_px, missing) for name, rows in bins.items() if len(rows)}
 
 
 def aggregate_by_label(

@@ -1,23 +1,13 @@
-"""Trained generators as ONNX files, which other runtimes can run without this project.
+"""A trained generator -> an ONNX file, which other runtimes can run without this project.
 
-The graph takes images and masks and does all the rest by itself: it blanks the hole as the variant
-was trained to see it, finds the hole's corner, runs the generator and composites. So its user needs
-nothing but
-
-    session = onnxruntime.InferenceSession("model.onnx")
-    completed, raw = session.run(None, {"image": image, "mask": mask})
-
-with `image` `[N, 3, H, W]` and `mask` `[N, 1, H, W]`, both float32; the file's metadata says the
-rest. `python -m benchmark export --help` shows a whole example.
+The graph takes images and masks, both float32, and does all the rest by itself: it blanks the hole
+as the variant was trained to see it, finds the hole's corner, runs the generator and composites.
+`python -m benchmark export --help` shows how to use it; the file's metadata says the rest.
 """
 
-import importlib
-import importlib.util
 import os
-import tomllib
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.core import paths
 from benchmark.core.config import Suite
 from benchmark.core.files import atomic_path
-from benchmark.core.hashing import ROOT
-from benchmark.inference.trained import Trained, load_folder, run_of
+from benchmark.inference.trained import Trained, load_folder
 from benchmark.training.batches import make_batch
 from benchmark.training.network_inputs import Inpainter
 from data.draws import random_bits
@@ -39,7 +27,6 @@ from data.procedural_faces import render_portrait
 from models.batch import Batch
 from models.variant import Variant
 
-PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 OPSET = 20
 """Version of the ONNX operators; a number of our own, so that a new PyTorch does not change it."""
 BATCHES = (1, 3)
@@ -52,15 +39,6 @@ a graph that computes something else is off by a step of 8-bit color, 8e-3, at l
 
 class ParityError(Exception):
     """The exported graph does not compute what the generator computes."""
-
-
-@dataclass(frozen=True)
-class Exported:
-    """A file that was written, and how far it is from PyTorch."""
-
-    trained: Trained
-    difference: float
-    """Greatest absolute difference of an output, in units of [-1, 1]."""
 
 
 class Completer(nn.Module):
@@ -93,7 +71,7 @@ class Completer(nn.Module):
 
 def export_run(
     folder: Path, path: Path, criterion: str | None = None, overwrite: bool = False
-) -> Exported:
+) -> tuple[Trained, float]:
     """Write the generator of a trained run as ONNX, once it is seen to compute the same.
 
     Args:
@@ -102,19 +80,19 @@ def export_run(
         criterion: what chose the checkpoint, e.g. `last`; the suite's rule where it is None.
         overwrite: whether to replace a file that is there.
 
+    Returns:
+        What was exported, and the greatest absolute difference of an output, in units of [-1, 1].
+
     Raises:
-        InputError: a package is missing, the file is there, or there is no such checkpoint, or it
-            belongs to other settings.
+        InputError: the file is there, or there is no such checkpoint, or it belongs to other
+            settings.
         ParityError: the graph does not compute what the generator computes; nothing is written.
     """
-    _require_packages()
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name a file, such as {path / 'model.onnx'}")
     if not overwrite and os.path.lexists(path):
         raise InputError(f"{path}: is there already; --overwrite replaces it")
     suite, variant, trained = load_folder(folder, "cpu", criterion, full_precision=True)
     completer = Completer(trained.inpainter, suite.mask.size).eval()
-    content = onnx_bytes(completer, suite, metadata(suite, variant, run_of(folder), trained))
+    content = onnx_bytes(completer, suite, metadata(suite, variant, trained))
     difference = largest_difference(content, completer, suite)
     if not difference <= MAX_DIFFERENCE:  # NaN is no parity either
         raise ParityError(
@@ -123,16 +101,7 @@ def export_run(
         )
     with atomic_path(path) as partial:
         partial.write_bytes(content)
-    return Exported(trained, difference)
-
-
-def _require_packages() -> None:
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"export needs {', '.join(missing)}, not installed here; the extra `export` of "
-            "pyproject.toml names the versions"
-        )
+    return trained, difference
 
 
 def onnx_bytes(completer: Completer, suite: Suite, properties: Mapping[str, str]) -> bytes:
@@ -141,6 +110,8 @@ def onnx_bytes(completer: Completer, suite: Suite, properties: Mapping[str, str]
     Equal networks and properties give equal bytes: where the exporter notes what a node was made
     from, which includes paths of this machine, nothing is left.
     """
+    import onnx  # here, as only the extra `export` of pyproject.toml brings it
+
     example = _scene(suite, TRACED_BATCH)
     batch = {0: "batch"}
     with warnings.catch_warnings():
@@ -158,7 +129,7 @@ def onnx_bytes(completer: Completer, suite: Suite, properties: Mapping[str, str]
     assert program is not None  # it is None without dynamo alone
     model: Any = program.model_proto
     _strip(model)
-    importlib.import_module("onnx").helper.set_model_props(model, dict(sorted(properties.items())))
+    onnx.helper.set_model_props(model, dict(sorted(properties.items())))
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 
@@ -174,10 +145,9 @@ def _strip(message: Any) -> None:
                 _strip(part)
 
 
-def metadata(suite: Suite, variant: Variant, run: paths.Run, trained: Trained) -> dict[str, str]:
+def metadata(suite: Suite, variant: Variant, trained: Trained) -> dict[str, str]:
     """Return what a user of the file has to know, and what it was made from."""
-    size, hole = suite.image_size, suite.mask.size
-    checkpoint = trained.manifest["checkpoints"][trained.criterion]
+    size, hole, run = suite.image_size, suite.mask.size, trained.manifest.run
     return {
         "inputs": (
             f"image: float32 [N, 3, {size}, {size}]; mask: float32 [N, 1, {size}, {size}], "
@@ -198,24 +168,20 @@ def metadata(suite: Suite, variant: Variant, run: paths.Run, trained: Trained) -
         "title": variant.title,
         "criterion": trained.criterion,
         "epoch": str(trained.epoch),
-        "checkpoint_sha256": checkpoint["sha256"],
-        "config_sha256": trained.manifest["config_sha256"],
-        "project": f"InpaintBench {_project_version()}",
+        "checkpoint_sha256": trained.manifest.checkpoints[trained.criterion].sha256,
+        "config_sha256": trained.manifest.config_sha256,
+        "project": "InpaintBench",
     }
-
-
-def _project_version() -> str:
-    content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return str(content["project"]["version"])
 
 
 def largest_difference(content: bytes, completer: Completer, suite: Suite) -> float:
     """Run the graph in onnxruntime and the network in PyTorch, and compare all their outputs."""
-    runtime: Any = importlib.import_module("onnxruntime")
-    settings = runtime.SessionOptions()
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # errors
     settings.intra_op_num_threads = torch.get_num_threads()
-    session = runtime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
     differences = []
     for count in BATCHES:
         batch = _scene(suite, count)

@@ -1,4 +1,8 @@
-"""Pixel errors: MSE, MAE, PSNR and the sources' L1."""
+"""Pixel errors: MSE, MAE, PSNR and the sources' L1.
+
+Arguments and results are those of `Metric`, with a region of `region_pixels`; a value is NaN where
+the region is empty.
+"""
 
 from typing import Any
 
@@ -6,48 +10,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.metrics.pixels import check_images, mean_over
+from benchmark.metrics.pixels import mean_over
 from benchmark.metrics.regions import Region, region_pixels
 
 
 def mse(completed: Tensor, target: Tensor, mask: Tensor, region: Region) -> Tensor:
-    """Return each image's mean squared error over a region and 3 channels, on [0, 1].
-
-    Args:
-        completed: `[N, 3, H, W]` uint8.
-        target: of the same shape and type.
-        mask: `[N, 1, H, W]` bool, True in the hole.
-        region: see `region_pixels`.
-
-    Returns:
-        `[N]` float64; NaN where the region is empty.
-
-    Raises:
-        ValueError: see `check_images`.
-    """
-    check_images(completed, target, mask)
+    """Return each image's mean squared error over a region and 3 channels, on [0, 1]."""
     squares = (completed.int() - target.int()) ** 2
     return mean_over(squares, region_pixels(mask, region)) / 255**2
 
 
 def mae(completed: Tensor, target: Tensor, mask: Tensor, region: Region) -> Tensor:
-    """Return each image's mean absolute error over a region and 3 channels, on [0, 1].
-
-    Arguments, result and errors are those of `mse`.
-    """
-    check_images(completed, target, mask)
+    """Return each image's mean absolute error over a region and 3 channels, on [0, 1]."""
     distances = (completed.int() - target.int()).abs()
     return mean_over(distances, region_pixels(mask, region)) / 255
 
 
 def psnr_db(completed: Tensor, target: Tensor, mask: Tensor, region: Region) -> Tensor:
-    """Return each image's peak signal-to-noise ratio over a region, in dB.
-
-    Arguments and errors are those of `mse`.
-
-    Returns:
-        `[N]` float64; `inf` where the region matches exactly, NaN where it is empty.
-    """
+    """Return each image's PSNR over a region, in dB; `inf` where the region matches exactly."""
     return -10 * torch.log10(mse(completed, target, mask, region))
 
 

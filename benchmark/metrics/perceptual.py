@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmark.metrics.pixels import check_images, mean_over
+from benchmark.metrics.pixels import mean_over
 from benchmark.metrics.regions import dilate
 from data.errors import InputError
 
@@ -41,17 +41,11 @@ def weights_path(net: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / BACKBONES[net]
 
 
-def find_lpips_weights(net: str) -> Path | None:
-    """Return the cached weights of a backbone, or None; their content is not looked at."""
-    path = weights_path(net)
-    return path if path.is_file() else None
-
-
 def lpips_missing(net: str) -> str | None:
     """Return why LPIPS with this backbone cannot be computed, or None if it can."""
     if importlib.util.find_spec("lpips") is None:
         return "the package lpips is not installed"
-    if find_lpips_weights(net) is None:
+    if not weights_path(net).is_file():
         return f"{BACKBONES[net]} is not in the cache; `{FETCH_COMMAND}` fetches it"
     return None
 
@@ -90,64 +84,43 @@ def _verify(path: Path) -> None:
         )
 
 
-class Lpips:
-    """LPIPS with one backbone on one device.
-
-    Args:
-        net: `alex`, `vgg` or `squeeze`.
-        device: where the images are.
+def _layer_maps(net: str, completed: Tensor, target: Tensor) -> list[Tensor]:
+    """Return the distances of all layers of a backbone, `[N, 1, h, w]` float32 each.
 
     Raises:
         MetricUnavailable: see `lpips_missing`.
         InputError: the cached weights are not those that the file name promises.
     """
-
-    def __init__(self, net: str, device: torch.device) -> None:
-        reason = lpips_missing(net)
-        if reason is not None:
-            raise MetricUnavailable(reason)
-        path = weights_path(net)
-        _verify(path)
-        self._network: Any = _load_network(net, path).to(device)
-
-    def distance(self, completed: Tensor, target: Tensor) -> Tensor:
-        """Return each image's distance, `[N]` float64, for `[N, 3, H, W]` uint8 images."""
-        layers = self._layer_maps(completed, target)
-        return torch.stack([layer.mean((1, 2, 3)) for layer in layers]).sum(0).double()
-
-    def spatial_map(self, completed: Tensor, target: Tensor) -> Tensor:
-        """Return each pixel's distance, `[N, 1, H, W]` float32, for `[N, 3, H, W]` uint8 images."""
-        size = list(target.shape[2:])
-        layers = self._layer_maps(completed, target)
-        resized = [functional.interpolate(layer, size, mode="bilinear") for layer in layers]
-        return torch.stack(resized).sum(0)
-
-    def _layer_maps(self, completed: Tensor, target: Tensor) -> list[Tensor]:
-        network = self._network
-        # TF32 would move the values by 1e-3; choosing algorithms by timing would not repeat.
-        exact = torch.backends.cudnn.flags(
-            enabled=torch.backends.cudnn.enabled, deterministic=True, allow_tf32=False
+    network = _network(net, completed.device)
+    # TF32 would move the values by 1e-3; choosing algorithms by timing would not repeat.
+    exact = torch.backends.cudnn.flags(
+        enabled=torch.backends.cudnn.enabled, deterministic=True, allow_tf32=False
+    )
+    with torch.no_grad(), exact:
+        ours, truth = (
+            network.net(network.scaling_layer(image.float() / 127.5 - 1))
+            for image in (completed, target)
         )
-        with torch.no_grad(), exact:
-            ours, truth = (
-                network.net(network.scaling_layer(image.float() / 127.5 - 1))
-                for image in (completed, target)
-            )
-            linears = network.lins  # codespell:ignore lins
-            return [
-                linear((_unit_length(a) - _unit_length(b)) ** 2)
-                for linear, a, b in zip(linears, ours, truth, strict=True)
-            ]
+        linears = network.lins  # codespell:ignore lins
+        return [
+            linear((_unit_length(a) - _unit_length(b)) ** 2)
+            for linear, a, b in zip(linears, ours, truth, strict=True)
+        ]
 
 
 def _unit_length(features: Tensor) -> Tensor:
     return features / ((features**2).sum(1, keepdim=True).sqrt() + 1e-10)
 
 
-def _load_network(net: str, path: Path) -> Any:
+@cache
+def _network(net: str, device: torch.device) -> Any:
     """Build the package's network from files alone: nothing drawn, fetched or unpickled."""
+    if reason := lpips_missing(net):
+        raise MetricUnavailable(reason)
     import lpips
 
+    path = weights_path(net)
+    _verify(path)
     # On the meta device nothing is drawn, so the caller's random state stays as it is.
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the package uses torchvision's old keyword
@@ -165,32 +138,17 @@ def _load_network(net: str, path: Path) -> Any:
     linear = torch.load(linear_path, map_location="cpu", weights_only=True)
     for index, layer in enumerate(network.lins):  # codespell:ignore lins
         layer.load_state_dict({"model.1.weight": linear[f"lin{index}.model.1.weight"]}, assign=True)
-    return network.eval().requires_grad_(False)
-
-
-@cache
-def _cached_lpips(net: str, device: torch.device) -> Lpips:
-    return Lpips(net, device)
+    return network.eval().requires_grad_(False).to(device)
 
 
 def lpips_w(completed: Tensor, target: Tensor, mask: Tensor, net: str) -> Tensor:
     """Return each image's LPIPS over the whole image, without resizing.
 
-    Args:
-        completed: `[N, 3, H, W]` uint8.
-        target: of the same shape and type.
-        mask: `[N, 1, H, W]` bool, True in the hole; only checked.
-        net: `alex`, `vgg` or `squeeze`.
-
-    Returns:
-        `[N]` float64.
-
-    Raises:
-        ValueError: see `check_images`.
-        MetricUnavailable, InputError: see `Lpips`.
+    Arguments and result are those of `Metric`, with a backbone of `BACKBONES`; errors are those of
+    `_layer_maps`.
     """
-    check_images(completed, target, mask)
-    return _cached_lpips(net, completed.device).distance(completed, target)
+    layers = _layer_maps(net, completed, target)
+    return torch.stack([layer.mean((1, 2, 3)) for layer in layers]).sum(0).double()
 
 
 def lpips_h(completed: Tensor, target: Tensor, mask: Tensor, net: str) -> Tensor:
@@ -198,6 +156,12 @@ def lpips_h(completed: Tensor, target: Tensor, mask: Tensor, net: str) -> Tensor
 
     Arguments, result and errors are those of `lpips_w`.
     """
-    check_images(completed, target, mask)
-    spatial = _cached_lpips(net, completed.device).spatial_map(completed, target)
-    return mean_over(spatial, dilate(mask, DILATION_PX))
+    return mean_over(spatial_map(completed, target, net), dilate(mask, DILATION_PX))
+
+
+def spatial_map(completed: Tensor, target: Tensor, net: str) -> Tensor:
+    """Return each pixel's LPIPS, `[N, 1, H, W]` float32, for `[N, 3, H, W]` uint8 images."""
+    size = list(target.shape[2:])
+    layers = _layer_maps(net, completed, target)
+    resized = [functional.interpolate(layer, size, mode="bilinear") for layer in layers]
+    return torch.stack(resized).sum(0)

@@ -26,33 +26,16 @@ def quantize(output: Tensor) -> Tensor:
 def composite(quantized: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Return the quantized pixels in the hole and the target's everywhere else.
 
-    Args:
-        quantized: `[N, 3, H, W]` uint8.
-        target: of the same shape and type.
-        mask: `[N, 1, H, W]` bool, True in the hole.
-
-    Raises:
-        ValueError: see `check_images`.
+    Arguments are those of `Metric`.
     """
-    check_images(quantized, target, mask)
     return torch.where(mask, quantized, target)
 
 
 def known_mae_raw(quantized: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean absolute error of the raw output on the known pixels, on [0, 1].
+    """Return the mean absolute error on the known pixels, on [0, 1], of what is not composited.
 
-    Args:
-        quantized: `[N, 3, H, W]` uint8; the output before it is composited.
-        target: of the same shape and type.
-        mask: `[N, 1, H, W]` bool, True in the hole.
-
-    Returns:
-        `[N]` float64.
-
-    Raises:
-        ValueError: see `check_images`.
+    Arguments and result are those of `Metric`.
     """
-    check_images(quantized, target, mask)
     return mean_over((quantized.int() - target.int()).abs(), ~mask) / 255
 
 

@@ -18,9 +18,6 @@ def region_pixels(mask: Tensor, region: Region) -> Tensor:
 
     Returns:
         `[N, 1, H, W]` bool. The core of a small hole can be empty.
-
-    Raises:
-        ValueError: there is no such region.
     """
     if region == "w":
         return torch.ones_like(mask)
@@ -28,22 +25,15 @@ def region_pixels(mask: Tensor, region: Region) -> Tensor:
         return mask
     if region == "b":
         return seam_band(mask)
-    if region == "c":
-        return mask & ~seam_band(mask)
-    raise ValueError(f"region {region!r} is not one of w, h, b, c")
+    return mask & ~seam_band(mask)
 
 
 def seam_band(mask: Tensor) -> Tensor:
     """Return the hole's pixels within Euclidean distance r of a known pixel.
 
     r = max(1, round(min(h, w) / 32)), rounded half to even, where h and w are the sides of the
-    bounding box of the image's hole. What lies outside the image is not known.
-
-    Args:
-        mask: `[N, 1, H, W]` bool, True in the hole.
-
-    Returns:
-        `[N, 1, H, W]` bool.
+    bounding box of the image's hole. What lies outside the image is not known. Shapes are those of
+    `region_pixels`.
     """
     radii = _seam_radii(mask)
     known = (~mask).float()

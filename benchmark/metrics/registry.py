@@ -11,8 +11,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from benchmark.metrics.contour import seam
-from benchmark.metrics.edges import edge_h, sharpness_h
+from benchmark.metrics.edges import edge_h, seam, sharpness_h
 from benchmark.metrics.error import l1_percent_h, mae, mse, psnr_db
 from benchmark.metrics.perceptual import lpips_h, lpips_missing, lpips_w
 from benchmark.metrics.pixels import check_images, known_mae_raw
@@ -21,31 +20,35 @@ from benchmark.metrics.ssim import ssim_h, ssim_uniform_w, ssim_w
 PROTOCOL = "ib1"
 
 
+Better = Literal["lower", "higher", "zero", "one"]
+"""Which values are better: lower, higher, nearer to zero, nearer to one."""
+ARROWS: dict[Better, str] = {"lower": "↓", "higher": "↑", "zero": "→0", "one": "→1"}
+WANTED: dict[Better, str] = {
+    "lower": "lower is better",
+    "higher": "higher is better",
+    "zero": "0 is ideal",
+    "one": "1 is ideal",
+}
+
+
 @dataclass(frozen=True)
 class Metric:
-    """A pure function of `(completed, target, mask)` to `[N]` float64, and how to read it.
-
-    Attributes:
-        name: column in score tables and tables.
-        region: `w` whole, `h` hole, `b` seam band, `c` core, `contour`, or `known`.
-        unit: `dB`, `%` or empty.
-        better: which values are better: lower, higher, nearer to zero, nearer to one.
-        function: takes `[N, 3, H, W]` uint8 twice and `[N, 1, H, W]` bool.
-        pixels: what is scored: the composite, or the raw output (then by the caller).
-        backbone: the LPIPS network whose weights it needs.
-    """
+    """A pure function of pixels to a number an image, and how to read it."""
 
     name: str
+    """Column in score tables and tables."""
     region: str
+    """`w` whole, `h` hole, `b` seam band, `c` core, `contour`, or `known`."""
     unit: str
-    better: Literal["lower", "higher", "zero", "one"]
+    """`dB`, `%` or empty."""
+    better: Better
     function: Callable[[Tensor, Tensor, Tensor], Tensor]
+    """From `completed` and `target`, `[N, 3, H, W]` uint8, and `mask`, `[N, 1, H, W]` bool, True in
+    the hole, which `check_images` accepts, to `[N]` float64."""
     pixels: Literal["completed", "raw"] = "completed"
+    """What is scored: the composite, or the raw output (then by the caller)."""
     backbone: str | None = None
-
-
-def _lpips(net: str) -> Metric:
-    return Metric(f"lpips_{net}", "w", "", "lower", partial(lpips_w, net=net), backbone=net)
+    """The LPIPS network whose weights it needs."""
 
 
 _METRICS = (
@@ -53,7 +56,7 @@ _METRICS = (
     Metric("mae_h", "h", "", "lower", partial(mae, region="h")),
     Metric("psnr_h", "h", "dB", "higher", partial(psnr_db, region="h")),
     Metric("ssim_h", "h", "", "higher", ssim_h),
-    _lpips("alex"),
+    Metric("lpips_alex", "w", "", "lower", partial(lpips_w, net="alex"), backbone="alex"),
     Metric("lpips_alex_h", "h", "", "lower", partial(lpips_h, net="alex"), backbone="alex"),
     Metric("seam", "contour", "", "zero", seam),
     Metric("sharpness_h", "h", "", "one", sharpness_h),
@@ -66,8 +69,8 @@ _METRICS = (
     Metric("psnr_w", "w", "dB", "higher", partial(psnr_db, region="w")),
     Metric("ssim_w", "w", "", "higher", ssim_w),
     Metric("ssim_uniform_w", "w", "", "higher", ssim_uniform_w),
-    _lpips("vgg"),
-    _lpips("squeeze"),
+    Metric("lpips_vgg", "w", "", "lower", partial(lpips_w, net="vgg"), backbone="vgg"),
+    Metric("lpips_squeeze", "w", "", "lower", partial(lpips_w, net="squeeze"), backbone="squeeze"),
     Metric("known_mae_raw", "known", "", "lower", known_mae_raw, pixels="raw"),
 )
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
@@ -75,12 +78,11 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
 
 def missing_metrics() -> dict[str, str]:
     """Return the metrics that cannot be computed here, each with the reason."""
-    reasons = {
-        metric.name: lpips_missing(metric.backbone)
+    return {
+        metric.name: reason
         for metric in _METRICS
-        if metric.backbone is not None
+        if metric.backbone and (reason := lpips_missing(metric.backbone))
     }
-    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def score_images(
@@ -89,7 +91,7 @@ def score_images(
     """Return every available metric of composited images.
 
     Args:
-        completed: `[N, 3, H, W]` uint8, equal outside the hole.
+        completed: `[N, 3, H, W]` uint8, equal outside the hole; a side has at least 11 pixels.
         target: of the same shape and type.
         mask: `[N, 1, H, W]` bool, True in the hole.
         names: the metrics wanted; without it, all that score composites and are not missing.
@@ -109,17 +111,6 @@ def score_images(
         missing = missing_metrics()
         names = [m.name for m in _METRICS if m.pixels == "completed" and m.name not in missing]
     return {name: METRICS[name].function(completed, target, mask) for name in names}
-
-
-Better = Literal["lower", "higher", "zero", "one"]
-
-ARROWS: dict[Better, str] = {"lower": "↓", "higher": "↑", "zero": "→0", "one": "→1"}
-WANTED: dict[Better, str] = {
-    "lower": "lower is better",
-    "higher": "higher is better",
-    "zero": "0 is ideal",
-    "one": "1 is ideal",
-}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional
 
-from benchmark.metrics.pixels import check_images, mean_over
+from benchmark.metrics.pixels import mean_over
 from models.filters import WINDOW, similarity_map
 
 UNIFORM_WINDOW = 7
@@ -12,18 +12,8 @@ UNIFORM_WINDOW = 7
 def ssim_w(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Return each image's mean SSIM over all valid windows and 3 channels.
 
-    Args:
-        completed: `[N, 3, H, W]` uint8, H and W at least 11.
-        target: of the same shape and type.
-        mask: `[N, 1, H, W]` bool, True in the hole.
-
-    Returns:
-        `[N]` float64.
-
-    Raises:
-        ValueError: see `check_images` and `ssim_map`.
+    Arguments and result are those of `Metric`; raises the error of `ssim_map`.
     """
-    check_images(completed, target, mask)
     return ssim_map(completed, target).mean((1, 2, 3))
 
 
@@ -33,7 +23,6 @@ def ssim_h(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     For composites `ssim_w = 1 - (touching / valid)(1 - ssim_h)`. Arguments, result and errors are
     those of `ssim_w`.
     """
-    check_images(completed, target, mask)
     similarity = ssim_map(completed, target)
     touching = functional.max_pool2d(mask.float(), WINDOW, stride=1) > 0.5
     return mean_over(similarity, touching)
@@ -59,25 +48,8 @@ def ssim_uniform_w(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Return each image's mean SSIM over all valid 7 by 7 windows of equal weights and 3 channels.
 
     With sample covariances: the default of scikit-image, which some of the sources report. Never
-    to be compared with `ssim_w`.
-
-    Args:
-        completed: `[N, 3, H, W]` uint8, H and W at least 7.
-        target: of the same shape and type.
-        mask: `[N, 1, H, W]` bool, True in the hole.
-
-    Returns:
-        `[N]` float64.
-
-    Raises:
-        ValueError: see `check_images`; or a side is below 7 pixels.
+    to be compared with `ssim_w`. Arguments and result are those of `Metric`.
     """
-    check_images(completed, target, mask)
-    if min(target.shape[-2:]) < UNIFORM_WINDOW:
-        size = "x".join(map(str, target.shape[-2:]))
-        raise ValueError(
-            f"this SSIM needs images of at least {UNIFORM_WINDOW} px a side, not {size}"
-        )
     return _uniform_map(completed, target).mean((1, 2, 3))
 
 

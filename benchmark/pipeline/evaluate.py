@@ -11,6 +11,9 @@ from benchmark.core.config import Suite
 from benchmark.core.device import batch_setting, memory_for, open_device
 from benchmark.core.environment import fingerprint
 from benchmark.core.files import atomic_folder, atomic_path, write_json
+from benchmark.evaluation.diagnosis import CONFIDENCE, REPLICATES, SEED, Resamples, diagnosis
+from benchmark.evaluation.predictions import ProbedRun
+from benchmark.evaluation.probes import fade_px
 from benchmark.evaluation.score_table import write_score_table
 from benchmark.evaluation.test_set import (
     TestSet,
@@ -73,7 +76,10 @@ def _score(
     content = metrics_content(suite, run.scores)
     content |= {"checkpoint": trained.criterion, "epoch": trained.epoch}
     write_json(run.metrics, content)
-    provenance = {"training": trained.origin, "evaluation": fingerprint(device)}
+    provenance = {
+        "training": trained.manifest.origin(trained.criterion),
+        "evaluation": fingerprint(device),
+    }
     write_json(run.provenance, provenance)
     with atomic_path(run.completed) as partial:
         save_examples(partial, completed)
@@ -91,16 +97,7 @@ def _diagnose(
 
     One that had not started by the scored checkpoint is not asked.
     """
-    # Here, so that a variant without discriminators neither loads nor depends on them.
-    from benchmark.evaluation.diagnosis import (
-        CONFIDENCE,
-        REPLICATES,
-        SEED,
-        Resamples,
-        diagnosis,
-    )
-    from benchmark.evaluation.predictions import ProbedRun
-    from benchmark.evaluation.probes import fade_px
+    # Here, as a variant without discriminators does without matplotlib.
     from benchmark.reporting.figures.pictures import chosen_rows, save_image
     from benchmark.reporting.figures.probe_picture import probe_picture
 

@@ -2,8 +2,6 @@
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,12 +23,9 @@ from benchmark.training.resume import (
     TrainingInterruptedError,
     check_finite,
     remove_states,
-    restore_state,
     run_lock,
-    save_state,
     stop_signals,
 )
-from benchmark.training.rng import pin_global_states
 from benchmark.training.run_log import RunLog, open_run_log
 from benchmark.training.step import training_step
 from benchmark.training.tensors import save_tensors
@@ -84,7 +79,6 @@ def train_run(
         TrainingInterruptedError: SIGINT or SIGTERM came.
         TrainingDivergedError: a loss or a weight is NaN or infinite.
     """
-    pin_global_states(run.seed)
     engine = open_device(suite.training, device)
     _check_selection(suite)
     store = Store(paths.prepared(suite.name))
@@ -104,11 +98,17 @@ def train_run(
         key = [str(run), digests, fingerprint(engine.device), suite.watching.model_dump()]
         state = ResumeState(run.scratch, json_digest(key)[:16])
         session = Session(engine, suite, run, store, gan, state, Gallery(suite, store))
-        progress = _run_epochs(session, tensorboard)
+        try:
+            progress = _run_epochs(session, tensorboard)
+        except TrainingDivergedError as error:
+            kept = "no state was saved before"
+            if state.step is not None:
+                kept = f"the state after step {state.step} is kept in {state.folder}"
+            raise TrainingDivergedError(f"{run}: {error}; {kept}") from None
         if code_digest(files) != digests["code_sha256"]:
             raise InputError(f"{run}: the code changed while it ran; the result is not kept")
         origin = {"environment": fingerprint(engine.device), **digests}
-        write_checkpoints(run, state.folder, progress, session.gallery, origin)
+        write_checkpoints(run, state.folder, progress, origin)
         write_curves(run, variant, progress)
         remove_states(run.scratch)
 
@@ -126,32 +126,29 @@ def _check_selection(suite: Suite) -> None:
 
 def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
     """Train from the saved state, or from the start, to the end of the budget."""
-    suite, run, device = session.suite, session.run, session.engine.device
-    images = session.store.images("train")
+    suite, run, gan, state = session.suite, session.run, session.gan, session.state
+    feed = ImageFeed(session.store.images("train"), session.engine.device)
     batch_size = suite.training.batch_size
-    steps_per_epoch = len(images) // batch_size
+    steps_per_epoch = len(feed) // batch_size
     if steps_per_epoch == 0:
         raise InputError(
-            f"suite {suite.name}: {len(images)} training images are fewer than "
+            f"suite {suite.name}: {len(feed)} training images are fewer than "
             f"training.batch_size, {batch_size}"
         )
     total_steps = suite.training.epochs * steps_per_epoch
-    progress = restore_state(session.state, session.gan)
-    feed = ImageFeed(images, device)
+    progress = state.load(gan)
+    meter = LossMeter(progress)
     latest: dict[str, float] = {}
     saved_at = time.monotonic()
-    variant, step = session.gan.variant, progress.step
     with (
-        _told_what_is_kept(session),
-        open_run_log(suite, variant, run, step, total_steps, tensorboard) as log,
+        open_run_log(run, batch_size, progress.step, total_steps, tensorboard) as log,
         stop_signals() as stopped,
     ):
         while progress.step < total_steps:
             epoch, first_step = divmod(progress.step, steps_per_epoch)
-            meter = LossMeter(progress.sums, progress.counts, device)
-            session.gan.train(True)
+            gan.train(True)
             for batch in training_batches(suite, run.seed, epoch, first_step, feed):
-                losses = training_step(session.gan, batch, progress.step, total_steps)
+                losses = training_step(gan, batch, progress.step, total_steps)
                 progress.step += 1
                 meter.add(progress.step, losses)
                 log.bar.update(batch_size)
@@ -163,13 +160,11 @@ def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
                     latest |= meter.look()
                 if show:
                     log.show_losses(progress.step, latest)
-                if at_end or save:
-                    progress.sums, progress.counts = meter.sums(), meter.counts()
                 if at_end:  # before the state is saved: a resumed run begins with the next epoch
                     _finish_epoch(session, log, progress, epoch + 1)
                 if save:
                     log.flush()  # what the state has behind it is not shown again
-                    save_state(session.state, session.gan, progress)
+                    state.save(gan, progress)
                     saved_at = time.monotonic()
                 if stop:
                     raise TrainingInterruptedError(
@@ -177,18 +172,6 @@ def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
                         "the same command continues"
                     )
     return progress
-
-
-@contextmanager
-def _told_what_is_kept(session: Session) -> Iterator[None]:
-    """Add to the error of a training that has diverged which state is kept."""
-    try:
-        yield
-    except TrainingDivergedError as error:
-        state, kept = session.state, "no state was saved before"
-        if state.step is not None:
-            kept = f"the state after step {state.step} is kept in {state.folder}"
-        raise TrainingDivergedError(f"{session.run}: {error}; {kept}") from None
 
 
 def _finish_epoch(session: Session, log: RunLog, progress: Progress, epoch: int) -> None:

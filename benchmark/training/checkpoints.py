@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, Field
 from torch import Tensor
 
 from benchmark.core.files import atomic_folder, read_json, write_json, write_text
 from benchmark.core.paths import Run
+from benchmark.core.yaml_files import validate
 from benchmark.training.progress import Progress
-from benchmark.training.run_log import write_animation
 from benchmark.training.step import loss_names
 from benchmark.training.tensors import load_tensors, verify_file
-from benchmark.training.validation import VALIDATION_METRICS, Gallery
+from benchmark.training.validation import VALIDATION_METRICS
 from data.errors import InputError
 from models.variant import Variant
 
@@ -21,7 +22,7 @@ MANIFEST = "manifest.json"
 
 
 def write_checkpoints(
-    run: Run, source: Path, progress: Progress, gallery: Gallery, origin: Mapping[str, Any]
+    run: Run, source: Path, progress: Progress, origin: Mapping[str, Any]
 ) -> None:
     """Write the checkpoint folder of a finished run.
 
@@ -30,7 +31,6 @@ def write_checkpoints(
         source: the folder of the weights and the pictures that `progress` names. They are copied,
             not moved: a run that crashes from here on resumes from what is in it.
         progress: the finished run's.
-        gallery: the images of the pictures.
         origin: what the manifest says of the machine, and the digests of what went in.
 
     Raises:
@@ -42,8 +42,6 @@ def write_checkpoints(
         for file, sha256 in sorted(progress.files().items()):
             verify_file(source / file, sha256)
             shutil.copy(source / file, validation if file in progress.pictures else folder)
-        pictures = [source / file for file in sorted(progress.pictures)]
-        write_animation(validation / "progress.gif", pictures, gallery)
         manifest = {
             "run": {"suite": run.suite, "variant": run.variant, "seed": run.seed},
             "steps": progress.step,
@@ -63,39 +61,50 @@ def write_curves(run: Run, variant: Variant, progress: Progress) -> None:
     write_text(run.curves, frame.to_csv(index=False, float_format="%.7g", lineterminator="\n"))
 
 
-def load_checkpoint(folder: Path, criterion: str, made_by: str) -> tuple[dict[str, Tensor], Any]:
-    """Load the weights that a criterion chose.
+class Kept(BaseModel):
+    """The checkpoint that a criterion chose."""
 
-    Args:
-        folder: a run's checkpoint folder.
-        criterion: `last`, `best_val_psnr`, …
-        made_by: the command that makes the folder, for the error.
+    epoch: int = Field(ge=1)
+    sha256: str
 
-    Returns:
-        The tensors, named `generator/…` and `discriminator/<name>/…`, and the manifest.
+
+class Manifest(BaseModel):
+    """What a checkpoint folder says of itself."""
+
+    run: Run
+    checkpoints: dict[str, Kept]
+    environment: dict[str, Any]
+    config_sha256: str
+    data_sha256: str
+    code_sha256: str
+
+    def origin(self, criterion: str) -> dict[str, Any]:
+        """Return where the weights of a criterion come from: digests, and the machine."""
+        origin = self.model_dump(mode="json", exclude={"run", "checkpoints"})
+        return origin | {"weights_sha256": self.checkpoints[criterion].sha256}
+
+
+def read_manifest(folder: Path, made_by: str = "python -m benchmark train") -> Manifest:
+    """Read the manifest of a checkpoint folder.
 
     Raises:
-        InputError: a file is missing or damaged, or the criterion chose nothing.
+        InputError: the file is missing or damaged.
     """
-    manifest = read_json(folder / MANIFEST, made_by)
-    try:
-        entry = manifest["checkpoints"].get(criterion)
-        if entry is None:
-            raise InputError(
-                f"{folder / MANIFEST}: no checkpoint {criterion!r}; there are "
-                f"{', '.join(manifest['checkpoints'])}"
-            )
-        file, sha256, epoch = str(entry["file"]), str(entry["sha256"]), entry["epoch"]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder / MANIFEST}: not a checkpoint manifest ({error!r})") from None
-    if not isinstance(epoch, int) or file != f"epoch{epoch:04d}.safetensors":
-        raise InputError(
-            f"{folder / MANIFEST}: not a checkpoint manifest (epoch {epoch!r} in file {file!r})"
-        )
-    return load_tensors(folder / file, sha256), manifest
+    path = folder / MANIFEST
+    return validate(Manifest, read_json(path, made_by), path)
 
 
-def training_origin(manifest: Mapping[str, Any], criterion: str) -> dict[str, Any]:
-    """Return what a manifest says of where the weights of a criterion come from."""
-    kept = {k: v for k, v in manifest.items() if k.endswith("_sha256") or k == "environment"}
-    return kept | {"weights_sha256": manifest["checkpoints"][criterion]["sha256"]}
+def load_checkpoint(folder: Path, manifest: Manifest, criterion: str) -> dict[str, Tensor]:
+    """Load the weights that a criterion (`last`, `best_val_psnr`, …) chose.
+
+    Returns:
+        The tensors, named `generator/…` and `discriminator/<name>/…`.
+
+    Raises:
+        InputError: the file is missing or damaged, or the criterion chose nothing.
+    """
+    if criterion not in manifest.checkpoints:
+        there = ", ".join(manifest.checkpoints)
+        raise InputError(f"{folder}: no checkpoint {criterion!r}; there are {there}")
+    kept = manifest.checkpoints[criterion]
+    return load_tensors(folder / f"epoch{kept.epoch:04d}.safetensors", kept.sha256)

@@ -1,6 +1,7 @@
 """From a suite and a variant to the GAN: networks with weights drawn, optimizers, on a device."""
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -61,7 +62,8 @@ class TrainableNetwork:
     def tensors(self) -> dict[str, Tensor]:
         """Return weights and optimizer state, for resuming."""
         tensors = with_prefix("network", self.network.state_dict())
-        tensors |= with_prefix("optimizer", optimizer_tensors(self.optimizer))
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= with_prefix(f"optimizer/{index}", state)
         if self.recent is not None:
             tensors |= with_prefix("recent", self.recent.tensors())
         return tensors
@@ -69,7 +71,11 @@ class TrainableNetwork:
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Set weights and optimizer state."""
         self.network.load_state_dict(without_prefix("network", tensors))
-        restore_optimizer(self.optimizer, without_prefix("optimizer", tensors))
+        state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+        for path, value in without_prefix("optimizer", tensors).items():
+            index, name = path.split("/")
+            state[int(index)][name] = value
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": dict(state)})
         if self.recent is not None:
             self.recent.restore(without_prefix("recent", tensors))
 
@@ -92,22 +98,6 @@ class TrainableNetwork:
         self.optimizer.step()
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return an optimizer's state as named tensors."""
-    state = optimizer.state_dict()["state"]
-    return {f"{i}/{name}": value for i, entry in state.items() for name, value in entry.items()}
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Set an optimizer's state from `optimizer_tensors`."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for path, value in tensors.items():
-        index, name = path.split("/")
-        state.setdefault(int(index), {})[name] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
 @dataclass(frozen=True)
 class GAN:
     """All networks of a run."""
@@ -122,30 +112,36 @@ class GAN:
         """The generator and what it is shown."""
         return Inpainter(self.generator.network, self.variant.generator)
 
+    @property
+    def networks(self) -> dict[str, TrainableNetwork]:
+        """All networks, named `generator` and `discriminator/<name>`."""
+        return {"generator": self.generator} | {
+            f"discriminator/{name}": trained for name, trained in self.discriminators.items()
+        }
+
     def train(self, training: bool) -> None:
         """Put all networks into training or evaluation mode."""
-        for trained in (self.generator, *self.discriminators.values()):
+        for trained in self.networks.values():
             trained.network.train(training)
 
     def weights(self) -> dict[str, Tensor]:
         """Return all weights, named `generator/…` and `discriminator/<name>/…`."""
-        weights = with_prefix("generator", self.generator.network.state_dict())
-        for name, trained in self.discriminators.items():
-            weights |= with_prefix(f"discriminator/{name}", trained.network.state_dict())
+        weights: dict[str, Tensor] = {}
+        for name, trained in self.networks.items():
+            weights |= with_prefix(name, trained.network.state_dict())
         return weights
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything that the next step depends on."""
-        tensors = with_prefix("generator", self.generator.tensors())
-        for name, trained in self.discriminators.items():
-            tensors |= with_prefix(f"discriminator/{name}", trained.tensors())
+        tensors: dict[str, Tensor] = {}
+        for name, trained in self.networks.items():
+            tensors |= with_prefix(name, trained.tensors())
         return tensors
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Set everything that `tensors` returned."""
-        self.generator.restore(without_prefix("generator", tensors))
-        for name, trained in self.discriminators.items():
-            trained.restore(without_prefix(f"discriminator/{name}", tensors))
+        for name, trained in self.networks.items():
+            trained.restore(without_prefix(name, tensors))
 
 
 def training_digest(suite: Suite, variant: Variant) -> str:
@@ -158,39 +154,34 @@ def training_digest(suite: Suite, variant: Variant) -> str:
     return json_digest(content)
 
 
-def build_generator(suite: Suite, variant: Variant) -> nn.Module:
-    """Build a variant's generator for the sizes of a suite, its weights not yet set."""
-    spec = variant.generator
-    return _build(
-        variant,
-        lambda: generator_class(spec.network)(suite.image_size, suite.mask.size, **spec.options),
-    )
+def build_networks(suite: Suite, variant: Variant) -> dict[str, nn.Module]:
+    """Build the networks of a variant for the sizes of a suite, their weights not yet set.
 
+    Returns:
+        The networks, named `generator` and `discriminator/<name>`.
 
-def build_discriminator(suite: Suite, variant: Variant, name: str) -> nn.Module:
-    """Build a variant's discriminator for the sizes of a suite, its weights not yet set."""
-    spec = variant.discriminators[name]
-    size = suite.mask.size if spec.input == "hole" else suite.image_size
-    return _build(variant, lambda: discriminator_class(spec.network)(size, **spec.options))
-
-
-def _build(variant: Variant, make: Callable[[], nn.Module]) -> nn.Module:
+    Raises:
+        InputError: a network cannot be built for these sizes.
+    """
+    image_px, hole_px, spec = suite.image_size, suite.mask.size, variant.generator
+    make_generator = generator_class(spec.network)
+    fixed = [name for name, d in variant.discriminators.items() if d.input == "hole"]
+    if make_generator.one_hole_size:
+        fixed.append(spec.network)
     try:
-        return make()
+        if suite.training.hole_sizes is not None and fixed:
+            raise ValueError(f"{fixed[0]} takes holes of one size, not training.hole_sizes")
+        networks: dict[str, nn.Module] = {
+            "generator": make_generator(image_px, hole_px, **spec.options)
+        }
+        for name, d in variant.discriminators.items():
+            size = hole_px if d.input == "hole" else image_px
+            networks[f"discriminator/{name}"] = discriminator_class(d.network)(size, **d.options)
     except ValueError as error:
-        raise InputError(f"variant {variant.name} does not fit the suite: {error}") from None
-
-
-def _check_hole_sizes(suite: Suite, variant: Variant) -> None:
-    """Refuse holes of several sizes for networks that are built for one."""
-    fixed = [n for n, spec in variant.discriminators.items() if spec.input == "hole"]
-    if generator_class(variant.generator.network).one_hole_size:
-        fixed.append(variant.generator.network)
-    if suite.training.hole_sizes is not None and fixed:
         raise InputError(
-            f"variant {variant.name} does not fit the suite: {fixed[0]} takes holes of one size, "
-            f"and suite {suite.name} has training.hole_sizes"
-        )
+            f"variant {variant.name} does not fit the suite {suite.name}: {error}"
+        ) from None
+    return networks
 
 
 def build_gan(suite: Suite, variant: Variant, seed: int, engine: Engine) -> GAN:
@@ -199,16 +190,11 @@ def build_gan(suite: Suite, variant: Variant, seed: int, engine: Engine) -> GAN:
     Raises:
         InputError: a network cannot be built for the sizes of the suite.
     """
-    _check_hole_sizes(suite, variant)
-    dropouts: list[DropoutDraws] = []
+    networks, dropouts = build_networks(suite, variant), []
 
-    def set_up(
-        network: nn.Module,
-        kind: str,
-        spec: GeneratorSpec | DiscriminatorSpec,
-        skip: SkipRule | None,
-    ) -> TrainableNetwork:
-        role, settings = f"{kind} {spec.network}", spec.optimiser
+    def set_up(name: str, spec: GeneratorSpec | DiscriminatorSpec) -> TrainableNetwork:
+        network, kind, settings = networks[name], name.split("/")[0], spec.optimiser
+        role = f"{kind} {spec.network}"
         initialize(network, weight_uniforms(seed, role), spec.initialisation)
         for path, layer in network.named_modules():
             if isinstance(layer, Dropout):
@@ -218,12 +204,12 @@ def build_gan(suite: Suite, variant: Variant, seed: int, engine: Engine) -> GAN:
         optimizer = torch.optim.Adam(
             network.parameters(), lr=settings.lr, betas=settings.betas, fused=True
         )
-        recent = RecentAccuracy(skip, engine.device) if skip is not None else None
+        rule = spec.skip_above if isinstance(spec, DiscriminatorSpec) else None
+        recent = None if rule is None else RecentAccuracy(rule, engine.device)
         return TrainableNetwork(network, optimizer, spec.clip_norm, recent)
 
-    generator = set_up(build_generator(suite, variant), "generator", variant.generator, None)
+    generator = set_up("generator", variant.generator)
     discriminators = {
-        name: set_up(build_discriminator(suite, variant, name), "discriminator", d, d.skip_above)
-        for name, d in variant.discriminators.items()
+        name: set_up(f"discriminator/{name}", spec) for name, spec in variant.discriminators.items()
     }
     return GAN(variant, generator, discriminators, tuple(dropouts))

@@ -11,7 +11,7 @@ from benchmark.metrics import composite, quantize
 from benchmark.training.batches import make_batch
 from models.batch import Batch, Output
 from models.squares import crop_squares
-from models.variant import DiscriminatorSpec, GeneratorSpec, Input
+from models.variant import GeneratorSpec, Input
 
 
 @dataclass(frozen=True)
@@ -28,24 +28,8 @@ class Inpainter:
         return raw
 
 
-def real_input(spec: DiscriminatorSpec, batch: Batch) -> Tensor:
-    """Return what a discriminator is shown of the true images."""
-    if spec.input == "hole":
-        return crop_squares(batch.image, batch.corner, batch.hole_size)
-    return batch.image
-
-
-def fake_input(spec: DiscriminatorSpec, batch: Batch, output: Output) -> Tensor:
-    """Return what a discriminator is shown of what a generator made, in its own update."""
-    return _made_input(spec.input, batch, output)
-
-
-def generator_update_input(spec: DiscriminatorSpec, batch: Batch, output: Output) -> Tensor:
-    """Return what a discriminator is shown in the generator's update."""
-    return _made_input(spec.generator_input or spec.input, batch, output)
-
-
-def _made_input(what: Input, batch: Batch, output: Output) -> Tensor:
+def shown(what: Input, batch: Batch, output: Output) -> Tensor:
+    """Return what a discriminator with this input is shown of what a generator made."""
     if what == "hole":
         return crop_squares(output.raw, batch.corner, batch.hole_size)
     return output.completed if what == "completed" else output.raw

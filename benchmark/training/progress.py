@@ -1,7 +1,7 @@
 """How far a run is: loss sums, curves, and the checkpoints that each criterion keeps."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,55 +20,6 @@ class TrainingDivergedError(Exception):
     """A loss or a weight is no longer a finite number."""
 
 
-class LossMeter:
-    """Sums of loss terms over an epoch, in float64 on the device, and the latest terms of all."""
-
-    def __init__(
-        self, sums: dict[str, float], counts: dict[str, int], device: torch.device
-    ) -> None:
-        self._sums = {
-            name: torch.tensor(value, dtype=torch.float64, device=device)
-            for name, value in sums.items()
-        }
-        self._counts = dict(counts)
-        self._unseen: list[tuple[int, dict[str, Tensor]]] = []
-
-    def add(self, step: int, losses: dict[str, Tensor]) -> None:
-        """Add the losses of the step of this number; does not wait for the device."""
-        for name, value in losses.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value.double()
-            self._counts[name] = self._counts.get(name, 0) + 1
-        self._unseen.append((step, losses))
-
-    def look(self) -> dict[str, float]:
-        """Return the latest value of each loss that was added since the last look.
-
-        All values since then are brought to the host together, so that the device is waited for
-        once, and that the step at which one of them went wrong is known all the same.
-
-        Raises:
-            TrainingDivergedError: one of them is NaN or infinite; it names the first.
-        """
-        steps = [(step, name) for step, losses in self._unseen for name in losses]
-        values = [value.double() for _, losses in self._unseen for value in losses.values()]
-        self._unseen = []
-        latest: dict[str, float] = {}
-        on_host = torch.stack(values).tolist() if values else []
-        for (step, name), value in zip(steps, on_host, strict=True):
-            if not math.isfinite(value):
-                raise TrainingDivergedError(f"the loss {name} is {value} at step {step}")
-            latest[name] = value
-        return latest
-
-    def sums(self) -> dict[str, float]:
-        """Return the sums on the host."""
-        return {name: float(value) for name, value in self._sums.items()}
-
-    def counts(self) -> dict[str, int]:
-        """Return how many steps went into each sum."""
-        return dict(self._counts)
-
-
 @dataclass
 class Progress:
     """Everything but tensors that the rest of a run depends on; plain JSON."""
@@ -80,14 +31,11 @@ class Progress:
     kept: dict[str, dict[str, Any]] = field(default_factory=dict)
     """For each criterion the epoch, file, SHA-256 and value of its checkpoint."""
     sums: dict[str, float] = field(default_factory=dict)
-    """Loss sums of the unfinished epoch."""
+    """Loss sums of the unfinished epoch, as far as they were looked at."""
     counts: dict[str, int] = field(default_factory=dict)
+    """How many steps went into each sum."""
     pictures: dict[str, str] = field(default_factory=dict)
     """The SHA-256 of each kept picture, by its file."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the fields."""
-        return asdict(self)
 
     def files(self) -> dict[str, str]:
         """Return the SHA-256 of everything that lies in files, by file."""
@@ -118,3 +66,36 @@ class Progress:
         for name in criteria:
             value = self.curves[-1][CRITERIA[name][0]] if name in CRITERIA else None
             self.kept[name] = {"epoch": epoch, "file": file, "sha256": sha256, "value": value}
+
+
+class LossMeter:
+    """Collects the loss terms of steps on the device, and adds them to the sums of a run."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._unseen: list[tuple[int, str, Tensor]] = []
+
+    def add(self, step: int, losses: dict[str, Tensor]) -> None:
+        """Add the losses of the step of this number; does not wait for the device."""
+        self._unseen += [(step, name, value) for name, value in losses.items()]
+
+    def look(self) -> dict[str, float]:
+        """Add what came since the last look to the sums; return the latest value of each loss.
+
+        All values are brought to the host together, so that the device is waited for once, and that
+        the step at which one of them went wrong is known all the same.
+
+        Raises:
+            TrainingDivergedError: one of them is NaN or infinite; it names the first.
+        """
+        unseen, self._unseen = self._unseen, []
+        values = torch.stack([value.double() for _, _, value in unseen]).tolist() if unseen else []
+        sums, counts = self._progress.sums, self._progress.counts
+        latest: dict[str, float] = {}
+        for (step, name, _), value in zip(unseen, values, strict=True):
+            if not math.isfinite(value):
+                raise TrainingDivergedError(f"the loss {name} is {value} at step {step}")
+            sums[name] = sums.get(name, 0.0) + value
+            counts[name] = counts.get(name, 0) + 1
+            latest[name] = value
+        return latest

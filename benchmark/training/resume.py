@@ -6,9 +6,9 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from filelock import FileLock, Timeout
 from torch import Tensor
@@ -17,7 +17,7 @@ from benchmark.core.files import write_json
 from benchmark.core.hashing import json_digest
 from benchmark.training.gan import GAN
 from benchmark.training.progress import Progress, TrainingDivergedError
-from benchmark.training.tensors import load_tensors, not_finite, save_tensors, verify_file
+from benchmark.training.tensors import load_tensors, save_tensors, verify_file
 from data.errors import InputError
 
 
@@ -88,41 +88,49 @@ class ResumeState:
         for partial in self.folder.glob(".*"):  # what a process was writing when it was killed
             partial.unlink()
 
-    def save(self, step: int, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
-        """Make this the current state."""
-        name = f"step{step:08d}.safetensors"
-        sha256 = save_tensors(self.folder / name, tensors)
-        content = {"file": name, "sha256": sha256, "step": step, "progress": progress}
-        write_json(self._path, content | {"content_sha256": json_digest(content)})
-        self.step = step
-        for old in self.folder.glob("step*.safetensors"):
-            if old.name != name:
-                old.unlink()
-
-    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Return tensors and progress of the current state; None where there is none.
+    def save(self, gan: GAN, progress: Progress) -> None:
+        """Make this the current state, and remove the tensor files that it does not name.
 
         Raises:
-            InputError: the state is damaged.
+            TrainingDivergedError: a number is NaN or infinite; the earlier state stays.
+        """
+        tensors = gan.tensors()
+        check_finite(tensors, progress.step)
+        name = f"step{progress.step:08d}.safetensors"
+        sha256 = save_tensors(self.folder / name, tensors)
+        content = {"file": name, "sha256": sha256, "progress": asdict(progress)}
+        write_json(self._path, content | {"content_sha256": json_digest(content)})
+        self.step = progress.step
+        for path in self.folder.glob("*.safetensors"):
+            if path.name not in {name, *progress.files()}:
+                path.unlink()
+
+    def load(self, gan: GAN) -> Progress:
+        """Set the networks as they were saved and return how far the run was.
+
+        Without a state nothing is set, and the run is at its beginning.
+
+        Raises:
+            InputError: the state, or a file that it names, is damaged.
         """
         if not self._path.exists():
-            return None
+            return Progress()
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
             if content.pop("content_sha256") != json_digest(content):
                 raise ValueError("its content is not what was saved")
             tensors = load_tensors(self.folder / content["file"], content["sha256"])
-            self.step = content["step"]
-            return tensors, content["progress"]
+            progress = Progress(**content["progress"])
+            for file, sha256 in progress.files().items():
+                verify_file(self.folder / file, sha256)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise self.damaged(error) from None
-
-    def damaged(self, reason: Exception) -> InputError:
-        """Return the error that says what to do about a damaged state."""
-        return InputError(
-            f"{self._path}: the state to resume from is damaged ({' '.join(str(reason).split())}); "
-            f"delete {self.folder} to begin anew"
-        )
+            raise InputError(
+                f"{self._path}: the state to resume from is damaged "
+                f"({' '.join(str(error).split())}); delete {self.folder} to begin anew"
+            ) from None
+        gan.restore(tensors)
+        self.step = progress.step
+        return progress
 
     def remove(self) -> None:
         """Remove all of it, the file that makes it a state first."""
@@ -134,44 +142,11 @@ class ResumeState:
         return self.folder / "state.json"
 
 
-def restore_state(state: ResumeState, gan: GAN) -> Progress:
-    """Set the networks as they were saved and return how far the run was; else that of a new one.
-
-    Raises:
-        InputError: the state, or a file that it names, is damaged.
-    """
-    if (saved := state.load()) is None:
-        return Progress()
-    tensors, fields = saved
-    try:
-        progress = Progress(**fields)
-        for file, sha256 in progress.files().items():
-            verify_file(state.folder / file, sha256)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise state.damaged(error) from None
-    gan.restore(tensors)
-    return progress
-
-
-def save_state(state: ResumeState, gan: GAN, progress: Progress) -> None:
-    """Make this the state to resume from, and remove the checkpoints that it no longer names.
-
-    Raises:
-        TrainingDivergedError: a number is NaN or infinite; the earlier state stays.
-    """
-    tensors = gan.tensors()
-    check_finite(tensors, progress.step)
-    state.save(progress.step, tensors, progress.as_json())
-    kept = progress.files()
-    for path in state.folder.glob("epoch*.safetensors"):
-        if path.name not in kept:
-            path.unlink()
-
-
 def check_finite(tensors: Mapping[str, Tensor], step: int) -> None:
     """Raise `TrainingDivergedError` if a tensor holds NaN or infinity after a step."""
-    if (name := not_finite(tensors)) is not None:
-        raise TrainingDivergedError(f"{name} holds NaN or infinity after step {step}")
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise TrainingDivergedError(f"{name} holds NaN or infinity after step {step}")
 
 
 def remove_states(scratch: Path) -> None:

@@ -1,10 +1,6 @@
-"""Everything that is random in a run, each a pure function of (seed, purpose, epoch, index).
-
-This is the one module that touches global random states, and only to pin them.
-"""
+"""Everything that is random in a run, each a pure function of (seed, purpose, epoch, index)."""
 
 import math
-import random
 from collections.abc import Callable
 
 import numpy as np
@@ -14,16 +10,6 @@ from torch import Tensor
 
 from data.draws import Label, integers_below, random_bits, uniforms
 from data.masks import MaskSpec
-
-
-def pin_global_states(seed: int) -> None:
-    """Seed the global generators of Python, NumPy and PyTorch.
-
-    Nothing of ours draws from them; this is for a library that might.
-    """
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - the legacy state is the one to pin
-    torch.manual_seed(seed)
 
 
 def weight_uniforms(seed: int, network: str) -> Callable[[str, tuple[int, ...]], Tensor]:

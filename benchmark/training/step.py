@@ -7,7 +7,7 @@ from torch import Tensor
 
 from benchmark.training.batches import make_output
 from benchmark.training.gan import GAN, TrainableNetwork
-from benchmark.training.network_inputs import fake_input, generator_update_input, real_input
+from benchmark.training.network_inputs import shown
 from models.batch import Batch, Output
 from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS, Prediction, accuracy
 from models.variant import DiscriminatorSpec, Variant
@@ -49,8 +49,9 @@ def _update_discriminator(
     batch: Batch,
     output: Output,
 ) -> dict[str, Tensor]:
-    real = discriminator.network(real_input(spec, batch))
-    fake = discriminator.network(fake_input(spec, batch, output))
+    truth = Output(batch.image, batch.image)
+    real = discriminator.network(shown(spec.input, batch, truth))
+    fake = discriminator.network(shown(spec.input, batch, output))
     terms = {
         term: DISCRIMINATOR_TERMS[term](batch, real, fake, spec.label_smoothing)
         for term in spec.losses
@@ -81,7 +82,8 @@ def _update_generator(
             network = gan.discriminators[asked].network
             # Its gradients would be thrown away; those of its input are needed.
             network.requires_grad_(False)
-            predictions[asked] = network(generator_update_input(active[asked], batch, output))
+            what = active[asked].generator_input or active[asked].input
+            predictions[asked] = network(shown(what, batch, output))
         prediction = None if asked is None else predictions[asked]
         value = GENERATOR_TERMS[name](batch, output, prediction, **term.options)
         values[f"generator/{name}"] = value.detach()

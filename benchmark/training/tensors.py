@@ -58,11 +58,6 @@ def verify_file(path: Path, sha256: str) -> None:
         )
 
 
-def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """Return the name of the first tensor that holds NaN or infinity; waits for the device."""
-    return next((name for name, value in tensors.items() if not value.isfinite().all()), None)
-
-
 def check_tensors(
     folder: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 ) -> None:

@@ -38,7 +38,6 @@ def test_resamples_draw_as_many_images_as_there_are_each_as_often() -> None:
     # 2000 draws of each: a standard error of 45 for the number of times that an image is drawn.
     assert np.abs(weights.sum(axis=0) - 2000).max() < 5 * 45
     np.testing.assert_array_equal(weights, Resamples(40).weights)
-    assert not np.array_equal(weights, Resamples(40, seed=1).weights)
 
 
 def test_interval_of_a_mean_is_that_of_normal_theory() -> None:

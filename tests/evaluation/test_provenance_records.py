@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,12 @@ def _recorded(part: str) -> tuple[str | None, bool | None]:
 
 def _train(weights: str) -> None:
     """Write a manifest as a training would, and record the version."""
-    manifest = {"code_sha256": "c", "checkpoints": {"last": {"sha256": weights}}}
+    manifest = {
+        "run": asdict(RUN),
+        "checkpoints": {"last": {"epoch": 1, "sha256": weights}},
+        "environment": {},
+        **dict.fromkeys(("config_sha256", "data_sha256", "code_sha256"), "c"),
+    }
     write_json(RUN.checkpoints / MANIFEST, manifest)
     record_training(RUN, "last", code_version())
 

@@ -1,25 +1,19 @@
 """Protocol ib1 against scikit-image, NumPy formulas, SciPy distances and cases worked by hand."""
 
 import math
-import time
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
-from skimage import data as photographs
-from skimage import metrics as reference
 from torch import Tensor
 
-from benchmark.metrics import METRICS, Metric, composite, known_mae_raw, quantize, score_images
-from benchmark.metrics.contour import seam
-from benchmark.metrics.edges import edge_h, sharpness_h
-from benchmark.metrics.error import l1_percent_h, mae, mse, psnr_db
+from benchmark.metrics import METRICS, composite, quantize, score_images
+from benchmark.metrics.edges import edge_h, seam, sharpness_h
+from benchmark.metrics.error import mse, psnr_db
 from benchmark.metrics.regions import dilate, region_pixels, seam_band
-from benchmark.metrics.ssim import ssim_h, ssim_map, ssim_uniform_w, ssim_w
+from benchmark.metrics.ssim import ssim_uniform_w
 
 pytestmark = pytest.mark.promise("metrics")
 PIXEL_METRICS = [m for m in METRICS.values() if m.backbone is None and m.pixels == "completed"]
@@ -79,13 +73,6 @@ def test_composite_takes_the_hole_from_the_output_alone() -> None:
     assert completed[0, 0].tolist() == [[200, 7], [7, 7]]
 
 
-def test_known_mae_raw_reads_the_known_pixels_of_the_raw_output() -> None:
-    target = torch.zeros(1, 3, 2, 2, dtype=torch.uint8)
-    raw = torch.tensor([[200, 51], [0, 0]], dtype=torch.uint8).expand(1, 3, 2, 2)
-    mask = torch.tensor([[[[True, False], [False, False]]]])
-    assert known_mae_raw(raw, target, mask).item() == pytest.approx(0.2 / 3, rel=1e-15)
-
-
 @pytest.mark.parametrize("size", [1, 2, 5, 16, 48, 64, 80, 96])
 def test_seam_band_is_the_euclidean_distance_transform(size: int) -> None:
     side, radius = 100, max(1, round(size / 32))
@@ -119,93 +106,6 @@ def test_dilate_reaches_a_square_window() -> None:
     assert torch.equal(dilate(mask, 2), expected)
 
 
-def test_errors_are_the_numpy_formulas() -> None:
-    completed, target, mask = _batch()
-    mask[:, :, 4:20, 4:20] = True  # so that no core is empty
-    difference = _images_last(completed) / 255 - _images_last(target) / 255
-    for region in ("w", "h", "b", "c"):
-        where = region_pixels(mask, region)[:, 0].numpy()
-        squares = [(d[w] ** 2).mean() for d, w in zip(difference, where, strict=True)]
-        absolute = [np.abs(d[w]).mean() for d, w in zip(difference, where, strict=True)]
-        # 1e-12: both are float64 sums of about 1e3 terms.
-        np.testing.assert_allclose(mse(completed, target, mask, region), squares, rtol=1e-12)
-        np.testing.assert_allclose(mae(completed, target, mask, region), absolute, rtol=1e-12)
-    ours = l1_percent_h(completed, target, mask)
-    np.testing.assert_allclose(ours, 100 * mae(completed, target, mask, "h"), rtol=1e-15)
-
-
-def test_psnr_is_that_of_scikit_image() -> None:
-    completed, target, mask = _batch()
-    images = zip(_images_last(target), _images_last(completed), mask[:, 0].numpy(), strict=True)
-    for row, (truth, ours, hole) in enumerate(images):
-        whole = reference.peak_signal_noise_ratio(  # type: ignore[no-untyped-call]
-            truth, ours, data_range=255
-        )
-        inside = reference.peak_signal_noise_ratio(  # type: ignore[no-untyped-call]
-            truth[hole], ours[hole], data_range=255
-        )
-        # 1e-9 dB is far below any difference that is reported, far above float64 rounding.
-        assert psnr_db(completed, target, mask, "w")[row].item() == pytest.approx(whole, abs=1e-9)
-        assert psnr_db(completed, target, mask, "h")[row].item() == pytest.approx(inside, abs=1e-9)
-
-
-def test_ssim_is_that_of_scikit_image_on_valid_windows() -> None:
-    completed, target, mask = _batch()
-    pairs = zip(_images_last(target), _images_last(completed), strict=True)
-    maps = [
-        reference.structural_similarity(  # type: ignore[no-untyped-call]
-            truth,
-            ours,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            data_range=255,
-            channel_axis=-1,
-            full=True,
-        )[1][5:-5, 5:-5]
-        for truth, ours in pairs
-    ]
-    # 1e-12: the same float64 formula with sums of 121 terms in another order.
-    np.testing.assert_allclose(_map_last(completed, target), np.stack(maps), atol=1e-12)
-    np.testing.assert_allclose(
-        ssim_w(completed, target, mask), [m.mean() for m in maps], atol=1e-12
-    )
-
-
-def _map_last(completed: Tensor, target: Tensor) -> NDArray[np.float64]:
-    return ssim_map(completed, target).numpy().transpose(0, 2, 3, 1)
-
-
-def _uniform_cases() -> dict[str, tuple[Tensor, Tensor]]:
-    """Return pairs of images: noise of even and odd sizes, flat ones, and a photograph."""
-    rng = np.random.default_rng(1)
-    shapes = {"even": (2, 3, 32, 16), "odd": (3, 3, 33, 17), "least": (2, 3, 7, 7)}
-    pairs = {
-        name: torch.from_numpy(rng.integers(0, 256, (2, *shape), dtype=np.uint8))
-        for name, shape in shapes.items()
-    }
-    levels = torch.tensor([[0, 255, 90], [255, 255, 91]], dtype=torch.uint8)
-    pairs["flat"] = levels[:, :, None, None, None].expand(-1, -1, 3, 21, 9)
-    pixels: NDArray[np.uint8] = photographs.chelsea()  # type: ignore[no-untyped-call]
-    cat = torch.from_numpy(pixels[::2, ::3].copy()).permute(2, 0, 1)[None]
-    pairs["photograph"] = torch.stack([cat, (cat // 3 * 3).flip(3)])
-    return {name: (pair[0], pair[1]) for name, pair in pairs.items()}
-
-
-@pytest.mark.parametrize(("completed", "target"), _uniform_cases().values(), ids=_uniform_cases())
-def test_uniform_ssim_is_the_default_of_scikit_image(completed: Tensor, target: Tensor) -> None:
-    mask = _corner(torch.zeros(len(target), 1, *target.shape[2:], dtype=torch.bool))
-    expected = [
-        reference.structural_similarity(  # type: ignore[no-untyped-call]
-            truth / 255, ours / 255, data_range=1, channel_axis=-1
-        )
-        for truth, ours in zip(_images_last(target), _images_last(completed), strict=True)
-    ]
-    # Protocol ib1 asks for 1e-9; ours are integers up to the last division, and the reference
-    # takes variances as differences of float64 means near 1.
-    np.testing.assert_allclose(ssim_uniform_w(completed, target, mask), expected, atol=1e-13)
-
-
 def test_uniform_ssim_of_flat_images_worked_by_hand() -> None:
     target, completed = torch.full((2, 1, 3, 9, 9), 51, dtype=torch.uint8)
     completed = completed + 51
@@ -213,60 +113,6 @@ def test_uniform_ssim_of_flat_images_worked_by_hand() -> None:
     # Without variance the contrast term is 1; means are .2 and .4, and C1 is 1e-4.
     expected = (2 * 0.2 * 0.4 + 1e-4) / (0.2**2 + 0.4**2 + 1e-4)
     assert ssim_uniform_w(completed, target, mask).item() == pytest.approx(expected, rel=1e-14)
-
-
-def test_ssim_relation_of_composites() -> None:
-    completed, target, mask = _batch(8)
-    touching = dilate(mask, 5)[..., 5:-5, 5:-5].double().mean((1, 2, 3))
-    expected = 1 - touching * (1 - ssim_h(completed, target, mask))
-    # The relation is exact; 1e-13 is the rounding of means of 1e3 terms.
-    np.testing.assert_allclose(ssim_w(completed, target, mask), expected, atol=1e-13)
-
-
-@settings(max_examples=25, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 2**32 - 1), size=st.integers(11, 40))
-def test_psnr_of_whole_and_hole_differ_by_the_area(seed: int, size: int) -> None:
-    rng = np.random.default_rng(seed)
-    target = torch.from_numpy(rng.integers(0, 256, (2, 3, size, size), dtype=np.uint8))
-    mask = _random_mask(rng, 2, size)
-    completed = composite(255 - target, target, mask)
-    difference = psnr_db(completed, target, mask, "w") - psnr_db(completed, target, mask, "h")
-    expected = -10 * torch.log10(mask.double().mean((1, 2, 3)))
-    np.testing.assert_allclose(difference, expected, atol=1e-12)  # rounding of values near 10
-
-
-def test_oracle_is_perfect() -> None:
-    _, target, mask = _batch()
-    ideal = {"lower": 0.0, "zero": 0.0, "higher": 1.0, "one": 1.0}
-    mask[0] = False
-    mask[0, :, :16, :16] = True  # its core is not empty
-    for metric in PIXEL_METRICS:
-        scores = metric.function(target, target, mask)
-        expected = math.inf if metric.unit == "dB" else ideal[metric.better]
-        assert scores[0].item() == expected, metric.name
-        assert (scores[~scores.isnan()] == expected).all(), metric.name
-
-
-@pytest.mark.parametrize("metric", PIXEL_METRICS, ids=lambda m: m.name)
-@pytest.mark.parametrize("axis", [2, 3])
-def test_flipping_everything_changes_nothing(metric: Metric, axis: int) -> None:
-    completed, target, mask = _batch()
-    flipped = (image.flip(axis) for image in (completed, target, mask))
-    ours = metric.function(completed, target, mask)
-    # 1e-13: the same terms, summed in another order.
-    np.testing.assert_allclose(metric.function(*flipped), ours, rtol=1e-13)
-
-
-def test_one_by_one_equals_batch() -> None:
-    completed, target, mask = _batch()
-    together = score_images(completed, target, mask)
-    for row in range(len(mask)):
-        pick = slice(row, row + 1)
-        alone = score_images(completed[pick], target[pick], mask[pick])
-        for name, values in together.items():
-            assert values.dtype == torch.float64
-            # NaN equals NaN here; 1e-13 because torch may split a batch's sums differently.
-            np.testing.assert_allclose(alone[name], values[pick], rtol=1e-13, err_msg=name)
 
 
 def test_score_images_returns_every_metric_of_composites_in_display_order() -> None:
@@ -338,29 +184,6 @@ def test_core_of_a_tiny_hole_has_no_error() -> None:
     assert psnr_db(completed, target, mask, "c").isnan().all()
 
 
-def test_wrong_images_are_refused() -> None:
-    completed, target, mask = _batch()
-    wrong = {
-        "uint8": (completed.float(), target, mask),
-        "differ": (completed[:2], target, mask),
-        "bool": (completed, target, mask.float()),
-        r"\[4, 1, 33, 33\]": (completed, target, mask.expand(-1, 3, -1, -1)),
-        "hole pixel": (completed, target, torch.zeros_like(mask)),
-        "known pixel": (completed, target, torch.ones_like(mask)),
-        "N, 3": (completed[:, :1], target, mask),
-    }
-    for message, images in wrong.items():
-        for metric in PIXEL_METRICS:
-            with pytest.raises(ValueError, match=message):
-                metric.function(*images)
-    with pytest.raises(ValueError, match="at least 11 px"):
-        ssim_w(completed[..., :10], target[..., :10], mask[..., :10] | _corner(mask[..., :10]))
-    with pytest.raises(ValueError, match="at least 7 px a side, not 33x6"):
-        ssim_uniform_w(completed[..., :6], target[..., :6], _corner(mask[..., :6]))
-    with pytest.raises(ValueError, match="known pixels differ"):
-        score_images(255 - target, target, mask)
-
-
 def _corner(mask: Tensor) -> Tensor:
     corner = torch.zeros_like(mask)
     corner[..., 0, 0] = True
@@ -373,9 +196,19 @@ def test_metric_names_carry_their_region() -> None:
             assert metric.name.endswith(f"_{metric.region}")
 
 
-def test_scoring_keeps_up_with_a_test_set() -> None:
-    images = _batch(150, 64)
-    start = time.perf_counter()
-    score_images(*images, names=[m.name for m in PIXEL_METRICS])
-    # About 0.5 s on 2 cores; ten times that would be a per-image loop.
-    assert time.perf_counter() - start < 5
+def test_wrong_images_are_refused() -> None:
+    completed, target, mask = _batch()
+    wrong = {
+        "uint8": (completed.float(), target, mask),
+        "differ": (completed[:2], target, mask),
+        "bool": (completed, target, mask.float()),
+        r"\[4, 1, 33, 33\]": (completed, target, mask.expand(-1, 3, -1, -1)),
+        "hole pixel": (completed, target, torch.zeros_like(mask)),
+        "known pixel": (completed, target, torch.ones_like(mask)),
+        "N, 3": (completed[:, :1], target, mask),
+        "at least 11 px": (target[..., :10], target[..., :10], _corner(mask[..., :10])),
+        "known pixels differ": (255 - target, target, mask),
+    }
+    for message, images in wrong.items():
+        with pytest.raises(ValueError, match=message):
+            score_images(*images)

@@ -15,7 +15,7 @@ import torchvision
 from torch import Tensor
 
 from benchmark.metrics import METRICS, MetricUnavailable, missing_metrics, perceptual, score_images
-from benchmark.metrics.perceptual import Lpips, fetch_weights, lpips_h, lpips_missing
+from benchmark.metrics.perceptual import fetch_weights, lpips_h, lpips_missing, lpips_w, spatial_map
 from benchmark.metrics.regions import dilate
 from data.errors import InputError
 
@@ -35,7 +35,7 @@ def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Point torch.hub to an empty cache, and forget networks that earlier tests loaded."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(perceptual, "BACKBONES", dict(perceptual.BACKBONES))
-    perceptual._cached_lpips.cache_clear()
+    perceptual._network.cache_clear()
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     return folder
@@ -85,14 +85,13 @@ def test_value_is_that_of_the_package(net: str, checkpoints: Path) -> None:
     _make_backbone(net, checkpoints)
     completed, target, mask = _images()
     first, second = (image.float() / 127.5 - 1 for image in (completed, target))
-    ours = Lpips(net, CPU)
     with torch.no_grad():
         whole = _package(net, spatial=False)(first, second)[:, 0, 0, 0]
         spatial = _package(net, spatial=True)(first, second)
     assert (whole > 1e-3).all()  # else the tolerance would accept zeros
     # 1e-5 is the protocol's: float32 through up to 13 layers.
-    np.testing.assert_allclose(ours.distance(completed, target), whole, atol=1e-5)
-    np.testing.assert_allclose(ours.spatial_map(completed, target), spatial, atol=1e-5)
+    np.testing.assert_allclose(lpips_w(completed, target, mask, net), whole, atol=1e-5)
+    np.testing.assert_allclose(spatial_map(completed, target, net), spatial, atol=1e-5)
     if net == "alex":
         inside = [m[w].double().mean() for m, w in zip(spatial, dilate(mask, 5), strict=True)]
         np.testing.assert_allclose(lpips_h(completed, target, mask, net), inside, atol=1e-5)
@@ -139,7 +138,7 @@ def test_a_damaged_file_is_refused(checkpoints: Path) -> None:
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(InputError, match="does not begin with"):
-        Lpips("squeeze", CPU)
+        lpips_w(*_images(), net="squeeze")
 
 
 @pytest.mark.promise("damage")
@@ -149,15 +148,15 @@ def test_a_file_that_is_no_backbone_is_refused(checkpoints: Path) -> None:
     (checkpoints / name).write_bytes(content)
     perceptual.BACKBONES["squeeze"] = name
     with pytest.raises(InputError, match="not the weights"):
-        Lpips("squeeze", CPU)
+        lpips_w(*_images(), net="squeeze")
 
 
 def test_loading_leaves_the_random_state_alone(checkpoints: Path) -> None:
     _make_backbone("squeeze", checkpoints)
     before = torch.get_rng_state()
-    network = Lpips("squeeze", CPU)
+    network = perceptual._network("squeeze", CPU)
     assert torch.equal(torch.get_rng_state(), before)
-    assert not any(p.requires_grad or p.is_meta for p in network._network.parameters())
+    assert not any(p.requires_grad or p.is_meta for p in network.parameters())
 
 
 def test_names_and_address_are_those_of_torchvision() -> None:

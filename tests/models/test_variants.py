@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from benchmark.core.config import names_in
 from benchmark.core.paths import VARIANTS
-from benchmark.training.gan import build_discriminator, build_gan, build_generator
+from benchmark.training.gan import build_gan, build_networks
 from benchmark.training.step import loss_names, training_step
 from models.batch import Batch
 from models.generators import context_encoder, strided_context_encoder
@@ -66,11 +66,12 @@ def test_variant_builds_for_64_px(name: str) -> None:
     suite, variant = tiny_suite(**SUITE_64), full_variant(name)
     batch = random_batch(2, 64, 32)
     with torch.no_grad():
-        generator = build_generator(suite, variant).eval()
+        networks = build_networks(suite, variant)
+        generator = networks["generator"].eval()
         assert generator(batch.masked, batch.mask, batch.corner).shape == (2, 3, 64, 64)
         for role, spec in variant.discriminators.items():
             side = 32 if spec.input == "hole" else 64
-            discriminator = build_discriminator(suite, variant, role).eval()
+            discriminator = networks[f"discriminator/{role}"].eval()
             assert len(discriminator(numbers()(2, 3, side, side))[0]) == 2
 
 

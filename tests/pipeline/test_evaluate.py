@@ -196,14 +196,6 @@ def _check_same_scores(found: pd.DataFrame, expected: pd.DataFrame) -> None:
 
 
 @pytest.mark.promise("same_bytes")
-def test_evaluation_repeats_to_the_bit(checkout: Path) -> None:
-    before = files_below(checkout / "reports")
-    evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
-    evaluate_baselines(_suite())
-    assert files_below(checkout / "reports") == before
-
-
-@pytest.mark.promise("same_bytes")
 def test_whole_run_in_another_folder_repeats_to_the_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,22 +301,6 @@ def test_missing_run_names_the_command_that_trains_it(checkout: Path) -> None:
         evaluate_run(_suite(), tiny_variant("l2"), Run("tiny", "l2", 3), "cpu")
 
 
-@pytest.mark.promise("damage")
-@pytest.mark.parametrize("damage", ["bit", "end", "gone", "empty"])
-def test_damaged_weights_are_refused(damage: str, checkout: Path) -> None:
-    (weights,) = RUN.checkpoints.glob("*.safetensors")
-    content = weights.read_bytes()
-    if damage == "gone":
-        weights.unlink()
-    else:
-        flipped = content[:-1] + bytes([content[-1] ^ 1])
-        changed = {"bit": flipped, "end": content[:-5], "empty": b""}
-        weights.write_bytes(changed[damage])
-    with pytest.raises(InputError, match=r"damaged or foreign|cannot be read"):
-        evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
-    tally("corrupted files refused")
-
-
 def _forge(change: Callable[[dict[str, Tensor]], object]) -> None:
     """Change the weights of the run, and the manifest so that it lists them."""
     (weights,) = RUN.checkpoints.glob("*.safetensors")
@@ -380,48 +356,12 @@ def test_weights_that_do_not_fit_are_refused_even_if_the_manifest_lists_them(
     tally("corrupted files refused")
 
 
-@pytest.mark.promise("no_execution")
-def test_pickle_in_place_of_weights_is_refused_and_not_executed(checkout: Path) -> None:
-    trap = checkout / "trap"
-
-    class Mischief:
-        def __reduce__(self) -> Any:
-            return Path.mkdir, (trap,)
-
-    (weights,) = RUN.checkpoints.glob("*.safetensors")
-    torch.save({"generator/layers.0.weight": Mischief()}, weights)
-    manifest = _json(RUN.checkpoints / "manifest.json")
-    for entry in manifest["checkpoints"].values():
-        entry["sha256"] = file_sha256(weights)
-    (RUN.checkpoints / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match="cannot be read"):
-        evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
-    assert not trap.exists()
-    tally("files with code refused")
-
-
 @pytest.mark.promise("damage")
 @pytest.mark.parametrize("run", [Run("tiny", "l2", 1), Run("tiny", "binary", 0)])
 def test_checkpoints_of_another_run_are_refused(run: Run, checkout: Path) -> None:
     shutil.copytree(RUN.checkpoints, run.checkpoints)
     with pytest.raises(InputError, match=r"holds the run tiny/l2/seed0, not|another config"):
         evaluate_run(_suite(), tiny_variant(run.variant), run, "cpu")
-    tally("corrupted files refused")
-
-
-@pytest.mark.promise("damage")
-@pytest.mark.parametrize(
-    "run",
-    [
-        *(None, 3, [], {}, {"suite": "tiny"}, {"suite": "tiny", "variant": "l2", "seed": "0"}),
-        *({"suite": 1, "variant": "l2", "seed": 0}, {"suite": "tiny", "variant": "l2", "x": 0}),
-    ],
-)
-def test_manifest_that_names_no_run_is_refused(run: Any, checkout: Path) -> None:
-    path = RUN.checkpoints / "manifest.json"
-    path.write_text(json.dumps(_json(path) | {"run": run}))
-    with pytest.raises(InputError, match="not a checkpoint manifest"):
-        evaluate_run(_suite(), tiny_variant("l2"), RUN, "cpu")
     tally("corrupted files refused")
 
 
@@ -463,22 +403,6 @@ def test_oracle_is_perfect(checkout: Path) -> None:
     assert summary["psnr_h"]["mean"] == pytest.approx(cap, rel=1e-12)
     completed = np.load(paths.baseline_completed("tiny") / f"{ORACLE}.npy")
     assert np.array_equal(completed, Store(paths.prepared("tiny")).images("test")[:EXAMPLES])
-
-
-def test_baselines_do_not_see_what_is_in_the_hole(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Store, "verify", lambda *_: None)
-    folder = paths.prepared("tiny")
-    before = {p.name: np.load(p) for p in paths.baseline_completed("tiny").iterdir()}
-    images, boxes = np.load(folder / "test.npy"), np.load(folder / "test_boxes.npy")
-    for image, (x0, y0, x1, y1) in zip(images, boxes[:, 0], strict=True):
-        image[y0:y1, x0:x1] = 255 - image[y0:y1, x0:x1]
-    np.save(folder / "test.npy", images)
-    evaluate_baselines(_suite())
-    for name, expected in before.items():
-        completed = np.load(paths.baseline_completed("tiny") / name)
-        assert np.array_equal(completed, expected) is not name.startswith(ORACLE), name
 
 
 def test_baseline_that_does_not_run_on_this_size_is_a_row_less_and_a_reason_more(

@@ -1,9 +1,6 @@
 """The evaluate stage and discriminators: what it writes, that it can be rebuilt, whom it asks."""
 
 import json
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +25,7 @@ from data.errors import InputError
 from models.batch import Batch
 from models.variant import Variant
 from tests.reporting.test_discriminators import shown
-from tests.support.tiny import HOLE_PX, IMAGE_PX, ROOT, isolate, tiny_suite, tiny_variant
+from tests.support.tiny import HOLE_PX, IMAGE_PX, isolate, tiny_suite, tiny_variant
 
 NAMES = ("localizer", "staged", "l2")
 
@@ -145,26 +142,9 @@ def test_one_that_never_started_is_not_asked() -> None:
     }  # fmt: skip
 
 
-def test_without_a_discriminator_there_is_no_picture_and_nothing_of_it_is_loaded(
-    tmp_path: Path,
-) -> None:
+def test_without_a_discriminator_there_is_no_picture() -> None:
     assert _diagnosis("l2")["discriminators"] == {}
     assert [path.name for path in _run("l2").diagnosis.parent.iterdir()] == ["predictions.json"]
-    code = (
-        "import sys\n"
-        "from tests.support.tiny import *\n"
-        "isolate(pytest.MonkeyPatch(), Path(sys.argv[1]))\n"
-        "suite = tiny_suite({'epochs': 1}, evaluation={'checkpoint': 'last', 'batch_size': 4})\n"
-        "evaluate_run(suite, tiny_variant('l2'), Run('tiny', 'l2', 0), 'cpu')\n"
-        "print(*(name for name in sys.modules if name.startswith(('benchmark', 'matplotlib'))))"
-    )
-    folder = shutil.copytree(Path(), tmp_path / "copy")
-    command = [sys.executable, "-c", code, str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = {*done.stdout.split()}
-    assert {"benchmark.pipeline.evaluate", "benchmark.evaluation.test_set"} <= loaded
-    parts = ("probes", "predictions", "diagnosis", "reporting", "matplotlib")
-    assert [name for name in loaded if any(part in name for part in parts)] == []
 
 
 def test_picture_shows_the_probes_and_carries_nothing_else() -> None:

@@ -85,7 +85,7 @@ def _fill_at(moment: int, whole: Whole, folder: Path, children: Children) -> Non
 @pytest.mark.parametrize(
     "file",
     [
-        *("lock", ".state.json.partial", ".epoch0001.png.partial", ".progress.gif.partial"),
+        *("lock", ".state.json.partial", ".epoch0001.png.partial"),
         *(".manifest.json.partial", ".seed0.csv.partial"),
     ],
 )

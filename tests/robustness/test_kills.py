@@ -102,11 +102,8 @@ def test_killed_between_any_two_steps_of_saving_goes_on_from_a_whole_state(
     whole: Whole, checkout: Path, children: Children
 ) -> None:
     expected, _ = whole("l2")
-    moments = [
-        *[("os.chmod .step", 0), ("os.rename .step", 0), ("os.rename .step", 1)],
-        *[("open .state.json", 0), ("os.rename .state.json", 0), ("os.rename .state.json", 1)],
-        *[("os.remove step", 0), ("os.remove step", 1)],
-    ]
+    # The long version goes through all moments.
+    moments = [("os.rename .step", 1), ("os.rename .state.json", 0), ("os.remove step", 0)]
     for event, later in moments:
         ended = children.run(_job(checkout, kill_on=event, kill_after=later))
         assert ended.messages == []  # a state that is not whole would be refused

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from benchmark.core.files import atomic_folder, write_json, write_text
+from benchmark.core.files import write_json
 from benchmark.core.hashing import file_sha256
-from benchmark.training.checkpoints import MANIFEST, load_checkpoint
-from benchmark.training.gan import optimizer_tensors, restore_optimizer
+from benchmark.training.checkpoints import MANIFEST, load_checkpoint, read_manifest
+from benchmark.training.gan import GAN, TrainableNetwork
+from benchmark.training.progress import Progress
 from benchmark.training.resume import ResumeState, run_lock
 from benchmark.training.tensors import (
     check_tensors,
@@ -30,7 +31,7 @@ from benchmark.training.tensors import (
 )
 from data.errors import InputError
 from tests.support.promises import tally
-from tests.support.tiny import ROOT, files_below, numbers
+from tests.support.tiny import ROOT, numbers, tiny_variant
 
 TENSORS = {
     "generator/weight": numbers()(3, 4),
@@ -191,86 +192,65 @@ def test_tensors_that_do_not_fit_are_named(
 # The manifest
 
 
-def _checkpoint(folder: Path) -> dict[str, Any]:
+def _checkpoint(folder: Path, **changes: Any) -> None:
     sha256 = save_tensors(folder / "epoch0002.safetensors", TENSORS)
-    entry = {"epoch": 2, "file": "epoch0002.safetensors", "sha256": sha256, "value": 1.5}
-    manifest: dict[str, Any] = {"checkpoints": {"best_val_psnr": entry}, "steps": 3}
-    write_json(folder / MANIFEST, manifest)
-    return manifest
+    entry = {"epoch": 2, "sha256": sha256}
+    manifest = {
+        "run": {"suite": "tiny", "variant": "l2", "seed": 0},
+        "checkpoints": {"best_val_psnr": entry},
+        "environment": {},
+        **dict.fromkeys(("config_sha256", "data_sha256", "code_sha256"), "0"),
+    }
+    write_json(folder / MANIFEST, manifest | changes)
 
 
-def test_checkpoint_comes_back_with_its_manifest(tmp_path: Path) -> None:
-    manifest = _checkpoint(tmp_path)
-    tensors, found = load_checkpoint(tmp_path, "best_val_psnr", "train")
-    _assert_same(tensors, TENSORS)
-    assert found == manifest
+def _load(folder: Path, criterion: str = "best_val_psnr") -> dict[str, Tensor]:
+    return load_checkpoint(folder, read_manifest(folder, "make train"), criterion)
+
+
+def test_checkpoint_comes_back(tmp_path: Path) -> None:
+    _checkpoint(tmp_path)
+    _assert_same(_load(tmp_path), TENSORS)
+
+
+@pytest.mark.promise("damage")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"run": None},
+        {"run": {"suite": "tiny"}},
+        {"checkpoints": []},
+        {"checkpoints": {"last": {"epoch": "../x", "sha256": "0"}}},
+        {"checkpoints": {"last": {"epoch": 1}}},
+        {"config_sha256": 3},
+    ],
+)
+def test_damaged_manifest_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    _checkpoint(tmp_path, **changes)
+    with pytest.raises(InputError, match=rf"manifest\.json: {next(iter(changes))}"):
+        _load(tmp_path)
+    tally("corrupted files refused")
 
 
 def test_criterion_that_chose_nothing_is_named_with_those_that_did(tmp_path: Path) -> None:
     _checkpoint(tmp_path)
     with pytest.raises(InputError, match="no checkpoint 'last'; there are best_val_psnr"):
-        load_checkpoint(tmp_path, "last", "train")
+        _load(tmp_path, "last")
 
 
 def test_missing_manifest_names_the_command_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="missing; `make train` makes it"):
-        load_checkpoint(tmp_path, "last", "make train")
-
-
-@pytest.mark.promise("damage")
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "{",
-        "[]",
-        "{}",
-        '"text"',
-        '{"checkpoints": []}',
-        '{"checkpoints": {"last": 3}}',
-        '{"checkpoints": {"last": {"file": "epoch0002.safetensors"}}}',
-        '{"checkpoints": {"last": {"file": 3, "sha256": ""}}}',
-        '{"checkpoints": {"last": {"file": 3, "sha256": "", "epoch": 1}}}',
-        '{"checkpoints": {"last": {"file": "x", "sha256": "", "epoch": "1"}}}',
-        '{"checkpoints": {"last": {"file": "../x", "sha256": "", "epoch": 1}}}',
-        '{"checkpoints": {"last": {"file": "/etc/passwd", "sha256": "", "epoch": 1}}}',
-    ],
-)
-def test_damaged_manifest_is_refused(tmp_path: Path, content: str) -> None:
-    _checkpoint(tmp_path)
-    (tmp_path / MANIFEST).write_text(content)
-    with pytest.raises(InputError, match=r"(manifest\.json|3): (not a|cannot be read)"):
-        load_checkpoint(tmp_path, "last", "train")
-    tally("corrupted files refused")
+        _load(tmp_path)
 
 
 def test_file_that_the_manifest_does_not_list_is_refused(tmp_path: Path) -> None:
     _checkpoint(tmp_path)
     save_tensors(tmp_path / "epoch0002.safetensors", {"generator/weight": torch.zeros(1)})
     with pytest.raises(InputError, match="damaged or foreign"):
-        load_checkpoint(tmp_path, "best_val_psnr", "train")
+        _load(tmp_path)
 
 
 # Crashes
-
-
-@pytest.mark.promise("writing")
-@pytest.mark.parametrize("moment", ["fsync", "replace"])
-def test_failure_before_the_rename_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    path = tmp_path / "weights.safetensors"
-    sha256 = save_tensors(path, TENSORS)
-
-    def fail(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync" if moment == "fsync" else "pathlib.Path.replace", fail)
-    with pytest.raises(InputError, match=r"weights.safetensors: cannot be written \(No space left"):
-        save_tensors(path, {"other": torch.zeros(3)})
-    monkeypatch.undo()
-    _assert_same(load_tensors(path, sha256), TENSORS)
-    assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
 
 
 @pytest.mark.promise("writing")
@@ -295,111 +275,46 @@ def test_full_disk_is_one_line_and_leaves_the_old_weights(tmp_path: Path) -> Non
     assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
 
 
-@pytest.mark.promise("writing")
-def test_killed_writer_leaves_the_old_file_and_the_next_one_succeeds(tmp_path: Path) -> None:
-    path = tmp_path / "notes.json"
-    write_json(path, "old")
-    # os._exit at the fsync is the end of the process without any clean-up, as by SIGKILL.
-    code = (
-        "import os, sys, pathlib\n"
-        "from benchmark.core.files import write_json\n"
-        "os.fsync = lambda _: os._exit(9)\n"
-        "write_json(pathlib.Path(sys.argv[1]), 'new')\n"
-    )
-    killed = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=False)
-    assert killed.returncode == 9
-    assert len([*tmp_path.iterdir()]) == 2  # the old file and what was being written
-    assert json.loads(path.read_text()) == "old"
-    write_json(path, "newer")
-    assert files_below(tmp_path) == {"notes.json": b'"newer"\n'}
-
-
-@pytest.mark.promise("writing")
-def test_folder_takes_its_place_whole_or_not_at_all(tmp_path: Path) -> None:
-    place = tmp_path / "run"
-    with atomic_folder(place) as folder:
-        write_text(folder / "old", "1\n")
-    with pytest.raises(RuntimeError, match="crash"), atomic_folder(place) as folder:
-        write_text(folder / "new", "2\n")
-        raise RuntimeError("crash")
-    assert files_below(tmp_path) == {"run/old": b"1\n"}
-    with atomic_folder(place) as folder:
-        write_text(folder / "new", "2\n")
-    assert files_below(tmp_path) == {"run/new": b"2\n"}
-
-
-def test_json_has_no_nan(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="JSON compliant"):
-        write_json(tmp_path / "x.json", {"a": float("nan")})
-    assert [*tmp_path.iterdir()] == []
-
-
 # Resuming
 
 
-def test_there_is_no_state_at_first(tmp_path: Path) -> None:
-    assert ResumeState(tmp_path, "key").load() is None
+PROGRESS = Progress(
+    step=7,
+    curves=[{"epoch": 1.0, "validation/psnr_h": 0.1 + 0.2}],  # a number of all digits
+    kept={"last": {"epoch": 1, "file": "epoch0001.safetensors", "sha256": "0", "value": None}},
+    sums={"generator/total": 1.5},
+    counts={"generator/total": 1},
+)
+
+
+def _gan(weight: float = 0.0) -> GAN:
+    network = nn.Linear(2, 1)
+    nn.init.constant_(network.weight, weight)
+    return GAN(
+        tiny_variant("l2"), TrainableNetwork(network, torch.optim.Adam([network.weight])), {}
+    )
+
+
+def _save(state: ResumeState, progress: Progress = PROGRESS) -> None:
+    """Save a state and the file that it names."""
+    for file, entry in zip(progress.files(), progress.kept.values(), strict=True):
+        entry["sha256"] = save_tensors(state.folder / file, TENSORS)
+    state.save(_gan(), progress)
 
 
 def test_latest_state_comes_back_and_the_older_ones_go(tmp_path: Path) -> None:
     state = ResumeState(tmp_path, "key")
-    # 0.1 + 0.2 shows that numbers keep all their digits.
+    assert state.load(_gan()) == Progress()
     for step in (3, 12, 7):
-        state.save(step, {"x": torch.tensor(step)}, {"step": step, "sum": 0.1 + 0.2})
-    loaded = ResumeState(tmp_path, "key").load()
-    assert loaded is not None
-    assert loaded[0]["x"].item() == 7
-    assert loaded[1] == {"step": 7, "sum": 0.1 + 0.2}
+        state.save(_gan(step), Progress(step))
+    found = _gan()
+    assert ResumeState(tmp_path, "key").load(found) == Progress(7)
+    assert (found.weights()["generator/weight"] == 7).all()
     assert sorted(p.name for p in state.folder.iterdir()) == [
         "state.json",
         "step00000007.safetensors",
     ]
-    assert ResumeState(tmp_path, "other").load() is None
-
-
-@pytest.mark.promise("resume")
-def test_crash_between_tensors_and_state_leaves_the_older_state(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    state = ResumeState(tmp_path, "key")
-    state.save(1, {"x": torch.tensor(1)}, {"step": 1})
-
-    def fail(*_: Any) -> None:
-        raise RuntimeError("power cut")
-
-    monkeypatch.setattr("benchmark.training.resume.write_json", fail)
-    with pytest.raises(RuntimeError, match="power cut"):
-        state.save(2, {"x": torch.tensor(2)}, {"step": 2})
-    loaded = state.load()
-    assert loaded is not None
-    assert loaded[0]["x"].item() == loaded[1]["step"] == 1
-
-
-@pytest.mark.promise("damage")
-@pytest.mark.parametrize("damage", ["tensors", "json", "not a state", "gone"])
-def test_damaged_state_is_refused_with_what_to_do(tmp_path: Path, damage: str) -> None:
-    state = ResumeState(tmp_path, "key")
-    state.save(1, {"x": torch.tensor(1)}, {"step": 1})
-    tensors = state.folder / "step00000001.safetensors"
-    if damage == "tensors":
-        tensors.write_bytes(tensors.read_bytes()[:-1] + b"\x7f")
-    elif damage == "gone":
-        tensors.unlink()
-    else:
-        (state.folder / "state.json").write_text("{" if damage == "json" else "[]")
-    with pytest.raises(InputError, match=f"delete {state.folder} to begin anew"):
-        state.load()
-    tally("corrupted files refused")
-
-
-PROGRESS = {
-    "step": 7,
-    "curves": [{"epoch": 1.0, "validation/psnr_h": 0.1 + 0.2}],
-    "kept": {"last": {"epoch": 1, "file": "epoch0001.safetensors", "sha256": "0", "value": None}},
-    "sums": {"generator/total": 1.5},
-    "counts": {"generator/total": 1},
-    "pictures": {"epoch0001.png": "0"},
-}
+    assert ResumeState(tmp_path, "other").load(_gan()) == Progress()
 
 
 def _places(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -417,7 +332,7 @@ def _places(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ..
 @pytest.mark.parametrize("change", ["other", "gone"])
 def test_state_that_is_damaged_in_any_field_is_refused(tmp_path: Path, change: str) -> None:
     state = ResumeState(tmp_path, "key")
-    state.save(7, {"x": torch.tensor(1)}, PROGRESS)
+    _save(state)
     path = state.folder / "state.json"
     text = path.read_text()
     places = [place for place in _places(json.loads(text)) if place]
@@ -433,59 +348,38 @@ def test_state_that_is_damaged_in_any_field_is_refused(tmp_path: Path, change: s
             holder[place[-1]] = [holder[place[-1]]]
         path.write_text(json.dumps(content))
         with pytest.raises(InputError, match=f"damaged.*delete {state.folder} to begin anew"):
-            state.load()
+            state.load(_gan())
         tally("corrupted files refused")
 
 
 @pytest.mark.promise("damage")
 def test_flipped_bit_of_a_state_is_refused_wherever_it_is(tmp_path: Path) -> None:
     state = ResumeState(tmp_path, "key")
-    state.save(7, {"x": torch.tensor(1)}, PROGRESS)
+    _save(state)
     path = state.folder / "state.json"
     whole = path.read_bytes()
     for place in range(len(whole)):
         path.write_bytes(_with_flipped_bit(whole, place))
         try:
-            loaded = state.load()
+            loaded = state.load(_gan())
         except InputError as error:
             assert f"delete {state.folder} to begin anew" in str(error)
             tally("corrupted files refused")
         else:  # white space, and the last digit of a number, say nothing
-            assert loaded is not None and loaded[1] == PROGRESS
+            assert loaded == PROGRESS
 
 
 def test_removed_state_is_no_state_at_any_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = ResumeState(tmp_path, "key")
-    state.save(1, {"x": torch.tensor(1)}, {"step": 1})
+    state.save(_gan(), Progress(1))
     monkeypatch.setattr("shutil.rmtree", lambda _: None)  # as if it had been killed there
     state.remove()
-    assert ResumeState(tmp_path, "key").load() is None
+    assert ResumeState(tmp_path, "key").load(_gan()) == Progress()
     monkeypatch.undo()
     state.remove()
     assert [*tmp_path.iterdir()] == []
-
-
-def test_optimizer_goes_on_as_if_never_stopped() -> None:
-    def optimizer(weight: Tensor) -> torch.optim.Adam:
-        return torch.optim.Adam([weight], lr=0.1, betas=(0.5, 0.9), fused=True)
-
-    def advance(weight: Tensor, adam: torch.optim.Adam, steps: int) -> None:
-        for _ in range(steps):
-            weight.grad = weight.detach().sin()
-            adam.step()
-
-    whole = numbers()(5).requires_grad_()
-    advance(whole, optimizer(whole), 7)
-    stopped = numbers()(5).requires_grad_()
-    first = optimizer(stopped)
-    advance(stopped, first, 3)
-    resumed, second = stopped.detach().clone().requires_grad_(), optimizer(stopped)
-    second = optimizer(resumed)
-    restore_optimizer(second, {k: v.clone() for k, v in optimizer_tensors(first).items()})
-    advance(resumed, second, 4)
-    assert torch.equal(resumed, whole)
 
 
 # The lock

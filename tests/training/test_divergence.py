@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,32 +10,24 @@ from torch import Tensor
 
 from benchmark.__main__ import main
 from benchmark.core.paths import Run
-from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
 from benchmark.training.gan import GAN
-from benchmark.training.progress import LossMeter, TrainingDivergedError
+from benchmark.training.progress import LossMeter, Progress, TrainingDivergedError
 from benchmark.training.step import training_step
 from models.variant import Variant
 from tests.support.promises import tally
 from tests.support.tiny import (
     STEPS_PER_EPOCH,
     files_below,
-    isolate,
     tiny_suite,
     tiny_variant,
     train_tiny,
 )
 
-pytestmark = pytest.mark.promise("divergence")
+pytestmark = [pytest.mark.promise("divergence"), pytest.mark.usefixtures("tiny_checkout")]
 
 RUN = Run("tiny", "l2", 0)
 NAN, INFINITY = float("nan"), float("inf")
-
-
-@pytest.fixture(autouse=True)
-def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    isolate(monkeypatch, tmp_path)
-    split_suite(tiny_suite())
 
 
 def _after_step(
@@ -84,8 +75,10 @@ def _state() -> Any:
     return json.loads(path.read_text())
 
 
-@pytest.mark.parametrize("value", [NAN, INFINITY, -INFINITY])
-@pytest.mark.parametrize("number", [1, 3, 6, 7, 9, 10, 11, 18])
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [(1, NAN), (6, INFINITY), (7, -INFINITY), (10, NAN), (11, INFINITY), (18, -INFINITY)],
+)
 def test_loss_is_named_with_the_very_step_wherever_it_is_looked_at(
     number: int, value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,13 +108,14 @@ def test_discriminator_that_is_updated_now_and_then_is_seen_too(
 
 
 def test_looking_waits_for_the_device_once_for_all_losses() -> None:
-    meter = LossMeter({}, {}, torch.device("cpu"))
+    progress = Progress()
+    meter = LossMeter(progress)
     assert meter.look() == {}
     meter.add(1, {"a": torch.tensor(1.0), "b": torch.tensor(2.0)})
     meter.add(2, {"a": torch.tensor(3.0)})
     assert meter.look() == {"a": 3.0, "b": 2.0}
     assert meter.look() == {}
-    assert meter.sums() == {"a": 4.0, "b": 2.0}
+    assert (progress.sums, progress.counts) == ({"a": 4.0, "b": 2.0}, {"a": 2, "b": 1})
     meter.add(3, {"a": torch.tensor(1.0), "b": torch.tensor(NAN)})
     meter.add(4, {"a": torch.tensor(INFINITY)})
     with pytest.raises(TrainingDivergedError, match=r"^the loss b is nan at step 3$"):

@@ -21,9 +21,9 @@ from benchmark.training.step import training_step
 from data.errors import InputError
 from tests.support.children import Children, Job
 from tests.support.promises import tally
-from tests.support.tiny import files_below, isolate, tiny_suite, tiny_variant, train_tiny
+from tests.support.tiny import files_below, tiny_suite, tiny_variant, train_tiny
 
-pytestmark = pytest.mark.promise("memory")
+pytestmark = [pytest.mark.promise("memory"), pytest.mark.usefixtures("tiny_checkout")]
 
 RUN = Run("tiny", "l2", 0)
 CPU = torch.device("cpu")
@@ -40,12 +40,6 @@ ALLOCATORS = [
     MemoryError("Unable to allocate 7.11 PiB for an array"),
 ]
 LOWER = "lower training.batch_size (8) in benchmark/suites/tiny.yaml"
-
-
-@pytest.fixture(autouse=True)
-def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    isolate(monkeypatch, tmp_path)
-    split_suite(tiny_suite())
 
 
 @pytest.mark.parametrize("error", ALLOCATORS)

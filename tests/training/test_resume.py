@@ -15,7 +15,6 @@ from torch import Tensor
 
 from benchmark.core.paths import Run
 from benchmark.pipeline import train
-from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
 from benchmark.training import checkpoints
 from benchmark.training.resume import TrainingInterruptedError
@@ -33,28 +32,25 @@ from tests.support.tiny import (
     train_tiny,
 )
 
+pytestmark = pytest.mark.usefixtures("tiny_checkout")
+
 TOTAL_STEPS = EPOCHS * STEPS_PER_EPOCH
 Outputs = dict[str, bytes]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outputs]:
+def whole(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outputs]:
     """Return what a run gives that is never stopped."""
 
     @cache
     def outputs(variant: str) -> Outputs:
         with pytest.MonkeyPatch.context() as patch:
-            isolate(patch, tmp_path_factory.mktemp("whole"))
-            split_suite(tiny_suite())
+            folder = tmp_path_factory.mktemp("whole")
+            isolate(patch, folder)
+            shutil.copytree(prepared / "data", folder / "data")
             return _outputs(train_tiny(variant))
 
     return outputs
-
-
-@pytest.fixture(autouse=True)
-def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    isolate(monkeypatch, tmp_path)
-    split_suite(tiny_suite())
 
 
 def _outputs(run: Run) -> Outputs:
@@ -188,7 +184,7 @@ def test_crash_in_the_validation_loses_no_epoch(
 
 
 @pytest.mark.promise("resume")
-@pytest.mark.parametrize("function", ["write_animation", "write_json", "write_text"])
+@pytest.mark.parametrize("function", ["write_json", "write_text"])
 def test_crash_while_results_are_written_loses_nothing(
     function: str,
     whole: Callable[[str], Outputs],

@@ -1,7 +1,6 @@
-"""Watching a run: events are read back by TensorBoard, animations by Pillow."""
+"""Watching a run: events are read back by TensorBoard."""
 
 import io
-import json
 import shutil
 import signal
 import sys
@@ -15,11 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from tensorboard.backend.event_processing import (  # type: ignore[import-untyped]
     event_accumulator,
-    plugin_event_accumulator,
 )
 from tensorboard.summary.writer import event_file_writer  # type: ignore[import-untyped]
 from torch import Tensor
@@ -29,22 +26,15 @@ from benchmark.__main__ import main
 from benchmark.core import paths
 from benchmark.core.paths import Run
 from benchmark.pipeline.train import train_run
+from benchmark.training.gan import GAN
+from benchmark.training.progress import Progress
 from benchmark.training.resume import ResumeState, TrainingInterruptedError
-from benchmark.training.run_log import (
-    LABEL_PX,
-    LAST_FRAME_MS,
-    MOST_FRAMES,
-    TILE_PX,
-    thinned,
-    write_animation,
-)
 from benchmark.training.step import loss_names, training_step
 from benchmark.training.validation import Gallery
 from data.errors import InputError
 from data.store import Store
 from tests.support.tiny import (
     EPOCHS,
-    IMAGE_PX,
     ROOT,
     STEPS_PER_EPOCH,
     files_below,
@@ -110,15 +100,6 @@ def _scalars(variant: str) -> Scalars:
     return {tag: [(event.step, event.value) for event in found.Scalars(tag)] for tag in tags}
 
 
-def _settings(variant: str) -> list[Any]:
-    """Return the texts that TensorBoard shows."""
-    folder = str(EVENTS / "tiny" / variant / "seed0")
-    # The other reader does not drop texts that are out of date.
-    found = plugin_event_accumulator.EventAccumulator(folder, {"tensors": 0}).Reload()
-    events = found.Tensors("settings/text_summary")
-    return [json.loads(event.tensor_proto.string_val[0]) for event in events]
-
-
 def _outputs(run: Run) -> dict[str, bytes]:
     return files_below(run.checkpoints) | {"curves": run.curves.read_bytes()}
 
@@ -175,15 +156,8 @@ def test_pictures_are_the_kept_ones_between_input_and_truth(
     for epoch, image in enumerate(shown, start=1):
         kept = np.asarray(Image.open(pictures / f"epoch{epoch:04d}.png"))
         found = np.asarray(Image.open(io.BytesIO(image.encoded_image_string)))
-        np.testing.assert_array_equal(found, _gallery().compare(kept))
-
-
-def test_settings_are_there_as_text(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(whole("staged")[0])
-    (found,) = _settings("staged")
-    assert found["seed"] == 0
-    assert found["suite"] == json.loads(tiny_suite().model_dump_json())
-    assert found["variant"] == json.loads(tiny_variant("staged").model_dump_json())
+        gallery = Gallery(tiny_suite(), Store(paths.prepared("tiny")))
+        np.testing.assert_array_equal(found, gallery.compare(kept))
 
 
 class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -244,7 +218,6 @@ def test_stopped_run_goes_on_in_its_events(
         _train("l2")
     _train("l2")
     assert _scalars("l2") == whole("l2")[1]
-    assert len(_settings("l2")) == 1
 
 
 @pytest.mark.parametrize("saved", [0, 8])
@@ -273,9 +246,10 @@ def test_events_are_on_the_disk_before_the_state_that_has_them_behind_it(
     found = {}
     save = ResumeState.save
 
-    def wrapped(state: ResumeState, step: int, *rest: Any) -> None:
-        found[step] = [at for at, _ in _scalars("l2").get("epoch/generator/total", [])]
-        save(state, step, *rest)
+    def wrapped(state: ResumeState, gan: GAN, progress: Progress) -> None:
+        shown = _scalars("l2").get("epoch/generator/total", [])
+        found[progress.step] = [at for at, _ in shown]
+        save(state, gan, progress)
 
     write = event_file_writer.RecordWriter.write
 
@@ -290,28 +264,10 @@ def test_events_are_on_the_disk_before_the_state_that_has_them_behind_it(
     assert found == {step: [end for end in (6, 12, 18) if end <= step] for step in range(1, 19)}
 
 
-def test_run_that_is_watched_from_the_middle_on_has_its_settings(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    _before_step(monkeypatch, 7, _terminate)
-    with pytest.raises(TrainingInterruptedError):
-        _train("l2", None)
-    _train("l2")
-    assert len(_settings("l2")) == 1
-    assert [step for step, _ in _scalars("l2")["epoch/generator/total"]] == [12, 18]
-
-
 def test_run_that_begins_anew_takes_the_place_of_its_events(whole: Whole) -> None:
     _train("l2")
     _train("l2")
     assert _scalars("l2") == whole("l2")[1]
-    assert len(_settings("l2")) == 1
-
-
-@pytest.mark.parametrize("folder", ["reports", "models/checkpoints/tiny", "data/../reports/x"])
-def test_events_where_dvc_removes_files_are_refused(folder: str) -> None:
-    with pytest.raises(InputError, match=r"lies in (reports|models)/; choose a folder outside"):
-        _train("l2", Path(folder))
 
 
 def test_missing_tensorboard_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,141 +302,3 @@ def test_option_or_variable_says_where_events_go(
     monkeypatch.chdir(ROOT)
     assert main(["train", "--suite", "portraits", "--variant", "l2", *options]) == 0
     assert given[3:] == ["auto", expected]
-
-
-# The animation
-
-
-def _pictures(folder: Path, epochs: int, size: int = IMAGE_PX, seed: int = 0) -> list[Path]:
-    """Write strips of 8 grey images that become brighter with every epoch."""
-    folder.mkdir()
-    written = []
-    for epoch in range(1, epochs + 1):
-        strip = np.full((size, 8 * size, 3), 255 * epoch // epochs, np.uint8)
-        written.append(folder / f"epoch{epoch:04d}.png")
-        Image.fromarray(strip).save(written[-1])
-    return written
-
-
-def _frames(path: Path) -> list[NDArray[np.uint8]]:
-    found = []
-    with Image.open(path) as animation:
-        for place in range(getattr(animation, "n_frames", 1)):
-            animation.seek(place)
-            found.append(np.asarray(animation.convert("RGB")))
-    return found
-
-
-def _gallery() -> Gallery:
-    return Gallery(tiny_suite(), Store(paths.prepared("tiny")))
-
-
-def test_animation_has_a_frame_for_each_epoch(tmp_path: Path) -> None:
-    gallery = _gallery()
-    write_animation(tmp_path / "a.gif", _pictures(tmp_path / "p", 5), gallery)
-    frames = _frames(tmp_path / "a.gif")
-    assert len(frames) == 5
-    expected = [gallery.masked, None, gallery.truth]
-    for epoch, frame in enumerate(frames, start=1):
-        images = frame[:, LABEL_PX:]
-        assert images.shape == (3 * TILE_PX, 8 * TILE_PX, 3)
-        for row, strip in enumerate(expected):
-            found = images[row * TILE_PX : (row + 1) * TILE_PX : 4, ::4].astype(int)
-            if strip is None:
-                strip = np.full_like(gallery.truth, 255 * epoch // 5)
-            # 255 colours cut the cube of all colours into six parts a side or so, of 40 levels
-            # each, within which a value is on average 10 levels from the middle.
-            assert np.abs(found - strip).mean() < 10
-
-
-def test_frames_differ_by_epoch_and_completions_alone(tmp_path: Path) -> None:
-    write_animation(tmp_path / "a.gif", _pictures(tmp_path / "p", 3), _gallery())
-    first, second, third = _frames(tmp_path / "a.gif")
-    for one, other in ((first, second), (second, third)):
-        changed = (one != other).any(axis=2)
-        assert changed[:, :LABEL_PX].any(), "the number of the epoch is not shown"
-        assert changed[TILE_PX : 2 * TILE_PX, LABEL_PX:].all()
-        assert not changed[:TILE_PX].any() and not changed[2 * TILE_PX :].any()
-
-
-def test_last_frame_is_held(tmp_path: Path) -> None:
-    write_animation(tmp_path / "a.gif", _pictures(tmp_path / "p", 4), _gallery())
-    durations = []
-    with Image.open(tmp_path / "a.gif") as animation:
-        assert animation.info["loop"] == 0  # for ever
-        for place in range(4):
-            animation.seek(place)
-            durations.append(animation.info["duration"])
-    assert durations[-1] == LAST_FRAME_MS > 5 * max(durations[:-1])
-
-
-def test_equal_pictures_give_equal_bytes_without_comment(tmp_path: Path) -> None:
-    pictures = _pictures(tmp_path / "p", 3)
-    for name in ("a.gif", "b.gif"):
-        write_animation(tmp_path / name, pictures, _gallery())
-    content = (tmp_path / "a.gif").read_bytes()
-    assert content == (tmp_path / "b.gif").read_bytes()
-    assert b"\x21\xfe" not in content[:1000]  # a comment
-
-
-def test_unchanged_completions_keep_their_frames(tmp_path: Path) -> None:
-    # Pillow leaves out a frame that is equal to the one before.
-    (picture,) = _pictures(tmp_path / "p", 1)
-    copies = [picture.with_name(f"epoch{epoch:04d}.png") for epoch in (2, 3)]
-    for path in copies:
-        path.write_bytes(picture.read_bytes())
-    write_animation(tmp_path / "a.gif", [picture, *copies], _gallery())
-    assert len(_frames(tmp_path / "a.gif")) == 3
-
-
-@pytest.mark.parametrize(
-    ("size", "side"), [(16, 128), (32, 128), (48, 96), (64, 128), (128, 128), (200, 128)]
-)
-def test_images_are_enlarged_by_an_integer_or_shrunk(size: int, side: int, tmp_path: Path) -> None:
-    gallery = Gallery.__new__(Gallery)  # of images of another size
-    noise = np.random.default_rng(0).integers(0, 2, (size, 8 * size, 3), dtype=np.uint8) * 255
-    gallery.masked = gallery.truth = noise
-    write_animation(tmp_path / "a.gif", _pictures(tmp_path / "p", 1, size), gallery)
-    (frame,) = _frames(tmp_path / "a.gif")
-    assert frame.shape == (3 * side, LABEL_PX + 8 * side, 3)
-    if side % size == 0:
-        shown, factor = frame[:side, LABEL_PX:], side // size
-        repeated = shown[::factor, ::factor].repeat(factor, axis=0).repeat(factor, axis=1)
-        np.testing.assert_array_equal(shown, repeated)
-        # Greys of the names of the rows pull at the nearest of the eight colours of the noise.
-        np.testing.assert_allclose(shown[::factor, ::factor], noise, atol=16)
-
-
-def test_long_run_is_thinned_out_and_stays_small(tmp_path: Path) -> None:
-    # The worst case: 8 holes of a quarter of 128 px, whose noise changes from frame to frame.
-    random = np.random.default_rng(0)
-    gallery = Gallery.__new__(Gallery)
-    gallery.masked = np.full((128, 8 * 128, 3), 128, np.uint8)
-    gallery.truth = random.integers(0, 256, (128, 8 * 128, 3), dtype=np.uint8)
-    pictures = _pictures(tmp_path / "p", MOST_FRAMES + 5, 128)
-    hole = np.tile(np.pad(np.ones((64, 64, 1), bool), ((32, 32), (32, 32), (0, 0))), (1, 8, 1))
-    for path in thinned(pictures, MOST_FRAMES):
-        noise = random.integers(0, 256, (128, 8 * 128, 3), dtype=np.uint8)
-        Image.fromarray(np.where(hole, noise, gallery.truth)).save(path, compress_level=0)  # quick
-    write_animation(tmp_path / "a.gif", pictures, gallery)
-    with Image.open(tmp_path / "a.gif") as animation:
-        assert getattr(animation, "n_frames", 1) == MOST_FRAMES
-    # A code has at most 12 bits and stands for at least one pixel: all of the first frame, and
-    # what changes in the others.
-    pixels = 8 * 3 * 128**2 + MOST_FRAMES * 8 * 64**2
-    assert (tmp_path / "a.gif").stat().st_size < 1.5 * pixels
-
-
-@pytest.mark.parametrize(
-    ("count", "most", "expected"),
-    [
-        (1, 3, [0]),
-        (3, 3, [0, 1, 2]),
-        (4, 3, [0, 1, 3]),
-        (5, 3, [0, 2, 4]),
-        (10, 4, [0, 3, 6, 9]),
-    ],
-)
-def test_thinned_keeps_the_ends(count: int, most: int, expected: list[int]) -> None:
-    items = [Path(str(i)) for i in range(count)]
-    assert thinned(items, most) == [items[i] for i in expected]

@@ -1,7 +1,5 @@
 """Validation against NumPy, on outputs that are known."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,11 +9,12 @@ from torch import Tensor, nn
 
 from benchmark.core import paths
 from benchmark.core.config import Suite
-from benchmark.pipeline.split import split_suite
 from benchmark.training.gan import GAN, TrainableNetwork
 from benchmark.training.validation import Gallery, Validation, validate
 from data.store import Store
-from tests.support.tiny import HOLE_PX, IMAGE_PX, isolate, tiny_suite, tiny_variant
+from tests.support.tiny import HOLE_PX, IMAGE_PX, tiny_suite, tiny_variant
+
+pytestmark = pytest.mark.usefixtures("tiny_checkout")
 
 GRAY = 128
 """What 0 of the networks' range [-1, 1] becomes: 127.5, rounded half to even."""
@@ -47,12 +46,6 @@ def _holes() -> list[NDArray[np.uint8]]:
     store = Store(paths.prepared("tiny"))
     boxes = store.boxes("val")[:, 0].tolist()
     return [i[y0:y1, x0:x1] for i, (x0, y0, x1, y1) in zip(store.images("val"), boxes, strict=True)]
-
-
-@pytest.fixture(autouse=True)
-def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    isolate(monkeypatch, tmp_path)
-    split_suite(tiny_suite())
 
 
 def test_scores_are_the_means_over_all_images() -> None:

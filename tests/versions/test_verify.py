@@ -218,7 +218,7 @@ def test_one_byte_of_any_result_is_found(checkout: Kept) -> None:
             for name in ("figures/tiny_validation_mse_h.svg", "tables/tiny.csv")
         ),
         paths.baseline_completed("tiny") / "telea.npy",
-        RUN.checkpoints / "validation/progress.gif",
+        RUN.checkpoints / "validation/epoch0001.png",
     ]
     for path in targets:
         before = path.read_bytes()
