@@ -205,6 +205,8 @@ def export(
         trained, greatest = export_run(checkpoint, out, criterion, overwrite)
     except ParityError as error:
         return complain(error, FAILED)
+    except ImportError as error:  # an environment without the extra `export`
+        raise InputError(f"export needs a package ({error}); `make setup` installs it") from None
     difference = f"{greatest:.2g}"
     content = {"criterion": trained.criterion, "epoch": trained.epoch}
     text = (

@@ -108,7 +108,7 @@ def train_run(
         if code_digest(files) != digests["code_sha256"]:
             raise InputError(f"{run}: the code changed while it ran; the result is not kept")
         origin = {"environment": fingerprint(engine.device), **digests}
-        write_checkpoints(run, state.folder, progress, origin)
+        write_checkpoints(run, state.folder, progress, session.gallery, origin)
         write_curves(run, variant, progress)
         remove_states(run.scratch)
 

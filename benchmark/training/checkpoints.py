@@ -14,7 +14,7 @@ from benchmark.core.yaml_files import validate
 from benchmark.training.progress import Progress
 from benchmark.training.step import loss_names
 from benchmark.training.tensors import load_tensors, verify_file
-from benchmark.training.validation import VALIDATION_METRICS
+from benchmark.training.validation import VALIDATION_METRICS, Gallery, write_animation
 from data.errors import InputError
 from models.variant import Variant
 
@@ -22,7 +22,7 @@ MANIFEST = "manifest.json"
 
 
 def write_checkpoints(
-    run: Run, source: Path, progress: Progress, origin: Mapping[str, Any]
+    run: Run, source: Path, progress: Progress, gallery: Gallery, origin: Mapping[str, Any]
 ) -> None:
     """Write the checkpoint folder of a finished run.
 
@@ -31,6 +31,7 @@ def write_checkpoints(
         source: the folder of the weights and the pictures that `progress` names. They are copied,
             not moved: a run that crashes from here on resumes from what is in it.
         progress: the finished run's.
+        gallery: the images of the pictures.
         origin: what the manifest says of the machine, and the digests of what went in.
 
     Raises:
@@ -42,6 +43,8 @@ def write_checkpoints(
         for file, sha256 in sorted(progress.files().items()):
             verify_file(source / file, sha256)
             shutil.copy(source / file, validation if file in progress.pictures else folder)
+        pictures = [source / file for file in sorted(progress.pictures)]
+        write_animation(validation / "progress.gif", pictures, gallery)
         manifest = {
             "run": {"suite": run.suite, "variant": run.variant, "seed": run.seed},
             "steps": progress.step,

@@ -72,11 +72,15 @@ def open_run_log(
             none are written.
 
     Raises:
-        InputError: TensorBoard is not installed.
+        InputError: the folder lies where DVC removes files, or TensorBoard is not installed.
     """
     with ExitStack() as stack:
         events = None
         if tensorboard is not None:
+            for top in ("benchmark", "data", "models", "reports"):  # DVC removes outputs there
+                if tensorboard.resolve().is_relative_to(Path(top).resolve()):
+                    lies = f"--tensorboard {tensorboard}: lies in {top}/; choose a folder outside"
+                    raise InputError(lies)
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError:

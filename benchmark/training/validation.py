@@ -1,13 +1,17 @@
-"""From the present weights of a run to validation scores and completed images."""
+"""From the present weights of a run to validation scores, completed images and an animation."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from benchmark.core.config import Suite
+from benchmark.core.files import atomic_path
 from benchmark.metrics import missing_metrics, quantize, score_images
 from benchmark.metrics.error import psnr_cap_db
 from benchmark.training.batches import make_batch
@@ -15,6 +19,13 @@ from benchmark.training.gan import GAN
 from benchmark.training.network_inputs import complete
 from data.store import Store
 
+MOST_FRAMES = 60
+"""An animation of more epochs leaves some out, so that it stays small and short."""
+FRAME_MS, LAST_FRAME_MS = 200, 2000
+TILE_PX = 128
+"""Side of an image in the animation, or somewhat less: small ones grow by an integer factor."""
+LABEL_PX, FONT_PX = 84, 14
+INK = (34, 34, 34)
 VALIDATION_METRICS = ("mse_h", "psnr_h", "ssim_h", "lpips_alex")
 Strip = NDArray[np.uint8]
 """Images of equal size side by side, `[H, n·W, 3]`."""
@@ -83,3 +94,60 @@ def _side_by_side(images: Tensor) -> Strip:
     """Turn `[n, 3, H, W]` uint8 into a strip."""
     strip: Strip = images.permute(2, 0, 3, 1).flatten(1, 2).cpu().numpy()
     return strip
+
+
+def write_animation(path: Path, pictures: Sequence[Path], gallery: Gallery) -> None:
+    """Write how the completions change from epoch to epoch, as a GIF.
+
+    Each frame shows the masked images, the completions and the true images.
+
+    Args:
+        path: the file to write.
+        pictures: strips of completions, `epoch<number>.png`, in the order of the epochs; at least
+            one. At most `MOST_FRAMES` of them are shown, the first and the last among them.
+        gallery: the images that were completed.
+    """
+    shown = thinned(pictures, MOST_FRAMES)
+    # One palette, so that what does not change between two frames takes no bytes and no flicker.
+    ends = [_frame(shown[place], gallery) for place in sorted({0, len(shown) // 2, len(shown) - 1})]
+    palette = Image.fromarray(np.concatenate(ends)).quantize(255, Image.Quantize.MEDIANCUT)
+    frames = (
+        Image.fromarray(_frame(picture, gallery)).quantize(
+            palette=palette, dither=Image.Dither.NONE
+        )
+        for picture in shown
+    )
+    with atomic_path(path) as partial:
+        next(frames).save(
+            partial,
+            format="GIF",
+            save_all=True,
+            append_images=frames,
+            duration=[FRAME_MS] * (len(shown) - 1) + [LAST_FRAME_MS],
+            loop=0,
+        )
+
+
+def thinned(items: Sequence[Path], most: int) -> list[Path]:
+    """Return all items, or `most` of them at even distances with the first and the last."""
+    if len(items) <= most:
+        return list(items)
+    return [items[place * (len(items) - 1) // (most - 1)] for place in range(most)]
+
+
+def _frame(picture: Path, gallery: Gallery) -> NDArray[np.uint8]:
+    """Draw one epoch: names of the rows, then the images."""
+    with Image.open(picture) as file:
+        completed: Strip = np.asarray(file)
+    height = completed.shape[0]
+    side = height * (TILE_PX // height) or TILE_PX
+    size = completed.shape[1] * side // height, 3 * side
+    # For an integer factor it repeats pixels, and to shrink it averages them.
+    images = Image.fromarray(gallery.compare(completed)).resize(size, Image.Resampling.BOX)
+    canvas = Image.new("RGB", (LABEL_PX + images.width, images.height), "white")
+    canvas.paste(images, (LABEL_PX, 0))
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(FONT_PX)
+    epoch = int(picture.stem.removeprefix("epoch"))
+    for row, name in enumerate(("masked", f"epoch {epoch}", "truth")):
+        draw.text((8, row * side + side // 2), name, fill=INK, font=font, anchor="lm")
+    return np.asarray(canvas)

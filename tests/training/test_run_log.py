@@ -270,6 +270,12 @@ def test_run_that_begins_anew_takes_the_place_of_its_events(whole: Whole) -> Non
     assert _scalars("l2") == whole("l2")[1]
 
 
+@pytest.mark.parametrize("folder", ["reports", "models/checkpoints/tiny", "data/../reports/x"])
+def test_events_where_dvc_removes_files_are_refused(folder: str) -> None:
+    with pytest.raises(InputError, match=r"lies in (reports|models)/; choose a folder outside"):
+        _train("l2", Path(folder))
+
+
 def test_missing_tensorboard_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(InputError, match="pip install tensorboard"):

@@ -1,16 +1,29 @@
 """Validation against NumPy, on outputs that are known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor, nn
 
 from benchmark.core import paths
 from benchmark.core.config import Suite
 from benchmark.training.gan import GAN, TrainableNetwork
-from benchmark.training.validation import Gallery, Validation, validate
+from benchmark.training.validation import (
+    LABEL_PX,
+    LAST_FRAME_MS,
+    MOST_FRAMES,
+    TILE_PX,
+    Gallery,
+    Validation,
+    thinned,
+    validate,
+    write_animation,
+)
 from data.store import Store
 from tests.support.tiny import HOLE_PX, IMAGE_PX, tiny_suite, tiny_variant
 
@@ -124,3 +137,88 @@ def test_gallery_shows_the_same_images_masked_and_true() -> None:
 def test_wrong_settings_are_refused(watching: dict[str, int]) -> None:
     with pytest.raises(ValidationError, match=f"watching.{next(iter(watching))}"):
         tiny_suite(watching=watching)
+
+
+# The animation
+
+
+def _pictures(folder: Path, epochs: int, size: int = IMAGE_PX, seed: int = 0) -> list[Path]:
+    """Write strips of 8 gray images that become brighter with every epoch."""
+    folder.mkdir()
+    written = []
+    for epoch in range(1, epochs + 1):
+        strip = np.full((size, 8 * size, 3), 255 * epoch // epochs, np.uint8)
+        written.append(folder / f"epoch{epoch:04d}.png")
+        Image.fromarray(strip).save(written[-1])
+    return written
+
+
+def _frames(path: Path) -> list[NDArray[np.uint8]]:
+    found = []
+    with Image.open(path) as animation:
+        for place in range(getattr(animation, "n_frames", 1)):
+            animation.seek(place)
+            found.append(np.asarray(animation.convert("RGB")))
+    return found
+
+
+def _gallery() -> Gallery:
+    return Gallery(tiny_suite(), Store(paths.prepared("tiny")))
+
+
+def test_animation_has_a_frame_for_each_epoch(tmp_path: Path) -> None:
+    gallery = _gallery()
+    write_animation(tmp_path / "a.gif", _pictures(tmp_path / "p", 5), gallery)
+    frames = _frames(tmp_path / "a.gif")
+    assert len(frames) == 5
+    expected = [gallery.masked, None, gallery.truth]
+    for epoch, frame in enumerate(frames, start=1):
+        images = frame[:, LABEL_PX:]
+        assert images.shape == (3 * TILE_PX, 8 * TILE_PX, 3)
+        for row, strip in enumerate(expected):
+            found = images[row * TILE_PX : (row + 1) * TILE_PX : 4, ::4].astype(int)
+            if strip is None:
+                strip = np.full_like(gallery.truth, 255 * epoch // 5)
+            # 255 colors cut the cube of all colors into six parts a side or so, of 40 levels
+            # each, within which a value is on average 10 levels from the middle.
+            assert np.abs(found - strip).mean() < 10
+
+
+def test_last_frame_is_held(tmp_path: Path) -> None:
+    write_animation(tmp_path / "a.gif", _pictures(tmp_path / "p", 4), _gallery())
+    durations = []
+    with Image.open(tmp_path / "a.gif") as animation:
+        assert animation.info["loop"] == 0  # for ever
+        for place in range(4):
+            animation.seek(place)
+            durations.append(animation.info["duration"])
+    assert durations[-1] == LAST_FRAME_MS > 5 * max(durations[:-1])
+
+
+def test_equal_pictures_give_equal_bytes_without_comment(tmp_path: Path) -> None:
+    pictures = _pictures(tmp_path / "p", 3)
+    for name in ("a.gif", "b.gif"):
+        write_animation(tmp_path / name, pictures, _gallery())
+    content = (tmp_path / "a.gif").read_bytes()
+    assert content == (tmp_path / "b.gif").read_bytes()
+    assert b"\x21\xfe" not in content[:1000]  # a comment
+
+
+def test_long_run_is_thinned_out_and_stays_small(tmp_path: Path) -> None:
+    # The worst case: 8 holes of a quarter of 128 px, whose noise changes from frame to frame.
+    random = np.random.default_rng(0)
+    gallery = Gallery.__new__(Gallery)
+    gallery.masked = np.full((128, 8 * 128, 3), 128, np.uint8)
+    gallery.truth = random.integers(0, 256, (128, 8 * 128, 3), dtype=np.uint8)
+    pictures = _pictures(tmp_path / "p", MOST_FRAMES + 5, 128)
+    hole = np.tile(np.pad(np.ones((64, 64, 1), bool), ((32, 32), (32, 32), (0, 0))), (1, 8, 1))
+    for path in thinned(pictures, MOST_FRAMES):
+        noise = random.integers(0, 256, (128, 8 * 128, 3), dtype=np.uint8)
+        Image.fromarray(np.where(hole, noise, gallery.truth)).save(path, compress_level=0)  # quick
+    write_animation(tmp_path / "a.gif", pictures, gallery)
+    with Image.open(tmp_path / "a.gif") as animation:
+        assert getattr(animation, "n_frames", 1) == MOST_FRAMES
+    # A code has at most 12 bits and stands for at least one pixel: all of the first frame, and
+    # what changes in the others.
+    pixels = 8 * 3 * 128**2 + MOST_FRAMES * 8 * 64**2
+    assert (tmp_path / "a.gif").stat().st_size < 1.5 * pixels
