@@ -1,8 +1,9 @@
 """Sections of the report in, GitHub's Markdown out; text of users is text there."""
 
+import re
 from collections.abc import Sequence
 
-from benchmark.core.text import escape_inline, escape_markdown, not_a_block
+from benchmark.core.text import one_line
 from benchmark.metrics.registry import ARROWS
 from benchmark.reporting.blocks import (
     Block,
@@ -127,3 +128,23 @@ def _cell(cell: Cell) -> str:
     return "<br>".join(
         [RANKS.get(cell.rank or 0, "{}").format(text), *map(escape_markdown, cell.more)]
     )
+
+
+def escape_markdown(text: str) -> str:
+    """Return text as Markdown that prints it, inside a table and at the start of a line too."""
+    return not_a_block(escape_inline(one_line(text)))
+
+
+def escape_inline(text: str) -> str:
+    """Return text as Markdown that prints it, within a line; see `not_a_block`."""
+    text = printable(text)
+    escaped = "".join(f"\\{c}" if c in "\\`*_{}[]#|~$@" else c for c in text)
+    # What begins like an address would become a link by itself.
+    escaped = re.sub(r"(?i)(https?|ftp)(?=://)|\bwww(?=\.)", r"\g<0>\\", escaped)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def not_a_block(text: str) -> str:
+    """Return inline Markdown that is neither an entry of a list nor a rule where a line begins."""
+    text = re.sub(r"^([-+=])(?=[-+=\s]|$)", r"\\\1", text)
+    return re.sub(r"^([0-9]{1,9})([.)])(?=\s|$)", r"\1\\\2", text)

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from textwrap import shorten
 from typing import Any
 
-from benchmark.core.text import escape_markdown, grid_markdown, one_line, p_text
+from benchmark.core.text import one_line, p_text
 from benchmark.metrics import PROTOCOL
 from benchmark.metrics.registry import HEADLINE
+from benchmark.reporting.blocks import simple_table
+from benchmark.reporting.markdown import escape_markdown, markdown_table
 from benchmark.stats.intervals import MIN_SEEDS
 from benchmark.versions.compare import MetricChange, SubjectChange, VersionComparison
 from benchmark.versions.snapshot import Snapshot
@@ -39,8 +41,10 @@ def comparison_markdown(found: VersionComparison, all_metrics: bool = False) -> 
     """Return a comparison as Markdown, with the long lists folded."""
     blocks = [f"### {escape_markdown(_title(found))}"]
     for suite, rows in _tables(found, all_metrics).items():
-        told = grid_markdown(HEADS, rows, text_columns=2) if rows else _nothing(found, suite)
-        blocks.append(f"**{escape_markdown(suite)}**\n\n{told.strip()}")
+        told = _nothing(found, suite)
+        if rows:
+            told = markdown_table(simple_table(suite, HEADS, rows, text_columns=2))
+        blocks.append(f"**{escape_markdown(suite)}**\n\n{told}")
     for heading, lines in _lists(found):
         listed = "\n".join(f"- {escape_markdown(line)}" for line in lines)
         blocks.append(f"<details><summary>{heading}</summary>\n\n{listed}\n\n</details>")

@@ -6,10 +6,10 @@ from typing import Any
 
 from benchmark.claims.comparisons import ClaimComparison
 from benchmark.claims.testing import ClaimFinding, ClaimResult
+from benchmark.core.text import csv_text
 from benchmark.reporting.blocks import Block, Cell, Group, Head, Row, Section, Table, Text
 from benchmark.reporting.dialect import plain, with_code
 from benchmark.reporting.suite_report import Report
-from benchmark.reporting.tables import csv_text
 from benchmark.stats.comparison import DECIBEL_MARGIN, SIMILARITY_MARGIN
 from benchmark.stats.intervals import MIN_SEEDS
 
