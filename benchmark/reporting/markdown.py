@@ -109,8 +109,8 @@ def markdown_table(table: Table) -> str:
             title = words(group.title) if table.kind == "claims" else f"*{words(group.title)}*"
             lines.append(_line([title, *[""] * (len(sides) - 1)]))
         for row in group.rows:
-            cells = [text for cell in row.cells for text in (_cell(cell), *[""] * (cell.span - 1))]
-            lines.append(_line(cells))
+            cells = [_cell(cell) for cell in row.cells]
+            lines.append(_line([*cells, *[""] * (len(sides) - len(cells))]))
     return "\n".join(lines)
 
 
