@@ -1,8 +1,9 @@
-"""Numbers and words in, text for readers and CSV out."""
+"""Numbers and words in, text for readers as Markdown and CSV out."""
 
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 from data.errors import printable
@@ -22,6 +23,31 @@ def text_cell(text: str) -> str:
 def one_line(text: str) -> str:
     """Return text on one line, with single spaces and without characters that cannot be seen."""
     return printable(" ".join(text.split()))
+
+
+def escape_markdown(text: str) -> str:
+    """Return text as Markdown that prints it, inside a table and at the start of a line too."""
+    return not_a_block(escape_inline(one_line(text)))
+
+
+def escape_inline(text: str) -> str:
+    """Return text as Markdown that prints it, within a line; see `not_a_block`."""
+    text = printable(text)
+    escaped = "".join(f"\\{c}" if c in "\\`*_{}[]#|~$@" else c for c in text)
+    # What begins like an address would become a link by itself.
+    escaped = re.sub(r"(?i)(https?|ftp)(?=://)|\bwww(?=\.)", r"\g<0>\\", escaped)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def not_a_block(text: str) -> str:
+    """Return inline Markdown that is neither an entry of a list nor a rule where a line begins."""
+    text = re.sub(r"^([-+=])(?=[-+=\s]|$)", r"\\\1", text)
+    return re.sub(r"^([0-9]{1,9})([.)])(?=\s|$)", r"\1\\\2", text)
+
+
+def markdown_row(cells: Iterable[str]) -> str:
+    """Return a row of a Markdown table whose cells are Markdown."""
+    return f"| {' | '.join(cells)} |"
 
 
 def number(value: float, decimals: int, spread: float = math.nan) -> str:

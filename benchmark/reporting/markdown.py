@@ -1,9 +1,8 @@
 """Sections of the report in, GitHub's Markdown out; text of users is text there."""
 
-import re
 from collections.abc import Sequence
 
-from benchmark.core.text import one_line
+from benchmark.core.text import escape_inline, escape_markdown, markdown_row, not_a_block
 from benchmark.metrics.registry import ARROWS
 from benchmark.reporting.blocks import (
     Block,
@@ -103,19 +102,15 @@ def _figure(figure: Figure | Choice) -> str:
 def markdown_table(table: Table) -> str:
     """Return a table; the title of a group is a row of its own."""
     sides = ["---" if head.is_text else "---:" for head in table.heads]
-    lines = [_line([_head(head) for head in table.heads]), _line(sides)]
+    lines = [markdown_row([_head(head) for head in table.heads]), markdown_row(sides)]
     for group in table.groups:
         if group.title:
             title = words(group.title) if table.kind == "claims" else f"*{words(group.title)}*"
-            lines.append(_line([title, *[""] * (len(sides) - 1)]))
+            lines.append(markdown_row([title, *[""] * (len(sides) - 1)]))
         for row in group.rows:
             cells = [_cell(cell) for cell in row.cells]
-            lines.append(_line([*cells, *[""] * (len(sides) - len(cells))]))
+            lines.append(markdown_row([*cells, *[""] * (len(sides) - len(cells))]))
     return "\n".join(lines)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _head(head: Head) -> str:
@@ -128,23 +123,3 @@ def _cell(cell: Cell) -> str:
     return "<br>".join(
         [RANKS.get(cell.rank or 0, "{}").format(text), *map(escape_markdown, cell.more)]
     )
-
-
-def escape_markdown(text: str) -> str:
-    """Return text as Markdown that prints it, inside a table and at the start of a line too."""
-    return not_a_block(escape_inline(one_line(text)))
-
-
-def escape_inline(text: str) -> str:
-    """Return text as Markdown that prints it, within a line; see `not_a_block`."""
-    text = printable(text)
-    escaped = "".join(f"\\{c}" if c in "\\`*_{}[]#|~$@" else c for c in text)
-    # What begins like an address would become a link by itself.
-    escaped = re.sub(r"(?i)(https?|ftp)(?=://)|\bwww(?=\.)", r"\g<0>\\", escaped)
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def not_a_block(text: str) -> str:
-    """Return inline Markdown that is neither an entry of a list nor a rule where a line begins."""
-    text = re.sub(r"^([-+=])(?=[-+=\s]|$)", r"\\\1", text)
-    return re.sub(r"^([0-9]{1,9})([.)])(?=\s|$)", r"\1\\\2", text)

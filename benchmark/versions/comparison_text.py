@@ -5,11 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from textwrap import shorten
 from typing import Any
 
-from benchmark.core.text import one_line, p_text
+from benchmark.core.text import escape_markdown, markdown_row, one_line, p_text
 from benchmark.metrics import PROTOCOL
 from benchmark.metrics.registry import HEADLINE
-from benchmark.reporting.blocks import simple_table
-from benchmark.reporting.markdown import escape_markdown, markdown_table
 from benchmark.stats.intervals import MIN_SEEDS
 from benchmark.versions.compare import MetricChange, SubjectChange, VersionComparison
 from benchmark.versions.snapshot import Snapshot
@@ -43,7 +41,9 @@ def comparison_markdown(found: VersionComparison, all_metrics: bool = False) -> 
     for suite, rows in _tables(found, all_metrics).items():
         told = _nothing(found, suite)
         if rows:
-            told = markdown_table(simple_table(suite, HEADS, rows, text_columns=2))
+            cells = [[escape_markdown(cell) for cell in row] for row in (HEADS, *rows)]
+            cells.insert(1, ["---"] * 2 + ["---:"] * (len(HEADS) - 2))
+            told = "\n".join(map(markdown_row, cells))
         blocks.append(f"**{escape_markdown(suite)}**\n\n{told}")
     for heading, lines in _lists(found):
         listed = "\n".join(f"- {escape_markdown(line)}" for line in lines)

@@ -23,7 +23,7 @@ from PIL import Image
 from benchmark.__main__ import main
 from benchmark.core import paths
 from benchmark.core.config import load_params
-from benchmark.core.text import csv_text, one_line, text_cell
+from benchmark.core.text import csv_text, escape_markdown, one_line, text_cell
 from benchmark.evaluation.score_table import read_score_table, write_score_table
 from benchmark.metrics.registry import Column
 from benchmark.pipeline.reference import write_reference
@@ -32,7 +32,7 @@ from benchmark.reporting import dialect
 from benchmark.reporting.blocks import Text
 from benchmark.reporting.dialect import parse, with_code
 from benchmark.reporting.leaderboard import Leaderboard, Score, Standing, scores_table
-from benchmark.reporting.markdown import escape_markdown, markdown_blocks, words
+from benchmark.reporting.markdown import markdown_blocks, words
 from benchmark.reporting.readme import END, START, update_readme
 from benchmark.reporting.sections.suite.files import (
     csv_table,
