@@ -1,8 +1,10 @@
-"""Text for readers: numbers and words as Markdown, LaTeX or CSV, never taken for markup."""
+"""Numbers and words in, text for readers as Markdown and CSV out."""
 
+import csv
+import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from data.errors import printable
 
@@ -18,60 +20,14 @@ def text_cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-LATEX_CHARACTERS = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "`": r"\textasciigrave{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "[": "{[}",  # else an option of the line end before it
-    "]": "{]}",
-    "*": "{*}",
-    "✗": r"$\times$",
-    "✓": r"$+$",
-    "≈": r"$\approx$",
-    "∞": r"$\infty$",
-    "±": r"$\pm$",
-    "—": "---",
-}
-
-
-def escape_latex(text: str) -> str:
-    """Return text as LaTeX that prints it."""
-    return _latex(one_line(text))
-
-
-def _latex(text: str) -> str:
-    apart = re.sub("-(?=-)", "-\0", text)  # two hyphens would be a dash
-    return "".join(LATEX_CHARACTERS.get(c, c) for c in apart).replace("\0", "{}")
+def one_line(text: str) -> str:
+    """Return text on one line, with single spaces and without characters that cannot be seen."""
+    return printable(" ".join(text.split()))
 
 
 def escape_markdown(text: str) -> str:
     """Return text as Markdown that prints it, inside a table and at the start of a line too."""
     return not_a_block(escape_inline(one_line(text)))
-
-
-def sentence_latex(text: str) -> str:
-    """Return a sentence of ours as LaTeX that prints it; what is between backticks is code."""
-    parts = one_line(text).split("`")
-    if len(parts) % 2 == 0:
-        return escape_latex(text)
-    shown = [rf"\texttt{{{_latex(p)}}}" if i % 2 else _latex(p) for i, p in enumerate(parts)]
-    return "".join(shown)
-
-
-def one_line(text: str) -> str:
-    """Return text on one line, with single spaces and without characters that cannot be seen."""
-    return printable(" ".join(text.split()))
 
 
 def escape_inline(text: str) -> str:
@@ -89,9 +45,9 @@ def not_a_block(text: str) -> str:
     return re.sub(r"^([0-9]{1,9})([.)])(?=\s|$)", r"\1\\\2", text)
 
 
-def csv_cell(text: str) -> str:
-    """Return text as a cell of a CSV file that is one line, and no formula."""
-    return text_cell(one_line(text))
+def markdown_row(cells: Iterable[str]) -> str:
+    """Return a row of a Markdown table whose cells are Markdown."""
+    return f"| {' | '.join(cells)} |"
 
 
 def number(value: float, decimals: int, spread: float = math.nan) -> str:
@@ -100,23 +56,34 @@ def number(value: float, decimals: int, spread: float = math.nan) -> str:
         return "—"
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
-    text = f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0 turns -0.0 into 0.0
+    text = f"{round(value, decimals) + 0.0:,.{decimals}f}"  # + 0.0 turns -0.0 into 0.0
     return text if math.isnan(spread) else f"{text} ± {spread:.{decimals}f}"
-
-
-def grid_markdown(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1
-) -> str:
-    """Return plain text cells as a Markdown table, the first columns to the left."""
-    lines = [_bar([escape_markdown(cell) for cell in row]) for row in (heads, *rows)]
-    lines.insert(1, _bar(["---"] * text_columns + ["---:"] * (len(heads) - text_columns)))
-    return "\n".join(lines) + "\n"
-
-
-def _bar(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def p_text(p: float) -> str:
     """Return a p value as printed."""
     return "< .0001" if p < 1e-4 else f"{p:.4f}"
+
+
+def csv_text(rows: Iterable[Sequence[str | float]], decimals: int | None = None) -> str:
+    """Return rows as CSV: no text is a formula, and a number that is missing is empty.
+
+    Args:
+        rows: text and numbers.
+        decimals: of the numbers; without it, they have seven significant digits.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerows([_csv_cell(cell, decimals) for cell in row] for row in rows)
+    return stream.getvalue()
+
+
+def _csv_cell(cell: str | float, decimals: int | None) -> str:
+    if isinstance(cell, str):
+        return text_cell(one_line(cell))
+    if isinstance(cell, bool):
+        return str(cell)
+    if math.isnan(cell):
+        return ""
+    # + 0.0 turns -0.0 into 0.0.
+    return f"{cell:.7g}" if decimals is None else f"{round(cell, decimals) + 0.0:.{decimals}f}"

@@ -19,12 +19,11 @@ from benchmark.evaluation.reference_runs import (
 )
 from benchmark.evaluation.results import Results, collect_results
 from benchmark.reporting.blocks import Block, Items, Picture, Pictures, Text
-from benchmark.reporting.dialect import plain
+from benchmark.reporting.dialect import plain, with_code
 from benchmark.reporting.figures.pictures import chosen_rows, comparison, read_pictures, save_image
-from benchmark.reporting.leaderboard import leaderboard
+from benchmark.reporting.leaderboard import leaderboard, scores_table
 from benchmark.reporting.markdown import markdown_page
 from benchmark.reporting.sections.suite.summary import reference_facts
-from benchmark.reporting.tables import leaderboard_blocks
 from benchmark.reporting.verdicts import Verdicts
 from benchmark.training.describe import generator_flops
 from benchmark.training.gan import training_digest
@@ -173,12 +172,15 @@ def _write_figure(results: Results, path: Path) -> bool:
 def reference_readme(reference: Reference) -> str:
     """Return the page of a folder of reference runs."""
     results, facts = reference.results, reference.facts
+    board = leaderboard(results, Verdicts(results))
     blocks: list[Block] = [
         Text(
             f"Made by `python -m benchmark reference --suite {facts.suite}`; shown by the report."
         ),
         Items(reference_facts(reference)),
-        *leaderboard_blocks(leaderboard(results, Verdicts(results))),
+        scores_table(board.caption, board.rows, board.columns),
+        Text(plain(board.caption)),
+        Items([with_code(note) for note in board.footnotes]),
     ]
     if facts.left_out:
         left_out = [f"`{run}`: {plain(why)}" for run, why in sorted(facts.left_out.items())]

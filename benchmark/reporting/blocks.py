@@ -52,10 +52,6 @@ class Cell:
     """SVG of a method's mark, before the text."""
     is_sentence: bool = False
     """Whether the text is in the dialect."""
-    span: int = 1
-    """Columns that the cell takes."""
-    unit: str = ""
-    """What a number counts, said where there is no head, as on a phone."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +70,7 @@ class Row:
     """A row of a table."""
 
     cells: Sequence[Cell]
+    """Of fewer cells than heads, the last one takes the columns that are left."""
     verdict: str = ""
     """By which a reader filters rows."""
 

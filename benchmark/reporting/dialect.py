@@ -5,6 +5,7 @@ A backslash takes the meaning from the character after it. Words that are not ou
 """
 
 import re
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 from benchmark.core.text import one_line
@@ -44,28 +45,29 @@ def _protected(text: str) -> str:
 
 def parse(text: str) -> list[Part]:
     """Return the parts of a text in the dialect; neighbouring plain ones are one."""
-    text, parts, place = " ".join(text.split()), [Part("plain", "")], 0
+    text, place = " ".join(text.split()), 0
+    found = []
     for token in _TOKEN.finditer(text):
-        _append(parts, Part("plain", text[place : token.start()]))
+        found += [Part("plain", text[place : token.start()]), _part(token)]
         place = token.end()
-        found = token.groupdict()
-        if found["escaped"]:
-            _append(parts, Part("plain", found["escaped"]))
-        elif found["code"]:
-            _append(parts, Part("code", found["code"]))
-        elif found["strong"]:
-            _append(parts, Part("strong", _unescaped(found["strong"])))
-        else:
-            _append(parts, Part("link", _unescaped(found["label"]), found["target"]))
-    _append(parts, Part("plain", text[place:]))
-    return [part for part in parts if part.text]
+    found.append(Part("plain", text[place:]))
+    parts: list[Part] = []
+    shown = (part for part in found if part.text)
+    for is_plain, same in groupby(shown, key=lambda part: part.kind == "plain"):
+        listed = [*same]
+        parts += [Part("plain", "".join(p.text for p in listed))] if is_plain else listed
+    return parts
 
 
-def _append(parts: list[Part], part: Part) -> None:
-    if part.kind == parts[-1].kind == "plain":
-        parts[-1] = Part("plain", parts[-1].text + part.text)
-    else:
-        parts.append(part)
+def _part(token: re.Match[str]) -> Part:
+    match token.lastgroup:
+        case "escaped":
+            return Part("plain", token["escaped"])
+        case "code":
+            return Part("code", token["code"])
+        case "strong":
+            return Part("strong", _unescaped(token["strong"]))
+    return Part("link", _unescaped(token["label"]), token["target"])
 
 
 def _unescaped(text: str) -> str:

@@ -16,20 +16,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmark.core import paths
-from benchmark.metrics.registry import ARROWS, WANTED, Better
+from benchmark.metrics.registry import ARROWS, WANTED
 from benchmark.reporting.blocks import Block, Download, Section, Table
 from benchmark.reporting.dialect import parse
 from benchmark.reporting.figures.svg import STYLE
 from data.errors import printable
 
 TEMPLATES = Path(__file__).parent / "templates"
-SORT_ORDERS: dict[Better, str] = {
-    "lower": "ascending",
-    "higher": "descending",
-    "zero": "ascending",
-    "one": "ascending",
-}
-"""Best first; sort keys of an ideal are distances from it."""
 PARTS = {
     "plain": "{}",
     "code": "<code>{}</code>",
@@ -62,7 +55,6 @@ def html_page(title: str, sections: Sequence[Section]) -> str:
         policy=_policy(style, script),
         arrows=ARROWS,
         wanted=WANTED,
-        sort_orders=SORT_ORDERS,
     )
 
 

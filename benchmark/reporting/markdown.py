@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmark.core.text import escape_inline, escape_markdown, not_a_block
+from benchmark.core.text import escape_inline, escape_markdown, markdown_row, not_a_block
 from benchmark.metrics.registry import ARROWS
 from benchmark.reporting.blocks import (
     Block,
@@ -102,19 +102,15 @@ def _figure(figure: Figure | Choice) -> str:
 def markdown_table(table: Table) -> str:
     """Return a table; the title of a group is a row of its own."""
     sides = ["---" if head.is_text else "---:" for head in table.heads]
-    lines = [_line([_head(head) for head in table.heads]), _line(sides)]
+    lines = [markdown_row([_head(head) for head in table.heads]), markdown_row(sides)]
     for group in table.groups:
         if group.title:
             title = words(group.title) if table.kind == "claims" else f"*{words(group.title)}*"
-            lines.append(_line([title, *[""] * (len(sides) - 1)]))
+            lines.append(markdown_row([title, *[""] * (len(sides) - 1)]))
         for row in group.rows:
-            cells = [text for cell in row.cells for text in (_cell(cell), *[""] * (cell.span - 1))]
-            lines.append(_line(cells))
+            cells = [_cell(cell) for cell in row.cells]
+            lines.append(markdown_row([*cells, *[""] * (len(sides) - len(cells))]))
     return "\n".join(lines)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _head(head: Head) -> str:

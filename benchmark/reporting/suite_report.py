@@ -1,5 +1,6 @@
 """Results of suites and reference runs in; what the report's sections are made from out."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from benchmark.core.paths import REFERENCES
 from benchmark.core.yaml_files import load
 from benchmark.evaluation.reference_runs import Reference
 from benchmark.evaluation.results import Results
+from benchmark.metrics.registry import Column
 from benchmark.reporting.figures.pictures import Pictures
 from benchmark.reporting.figures.style import Style, styles_of
 from benchmark.reporting.leaderboard import Leaderboard, leaderboard
@@ -19,14 +21,8 @@ from benchmark.training.describe import describe_variant
 from data.errors import InputError
 from models.variant import Variant
 
-
-@dataclass(frozen=True)
-class Costs:
-    """What a variant took, as far as it is known."""
-
-    parameters: int | None
-    flops: int | None
-    images_seen: int | None
+PARAMETERS, FLOPS, IMAGES_SEEN = "params (M)", "GFLOP", "images seen"
+COSTS = (Column(PARAMETERS, "lower", 2), Column(FLOPS, "lower", 3), Column(IMAGES_SEEN, "lower", 0))
 
 
 @dataclass(frozen=True)
@@ -52,11 +48,15 @@ class SuiteReport:
         return leaderboard(self.results, self.verdicts)
 
     @cached_property
-    def costs(self) -> dict[str, Costs]:
-        """What each variant took."""
+    def costs(self) -> dict[str, dict[str, float]]:
+        """What each variant took, by the columns of `COSTS`; NaN where it is not known."""
         flops = self.results.flops
         return {
-            name: Costs(_parameters(self, name), flops.get(name), _images_seen(self.results, name))
+            name: {
+                PARAMETERS: _parameters(self, name) / 1e6,
+                FLOPS: flops.get(name, math.nan) / 1e9,
+                IMAGES_SEEN: _images_seen(self.results, name),
+            }
             for name in self.results.variants
         }
 
@@ -109,7 +109,7 @@ def suite_reports(
     return local, [SuiteReport(one.results, styles, reference=one) for one in references]
 
 
-def _parameters(suite: SuiteReport, name: str) -> int | None:
+def _parameters(suite: SuiteReport, name: str) -> float:
     """Return the parameters of a generator, if it can still be built."""
     settings, reference = suite.results.suite, suite.reference
     try:
@@ -120,16 +120,16 @@ def _parameters(suite: SuiteReport, name: str) -> int | None:
             variant = load(Variant, folder / f"{name}.yaml", name=name)
         facts = describe_variant(variant, settings.image_size, settings.mask.size)
     except InputError:
-        return None
-    return int(facts["generator"]["parameters"])
+        return math.nan
+    return float(facts["generator"]["parameters"])
 
 
-def _images_seen(results: Results, name: str) -> int | None:
+def _images_seen(results: Results, name: str) -> float:
     """Return how many images a variant had been trained on at the checkpoint that was scored."""
     seen = []
     for seed in results.seeds_of(name):
         curve = results.curves[name, seed]
         if "images_seen" not in curve:
-            return None
+            return math.nan
         seen.append(int(curve["images_seen"].iloc[results.epochs[name, seed] - 1]))
     return round(fmean(seen))

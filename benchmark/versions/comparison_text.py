@@ -8,7 +8,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from benchmark.core.text import escape_markdown, grid_markdown, one_line, p_text
+from benchmark.core.text import escape_markdown, markdown_row, one_line, p_text
 from benchmark.metrics import PROTOCOL
 from benchmark.metrics.registry import HEADLINE
 from benchmark.stats.intervals import MIN_SEEDS
@@ -42,8 +42,12 @@ def comparison_markdown(found: VersionComparison, all_metrics: bool = False) -> 
     """Return a comparison as Markdown, with the long lists folded."""
     blocks = [f"### {escape_markdown(_title(found))}"]
     for suite, rows in _tables(found, all_metrics).items():
-        told = grid_markdown(HEADS, rows, text_columns=2) if rows else _nothing(found, suite)
-        blocks.append(f"**{escape_markdown(suite)}**\n\n{told.strip()}")
+        told = _nothing(found, suite)
+        if rows:
+            cells = [[escape_markdown(cell) for cell in row] for row in (HEADS, *rows)]
+            cells.insert(1, ["---"] * 2 + ["---:"] * (len(HEADS) - 2))
+            told = "\n".join(map(markdown_row, cells))
+        blocks.append(f"**{escape_markdown(suite)}**\n\n{told}")
     for heading, lines in _lists(found).items():
         listed = "\n".join(f"- {escape_markdown(line)}" for line in lines)
         blocks.append(f"<details><summary>{heading}</summary>\n\n{listed}\n\n</details>")

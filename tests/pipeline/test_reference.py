@@ -17,7 +17,7 @@ from benchmark.evaluation.reference_runs import read_references
 from benchmark.pipeline.reference import write_reference
 from benchmark.pipeline.report import write_report
 from data.errors import InputError
-from tests.reporting.test_discriminators import diagnosis, estimate, localizer
+from tests.support.diagnoses import diagnosis, estimate, localizer
 from tests.support.report_tree import BAD, GOOD, Checkout, draw_nothing
 from tests.support.tiny import files_below
 

@@ -11,62 +11,7 @@ from benchmark.reporting.markdown import markdown_blocks
 from benchmark.reporting.sections.reading import PROBE_DEFINITIONS
 from benchmark.reporting.sections.suite.discriminators import section
 from benchmark.reporting.suite_report import SuiteReport
-
-
-def estimate(value: float, reach: float | None = 0.1) -> dict[str, float | None]:
-    return {
-        "value": value,
-        "low": None if reach is None else value - reach,
-        "high": None if reach is None else value + reach,
-    }
-
-
-def localizer(verdict: str = "content") -> dict[str, Any]:
-    probes = {
-        name: {"confidence": estimate(0.25), "iou": estimate(0.5), "auc": estimate(0.75)}
-        for name in PROBES
-    }
-    probes["real"] = {"confidence": estimate(0.15, 0.05), "iou": estimate(0.33)}
-    return {
-        "predicts": "localisation",
-        "input": "completed",
-        "trained": True,
-        "probes": probes,
-        "seam_reliance": {
-            **estimate(-0.2),
-            "measure": "iou",
-            "seam_only": estimate(0.3),
-            "seam_free": estimate(0.5),
-            "verdict": verdict,
-        },
-    }
-
-
-def binary(trained: bool = True) -> dict[str, Any]:
-    entry: dict[str, Any] = {"predicts": "score", "input": "hole", "trained": trained}
-    if trained:
-        probes = {name: {"score": estimate(0.9), "auc": estimate(0.6)} for name in PROBES}
-        probes["real"] = {"score": estimate(0.8)}
-        entry["probes"] = probes
-        entry["seam_reliance"] = {
-            **estimate(0.004, 0.001),
-            "measure": "1 - score",
-            "seam_only": estimate(0.3),
-            "seam_free": estimate(0.3),
-            "verdict": "boundary",
-        }
-    return entry
-
-
-def diagnosis(variant: str, seed: int = 0, **discriminators: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "suite": "photos",
-        "variant": variant,
-        "seed": seed,
-        "epoch": 3,
-        "images": 31,
-        "discriminators": discriminators,
-    }
+from tests.support.diagnoses import binary, diagnosis, estimate, localizer
 
 
 def shown(*diagnoses: dict[str, Any]) -> str:
@@ -130,7 +75,7 @@ def test_each_kind_has_its_tables_with_a_row_for_each_probe() -> None:
 
 def test_one_that_was_not_trained_has_a_sentence_and_no_row() -> None:
     text = shown(diagnosis("staged", binary=binary(trained=False)))
-    assert "**staged: binary** was not trained by the scored checkpoint, of epoch 3." in text
+    assert "**staged: binary** was not trained by the scored checkpoint, of epoch 2." in text
     assert not tables(text) and ".png" not in text and ".svg" not in text
 
 

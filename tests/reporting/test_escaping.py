@@ -10,9 +10,8 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pandas as pd
 import pytest
@@ -20,79 +19,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from PIL import Image
-from ruamel.yaml import YAML
 
 from benchmark.__main__ import main
 from benchmark.core import paths
 from benchmark.core.config import load_params
-from benchmark.core.text import (
-    csv_cell,
-    escape_latex,
-    escape_markdown,
-    grid_markdown,
-    one_line,
-    sentence_latex,
-    text_cell,
-)
+from benchmark.core.text import csv_text, escape_markdown, one_line, text_cell
 from benchmark.evaluation.score_table import read_score_table, write_score_table
 from benchmark.metrics.registry import Column
 from benchmark.pipeline.reference import write_reference
 from benchmark.pipeline.report import write_report
 from benchmark.reporting import dialect
+from benchmark.reporting.blocks import Text
 from benchmark.reporting.dialect import parse, with_code
-from benchmark.reporting.leaderboard import Leaderboard, Score, Standing
+from benchmark.reporting.leaderboard import Leaderboard, Score, Standing, scores_table
 from benchmark.reporting.markdown import markdown_blocks, words
 from benchmark.reporting.readme import END, START, update_readme
-from benchmark.reporting.tables import csv_table, latex_table, leaderboard_blocks
+from benchmark.reporting.sections.suite.files import (
+    csv_table,
+    escape_latex,
+    latex_table,
+    sentence_latex,
+)
 from data.errors import printable
+from tests.support.hostile import HOSTILE, hostile_checkout, write_yaml
+from tests.support.html_page import Page
 from tests.support.promises import tally
-from tests.support.report_tree import BAD, GOOD, Checkout, draw_nothing
+from tests.support.report_tree import GOOD, Checkout, draw_nothing
 
 pytestmark = pytest.mark.promise("escaping")
 SHOWN = "hostile strings shown as text"
-HOSTILE = [
-    "<img src=x onerror=alert(1)>",
-    "<script>alert(1)</script>",
-    "</details><b>bold",
-    "[click](javascript:alert(1))",
-    "![x](http://example.org/x.png)",
-    "[x]: http://example.org",
-    "<http://example.org>",
-    "`code` and ``more` of it",
-    "```python",
-    "a | b | c",
-    "| --- |",
-    "\\| a \\",
-    "**bold** __bold__ *it* _it_ ~~no~~",
-    "# heading",
-    "- entry",
-    "+ entry",
-    "* entry",
-    "1. entry",
-    "2) entry",
-    "---",
-    "- - -",
-    "===",
-    "> quote",
-    "a\n\n## b\n\n| c | d |\n| --- | --- |",
-    "a\r\nb\u2028c\u0085d",
-    "\tcode",
-    "    code",
-    f"{END}{START}",
-    "&lt;b&gt; &amp; &#42;",
-    "$x^2$ \\[x\\] \\(y\\)",
-    "\\input{/etc/passwd} \\write18{ls} \\def\\a{",
-    "50 % & more #1 ~ ^ --- ?` !` << >>",
-    "=1+1",
-    "+1+1",
-    "-1+1|cmd",
-    "@SUM(A1:A9)",
-    "'=1",
-    "\x1b[31mred\x1b[0m\x07\x08",
-    "\u202egnp.exe\u202c",
-    "a\u200bb\u00a0c\ufeff",
-]
-"""What looks like markup, a formula or a command somewhere."""
 WORDS = st.text(st.sampled_from([*"ab1 \n\t\\`*_{}[]()<>#+-.!|~$&=:'\"@%^/;\u202e\x1b\u00e9"]))
 QUICK = settings(max_examples=150, derandomize=True, deadline=None)
 LONG = settings(QUICK, max_examples=5000)
@@ -109,37 +64,18 @@ FRAMES = {
 """Where the report puts text, and the element that it is then in."""
 
 
-VOID = ("img", "br", "hr")
+def _page(markdown: str) -> Page:
+    return Page(MARKDOWN.render(markdown))
 
 
-class Page(HTMLParser):
-    """The elements of a page and the text in each, in order."""
+def _texts(page: Page, tag: str) -> list[str]:
+    """Return the text of all elements of a kind; of a picture, that which stands for it."""
+    found = page.all(tag)
+    return [node.attributes["alt"] or "" if tag == "img" else "".join(node.texts) for node in found]
 
-    def __init__(self, markdown: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text: dict[str, list[str]] = {}
-        self._open: list[str] = []
-        self.feed(MARKDOWN.render(markdown))
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-            self.text.setdefault(tag, []).append("")
-        else:
-            self.text.setdefault(tag, []).append(dict(attrs).get("alt") or "")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert tag in VOID or self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        for tag in set(self._open):
-            self.text[tag][-1] += data
-
-    @property
-    def tags(self) -> set[str]:
-        return {tag for tag, _ in self.elements}
+def _tags(page: Page) -> list[str]:
+    return [node.tag for node in page.nodes]
 
 
 def _check_markdown(text: str) -> None:
@@ -148,12 +84,10 @@ def _check_markdown(text: str) -> None:
     for frame, element in FRAMES.values():
         if not expected:
             continue
-        page = Page(frame.format(escape_markdown(text)))
-        plain = Page(frame.format("word"))
-        assert page.elements[0][0] == plain.elements[0][0]
-        assert [tag for tag, _ in page.elements] == [tag for tag, _ in plain.elements], text
-        (place,) = [i for i, found in enumerate(plain.text[element]) if "word" in found]
-        assert page.text[element][place] == plain.text[element][place].replace("word", expected)
+        page, plain = _page(frame.format(escape_markdown(text))), _page(frame.format("word"))
+        assert _tags(page) == _tags(plain), text
+        shown = [found.replace("word", expected) for found in _texts(plain, element)]
+        assert _texts(page, element) == shown
     tally(SHOWN)
 
 
@@ -186,10 +120,10 @@ def test_address_does_not_become_a_link_by_itself(text: str) -> None:
 
 def test_code_in_a_message_is_code_and_nothing_else() -> None:
     message = with_code("lpips_alex: *not* there; `python -m x --a_b <c>` fetches it")
-    page = Page(words(message))
-    assert page.text["code"] == ["python -m x --a_b <c>"]
-    assert page.tags == {"p", "code"}
-    assert page.text["p"] == ["lpips_alex: *not* there; python -m x --a_b <c> fetches it"]
+    page = _page(words(message))
+    assert _texts(page, "code") == ["python -m x --a_b <c>"]
+    assert _tags(page) == ["p", "code"]
+    assert _texts(page, "p") == ["lpips_alex: *not* there; python -m x --a_b <c> fetches it"]
     for text in ("an `open one", "a `|` b", "empty `` code"):
         assert with_code(text) == dialect.plain(text)
     assert sentence_latex("run `a_b`, 5 %") == r"run \texttt{a\_b}, 5 \%"
@@ -204,7 +138,7 @@ def test_text_of_users_is_plain_in_the_dialect_of_the_report(text: str) -> None:
     kinds = [part.kind for part in parse(f"**{dialect.plain(text) or 'x'}** and {with_code(text)}")]
     assert kinds[0] == "strong" and not {"strong", "link"} & {*kinds[1:]}
     if shown:
-        assert Page(f"x {words(with_code(text))}").tags <= {"p", "code"}
+        assert {*_tags(_page(f"x {words(with_code(text))}"))} <= {"p", "code"}
         tally(SHOWN)
 
 
@@ -259,9 +193,7 @@ def _check_cells(text: str) -> Iterator[list[str]]:
 @QUICK
 @given(st.sampled_from(HOSTILE) | WORDS)
 def test_cells_are_no_formulas_and_hold_the_text(text: str) -> None:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerow(["a", csv_cell(text), "b"])
-    ((first, cell, last),) = _check_cells(stream.getvalue())
+    ((first, cell, last),) = _check_cells(csv_text([["a", text, "b"]]))
     assert (first, last) == ("a", "b")
     assert (cell[1:] if cell.startswith("'") else cell) == one_line(text)
     tally(SHOWN)
@@ -301,54 +233,24 @@ def test_tables_hold_hostile_text_in_every_format() -> None:
             Standing(text, "baseline", {text: Score(math.nan)}),
         ]
         board = Leaderboard([Column(text, "lower", 3)], rows, text, "label", [text])
-        page = Page(markdown_blocks(leaderboard_blocks(board)))
+        blocks = [scores_table(text, rows, board.columns), Text(with_code(text))]
+        page = _page(markdown_blocks(blocks))
         shown = one_line(text)
-        assert page.tags <= {"table", "thead", "tbody", "tr", "th", "td", "strong", "em", "p",
-                             "code"}  # fmt: skip
-        assert page.text["th"][2] == f"{shown} ↓" and page.text["td"][1] == shown
-        assert page.text["td"][6] == shown and page.text["p"][0] == shown
-        assert len(page.text["td"]) % 3 == 0
+        assert {*_tags(page)} <= {"table", "thead", "tbody", "tr", "th", "td", "strong", "em", "p",
+                                  "code"}  # fmt: skip
+        cells = _texts(page, "td")
+        assert _texts(page, "th")[2] == f"{shown} ↓" and cells[1] == cells[6] == shown
+        assert len(cells) % 3 == 0
         latex = latex_table(board).splitlines()
-        cells = [line.removesuffix(r" \\").split(" & ") for line in latex if line.endswith(r" \\")]
-        assert {len(row) for row in cells} == {3}
-        assert _printed(cells[1][1]) == _printed(cells[2][0]) == shown
+        lines = [line.removesuffix(r" \\").split(" & ") for line in latex if line.endswith(r" \\")]
+        assert {len(row) for row in lines} == {3}
+        assert _printed(lines[1][1]) == _printed(lines[2][0]) == shown
         assert len(latex) == 15
         assert [len(row) for row in _check_cells(csv_table(board))] == [5, 5, 5]
-        grid = Page(grid_markdown([text, "b"], [[text, text]]))
-        assert grid.text["th"][0] == grid.text["td"][0] == grid.text["td"][1] == shown
         tally(SHOWN)
 
 
 # The whole report
-
-
-def _yaml(path: Path, changes: dict[str, Any]) -> None:
-    yaml = YAML(typ="safe", pure=True)
-    content = yaml.load(path.read_text(encoding="utf-8")) | changes
-    with path.open("w", encoding="utf-8") as file:
-        yaml.dump(content, file)
-
-
-def _hostile_checkout(root: Path, texts: Sequence[str]) -> Checkout:
-    """Make a checkout whose texts are hostile."""
-    title, description, label, origin, reason, who = texts
-    gpu = {"gpu": origin}
-    made = Checkout(root, {"l2": GOOD, "binary": BAD}, [label, "b", label, "b"], environment=gpu)
-    _yaml(root / paths.SUITES / "tiny.yaml", {"title": title, "description": description})
-    for name in ("l2", "binary"):
-        _yaml(root / paths.VARIANTS / f"{name}.yaml", {"title": title, "origin": origin})
-    claim = {"who": who, "claim": title, "better": [{"metric": "psnr_h", "variant": "l2",
-                                                     "than": "binary"}]}  # fmt: skip
-    untestable = {"who": who, "claim": origin, "better": [{"metric": "lpips_alex", "variant": "l2",
-                                                           "than": "binary"}]}  # fmt: skip
-    (root / paths.CLAIMS).unlink()
-    with (root / paths.CLAIMS).open("w", encoding="utf-8") as file:
-        YAML(typ="safe", pure=True).dump({"claims": {"a": claim, "b": untestable}}, file)
-    for name, values in (("l2", GOOD), ("binary", BAD)):
-        run = paths.Run("tiny", name, 0)
-        facts = {"checkpoint": "last", "epoch": 2, "missing": {"lpips_alex": reason}}
-        made.write_scores(run.scores, run.metrics, made.score_table(name, 0, values), facts)
-    return made
 
 
 SETS = [HOSTILE[i : i + 6] for i in range(0, len(HOSTILE) - 5, 6)] + [HOSTILE[-6:]]
@@ -358,17 +260,25 @@ LAYOUT = {
 }
 
 
-def _report(root: Path, texts: Sequence[str], patch: pytest.MonkeyPatch) -> Page:
-    _hostile_checkout(root, texts)
+class Pages(NamedTuple):
+    """The two pages of a report."""
+
+    markdown: Page
+    html: Page
+
+
+def _report(root: Path, texts: Sequence[str], patch: pytest.MonkeyPatch) -> Pages:
+    hostile_checkout(root, texts)
     patch.chdir(root)
     draw_nothing(patch)
     write_reference("tiny", note=texts[0])
     write_report(load_params())
-    return Page(Path("reports/report.md").read_text(encoding="utf-8"))
+    markdown, html = (Path(f"reports/report.{kind}").read_text("utf-8") for kind in ("md", "html"))
+    return Pages(_page(markdown), Page(html))
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Page:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Pages:
     """The report on harmless texts."""
     words = ("Suite", "About it", "cat", "A paper", "no weights", "Somebody")
     with pytest.MonkeyPatch.context() as patch:
@@ -381,23 +291,27 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Page:
     ids=lambda texts: ascii(texts[0]),
 )
 def test_a_report_shows_hostile_text_as_text(
-    texts: list[str], plain: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    texts: list[str], plain: Pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected, found = plain, _report(tmp_path / "hostile", texts, monkeypatch)
-    assert found.tags <= LAYOUT
-    # The same elements in the same order: nothing in the text has become one, or ended one.
-    assert [t for t, _ in found.elements if t != "code"] == [
-        t for t, _ in expected.elements if t != "code"
-    ]
-    links = [a["href"] for t, a in found.elements if t == "a"]
-    pictures = [a["src"] for t, a in found.elements if t == "img"]
-    assert links == [a["href"] for t, a in expected.elements if t == "a"]
-    assert pictures == [a["src"] for t, a in expected.elements if t == "img"]
-    assert not any(":" in str(target) for target in (*links, *pictures))
-    everything = " ".join(" ".join(parts) for parts in found.text.values())
-    for text in (texts[0], texts[1], texts[2], texts[3], texts[5]):
-        assert one_line(text) in everything, text
-        tally(SHOWN)
+    found = _report(tmp_path / "hostile", texts, monkeypatch)
+    assert {*_tags(found.markdown)} <= LAYOUT
+    for page, expected in zip(found, plain, strict=True):
+        # The same elements in the same order: nothing in the text has become one, or ended one.
+        shape, wanted = (
+            [(n.tag, [*n.attributes]) for n in side.nodes if n.tag != "code"]
+            for side in (page, expected)
+        )
+        assert shape == wanted
+        everything = " ".join("".join(node.texts) for node in page.nodes)
+        everything = " ".join(everything.split())
+        for text in (texts[0], texts[1], texts[2], texts[3], texts[5]):
+            assert one_line(text) in everything, text
+            tally(SHOWN)
+    targets, expected_targets = (
+        [n.attributes[key] for n in side.nodes for key in ("href", "src") if key in n.attributes]
+        for side in (found.markdown, plain.markdown)
+    )
+    assert targets == expected_targets and not any(":" in str(target) for target in targets)
     report = Path("reports/report.md").read_text(encoding="utf-8")
     assert printable(report.replace("\n", "")) == report.replace("\n", "")
     for path in Path("reports/tables").rglob("*.csv"):
@@ -407,8 +321,8 @@ def test_a_report_shows_hostile_text_as_text(
     _check_readme()
     claims = json.loads(Path("reports/claims.json").read_text())
     assert claims["a"]["who"] == texts[5], "JSON holds it as it is"
-    page = Page((paths.reference("tiny") / "README.md").read_text(encoding="utf-8"))
-    assert page.tags <= LAYOUT and one_line(texts[0]) in page.text["h1"][0]
+    readme = _page((paths.reference("tiny") / "README.md").read_text(encoding="utf-8"))
+    assert {*_tags(readme)} <= LAYOUT and one_line(texts[0]) in _texts(readme, "h1")[0]
 
 
 def _check_readme() -> None:
@@ -418,7 +332,7 @@ def _check_readme() -> None:
     readme = path.read_text(encoding="utf-8")
     assert readme.count(START) == readme.count(END) == 1
     assert readme.endswith(f"{END}\nafter\n")
-    assert Page(readme).text["table"] and Page(readme).tags <= LAYOUT
+    assert "table" in _tags(_page(readme)) and {*_tags(_page(readme))} <= LAYOUT
 
 
 # The terminal
@@ -448,8 +362,8 @@ def test_a_terminal_is_given_no_commands(
     monkeypatch.chdir(tmp_path)
     source = {"title": text, "unreadable": "skip", "source": {"name": "image_folder"}}
     sizes = {"splits": {"seed": 0, "train": 2, "val": 1, "test": 1}}
-    _yaml(paths.SUITES / "tiny.yaml", source | sizes)
-    _yaml(paths.VARIANTS / "l2.yaml", {"title": text, "origin": text, "deviations": [text]})
+    write_yaml(paths.SUITES / "tiny.yaml", source | sizes)
+    write_yaml(paths.VARIANTS / "l2.yaml", {"title": text, "origin": text, "deviations": [text]})
     shown = one_line(text)
     assert main(["list"]) == 0
     assert shown.split()[0] in _check_terminal(capsys)

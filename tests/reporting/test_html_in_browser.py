@@ -8,8 +8,12 @@ from urllib.parse import unquote
 
 import pytest
 
+from benchmark.core.config import load_params
+from benchmark.pipeline.report import write_report
+from benchmark.reporting.suite_report import Report
 from tests.support.chromium import Chromium, chromium, find_chromium
-from tests.support.html_page import FIELDS, Material, attacked_page, report_material
+from tests.support.hostile import ATTACKS, hostile_checkout
+from tests.support.html_page import made_report, page_of
 from tests.support.promises import tally
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="there is no Chromium here")
@@ -19,14 +23,14 @@ READY = "document.querySelectorAll('.cards figure').length > 0"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Material]:
-    with report_material(tmp_path_factory.mktemp("html")) as found:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
+    with made_report(tmp_path_factory.mktemp("html")) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def source(made: Material) -> str:
-    return made.page()
+def source(made: Report) -> str:
+    return page_of(made)
 
 
 @pytest.fixture(scope="module")
@@ -169,8 +173,9 @@ def _pixel(browser: Chromium, x: int, y: int) -> list[int]:
     return list(browser.run(f"[...{context}.getImageData({x}, {y}, 1, 1).data].slice(0, 3)"))
 
 
-def test_the_divider_moves_by_keyboard_and_pointer(made: Material, shown: Chromium) -> None:
-    pictures = made.pictures
+def test_the_divider_moves_by_keyboard_and_pointer(made: Report, shown: Chromium) -> None:
+    pictures = made.local[0].pictures
+    assert pictures is not None
     x0, y0, x1, y1 = (int(n) for n in pictures.boxes[0])
     x, y = (x0 + x1) // 2, (y0 + y1) // 2
     completed = pictures.variants["l2"][0, y, x].tolist()
@@ -213,9 +218,10 @@ def test_the_gallery_is_ordered_and_filtered(shown: Chromium) -> None:
 
 
 def test_differences_are_dark_where_nothing_differs_and_the_hole_is_outlined(
-    made: Material, shown: Chromium
+    made: Report, shown: Chromium
 ) -> None:
-    x0, y0, x1, y1 = (int(n) for n in made.pictures.boxes[0])
+    assert made.local[0].pictures is not None
+    x0, y0, x1, y1 = (int(n) for n in made.local[0].pictures.boxes[0])
     _choose(shown, "gallery-right", "truth")
     _choose(shown, "gallery-left", "truth")
     shown.run("document.getElementById('gallery-difference').click()")
@@ -339,15 +345,16 @@ def test_tables_plots_and_claims_are_there_without_a_script(
 
 @pytest.mark.promise("escaping")
 def test_hostile_text_does_nothing_in_a_browser(
-    browser: Chromium, made: Material, tmp_path: Path
+    browser: Chromium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "report.html"
-    file.write_text(attacked_page(made), encoding="utf-8")
+    hostile_checkout(tmp_path / "checkout", [" ".join(ATTACKS)] * 6)
+    monkeypatch.chdir(tmp_path / "checkout")
+    write_report(load_params())
     browser.media()
     browser.size(360, 800)
-    browser.open(file)
+    browser.open(Path("reports/report.html"))
     browser.wait(READY)
     browser.run("document.querySelector('.cards button').click()")
     assert _faults(browser) == []
     assert browser.run(OVERFLOW) <= 0
-    tally("hostile strings shown as text", len(FIELDS))
+    tally("hostile strings shown as text", 6 * len(ATTACKS))

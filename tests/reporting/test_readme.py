@@ -106,6 +106,7 @@ def test_results_that_are_missing_and_a_readme_without_a_place_are_refused(
     Path("README.md").write_text("no markers")
     with pytest.raises(InputError, match="needs a line"):
         update_readme()
+    Path("README.md").write_text(f"{START}{END}")
     Path("reports/scores/tiny/l2/seed0.csv").unlink()
     with pytest.raises(InputError, match="evaluate --suite tiny --variant l2 --seed 0"):
         update_readme()

@@ -21,7 +21,7 @@ from benchmark.reporting import sections
 from benchmark.reporting.sections import suite
 from data.errors import InputError
 from data.store import pixel_sha256
-from tests.reporting.test_discriminators import localizer
+from tests.support.diagnoses import diagnosis, localizer
 from tests.support.html_page import Page
 from tests.support.report_tree import BAD, EVEN, GOOD, MISSING, TELEA, Checkout, draw_nothing
 from tests.support.tiny import ROOT
@@ -75,9 +75,8 @@ def _links(page: str) -> list[str]:
 
 def _diagnosed(checkout: Checkout) -> str:
     """Write the report of a checkout whose discriminator was asked, and return its Markdown."""
-    facts = {"suite": "tiny", "variant": "good", "seed": 0, "epoch": 2, "images": 4}
     run = paths.Run("tiny", "good", 0)
-    checkout.write_json(run.diagnosis, facts | {"discriminators": {"judge": localizer()}})
+    checkout.write_json(run.diagnosis, diagnosis("good", suite="tiny", judge=localizer()))
     run.probes.touch()
     write_report(load_params())
     return Path("reports/report.md").read_text(encoding="utf-8")
@@ -257,8 +256,7 @@ def test_a_diagnosis_has_its_section(quick: Checkout) -> None:
     write_report(load_params())
     page = Path("reports/report.md").read_text(encoding="utf-8")
     assert "What the discriminators go by" not in page and "seam_only" not in page
-    content = {"suite": "tiny", "variant": "good", "seed": 0, "epoch": 2, "images": 4}
-    quick.write_json(paths.Run("tiny", "good", 0).diagnosis, content | {"discriminators": {}})
+    quick.write_json(paths.Run("tiny", "good", 0).diagnosis, diagnosis("good", suite="tiny"))
     write_report(load_params())
     page = Path("reports/report.md").read_text(encoding="utf-8")
     assert "### What the discriminators go by\n\nNo variant of this suite" in page

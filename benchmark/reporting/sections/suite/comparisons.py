@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from statistics import stdev
 
-from benchmark.core.text import p_text
+from benchmark.core.text import csv_text, p_text
 from benchmark.evaluation.results import Results
 from benchmark.metrics.registry import HEADLINE
 from benchmark.reporting.blocks import (
@@ -20,7 +20,6 @@ from benchmark.reporting.dialect import plain
 from benchmark.reporting.figures.forest import SIGNS, difference_text, forest_svg
 from benchmark.reporting.leaderboard import seed_means
 from benchmark.reporting.suite_report import SuiteReport
-from benchmark.reporting.tables import csv_text
 from benchmark.reporting.verdicts import (
     Verdicts,
     against_baselines,

@@ -1,37 +1,37 @@
-"""What quality costs: the operations, parameters and training images of each variant."""
+"""What quality costs: the operations and parameters of each variant against its error."""
+
+import math
+from collections.abc import Mapping
 
 from benchmark.reporting.blocks import Choice, Figure, Figures, Section
 from benchmark.reporting.figures.costs import Priced, cost_svg
 from benchmark.reporting.leaderboard import mean_intervals
-from benchmark.reporting.suite_report import SuiteReport
+from benchmark.reporting.suite_report import FLOPS, PARAMETERS, SuiteReport
 from benchmark.stats.comparison import METRIC
+
+KINDS = {
+    FLOPS: ("flops", "GFLOP of the generator, one image"),
+    PARAMETERS: ("parameters", "million parameters of the generator"),
+}
+"""The name of a chart's file, and that of its axis."""
 
 
 def section(suite: SuiteReport) -> Section | None:
     """Return the charts of error against operations and against parameters."""
-    costs = suite.costs
-    kinds = {
-        "GFLOP of the generator, one image": {
-            name: found.flops / 1e9 for name, found in costs.items() if found.flops is not None
-        },
-        "million parameters of the generator": {
-            name: found.parameters / 1e6
-            for name, found in costs.items()
-            if found.parameters is not None
-        },
-    }
     figures = []
-    for kind, known in kinds.items():
+    for column, (file, kind) in KINDS.items():
+        costs = {name: found[column] for name, found in suite.costs.items()}
+        known = {name: cost for name, cost in costs.items() if not math.isnan(cost)}
         if known:
-            name = f"figures/{suite.file}_cost_{'flops' if 'FLOP' in kind else 'parameters'}.svg"
-            figures.append(_figure(suite, name, kind, known))
+            path = f"figures/{suite.file}_cost_{file}.svg"
+            figures.append(_figure(suite, path, kind, known))
     if not figures:
         return None
     caption = "What quality costs; ringed: nothing is both cheaper and better"
     return Section("", [Figures([Choice(caption, "Cost", figures)])])
 
 
-def _figure(suite: SuiteReport, path: str, kind: str, known: dict[str, float]) -> Figure:
+def _figure(suite: SuiteReport, path: str, kind: str, known: Mapping[str, float]) -> Figure:
     results, means = suite.results, suite.verdicts.means
     priced = []
     for name, cost in known.items():

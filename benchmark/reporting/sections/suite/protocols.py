@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmark.claims.protocols import LIGHTNING_BATCH, LOCPAINT_BATCH, PROTOCOLS, Figures, Protocol
 from benchmark.claims.reported import ReportedTable, load_reported
-from benchmark.core.text import number
+from benchmark.core.text import csv_text, number
 from benchmark.evaluation.results import Results
 from benchmark.metrics import PROTOCOL
 from benchmark.metrics.registry import ARROWS
@@ -15,7 +15,6 @@ from benchmark.reporting.blocks import Block, Details, Section, Text, simple_tab
 from benchmark.reporting.dialect import with_code
 from benchmark.reporting.leaderboard import kind_of
 from benchmark.reporting.suite_report import SuiteReport
-from benchmark.reporting.tables import csv_text
 
 EXPLANATION = (
     f"The scores above, counted as three sources count theirs; never to be mixed with those of "
