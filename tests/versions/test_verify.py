@@ -210,7 +210,7 @@ def test_unchanged_results_are_identical(checkout: Kept) -> None:
 
 def test_one_byte_of_any_result_is_found(checkout: Kept) -> None:
     targets = [
-        *(RUN.scores, RUN.curves, RUN.metrics, RUN.diagnosis, RUN.probes, RUN.completed),
+        *(RUN.scores, RUN.curves, RUN.metrics, RUN.diagnosis, RUN.completed),
         *(paths.baseline_scores("tiny"), paths.baseline_metrics("tiny")),
         *(paths.REPORTS / name for name in ("report.md", "report.html", "claims.json")),
         *(
@@ -237,11 +237,11 @@ def test_file_that_was_not_rebuilt_is_found(
 ) -> None:
     def build(folder: Path, *rest: Any) -> None:
         checkout.build(folder, *rest)
-        (folder / RUN.probes).unlink(missing_ok=True)
+        (folder / RUN.curves).unlink()
 
     monkeypatch.setattr("benchmark.versions.verify.run_stages", build)
     found = verified()
-    assert not found.files[RUN.probes.as_posix()] and found.verdict == "different"
+    assert not found.files[RUN.curves.as_posix()] and found.verdict == "different"
 
 
 @pytest.mark.parametrize("by", [TOLERANCE / 2, -TOLERANCE / 2, TOLERANCE * 2, -TOLERANCE * 2])
