@@ -66,7 +66,7 @@ def open_device(training: Training, device: str = "auto") -> Engine:
     if training.deterministic:
         # cuBLAS reads this when it is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        # `use_deterministic_algorithms` does the same, and loads the compiler of PyTorch, in seconds.
+        # `use_deterministic_algorithms` does the same, but loads PyTorch's compiler for seconds.
         torch.set_deterministic_debug_mode("error")
         # A debugging aid that costs time.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
