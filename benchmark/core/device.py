@@ -62,7 +62,8 @@ def open_device(training: Training, device: str = "auto") -> Engine:
     if training.deterministic:
         # cuBLAS reads this when it is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
+        # `use_deterministic_algorithms` does the same, but loads PyTorch's compiler for seconds.
+        torch.set_deterministic_debug_mode("error")
         # A debugging aid that costs time.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = False

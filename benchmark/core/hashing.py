@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -31,8 +32,9 @@ def loaded_code() -> list[Path]:
 
     The command line is left out: it decides nothing that a result depends on.
     """
-    found = {Path(getattr(module, "__file__", None) or "/") for module in [*sys.modules.values()]}
-    ours = [p for p in found if any(p.is_relative_to(ROOT / top) for top in _TOPS)]
+    found = {getattr(module, "__file__", None) or "" for module in [*sys.modules.values()]}
+    tops = tuple(f"{ROOT / top}{os.sep}" for top in _TOPS)
+    ours = [Path(file) for file in found if file.startswith(tops)]
     return sorted(p for p in ours if not any(p.is_relative_to(part) for part in _COMMAND_LINE))
 
 

@@ -17,7 +17,7 @@ from benchmark.reporting.figures.pictures import Pictures
 from benchmark.reporting.figures.style import Style, styles_of
 from benchmark.reporting.leaderboard import Leaderboard, leaderboard
 from benchmark.reporting.verdicts import Verdicts
-from benchmark.training.describe import describe_variant
+from benchmark.training.describe import generator_parameters
 from data.errors import InputError
 from models.variant import Variant
 
@@ -118,10 +118,9 @@ def _parameters(suite: SuiteReport, name: str) -> float:
         else:
             folder = REFERENCES / reference.name / "variants"
             variant = load(Variant, folder / f"{name}.yaml", name=name)
-        facts = describe_variant(variant, settings.image_size, settings.mask.size)
+        return generator_parameters(settings, variant)
     except InputError:
         return math.nan
-    return float(facts["generator"]["parameters"])
 
 
 def _images_seen(results: Results, name: str) -> float:

@@ -61,6 +61,18 @@ def generator_flops(suite: Suite, variant: Variant) -> int:
     return int(_describe_generator(variant, suite.image_size, suite.mask.size)["flops"])
 
 
+def generator_parameters(suite: Suite, variant: Variant) -> int:
+    """Return the number of parameters of a variant's generator.
+
+    Raises:
+        InputError: the generator cannot be built for the sizes of the suite.
+    """
+    image_size, hole_size = suite.image_size, suite.mask.size
+    spec = variant.generator
+    make = partial(generator_class(spec.network), image_size, hole_size, **spec.options)
+    return _count(_built(variant, make, image_size, hole_size).parameters())
+
+
 def describe_variant(
     variant: Variant,
     image_size: int = NOMINAL_IMAGE_PX,
@@ -115,15 +127,8 @@ def _describe_network(
     image_size: int,
     hole_size: int,
 ) -> dict[str, Any]:
-    """Build a network without memory for its weights, and return its facts."""
-    try:
-        with torch.device("meta"):
-            network = make()
-    except ValueError as error:
-        raise InputError(
-            f"variant {variant.name} does not fit images of {image_size} px with holes of "
-            f"{hole_size} px: {error}"
-        ) from None
+    """Build a network and return its facts."""
+    network = _built(variant, make, image_size, hole_size)
     layers = trace_layers(network, inputs)
     blocks = {name: _count(block.parameters()) for name, block in network.named_children()}
     return {
@@ -135,6 +140,20 @@ def _describe_network(
         "layers": [asdict(layer) for layer in layers],
         "training": spec.model_dump(mode="json", exclude={"network"}),
     }
+
+
+def _built(
+    variant: Variant, make: Callable[[], nn.Module], image_size: int, hole_size: int
+) -> nn.Module:
+    """Build a network without memory for its weights."""
+    try:
+        with torch.device("meta"):
+            return make()
+    except ValueError as error:
+        raise InputError(
+            f"variant {variant.name} does not fit images of {image_size} px with holes of "
+            f"{hole_size} px: {error}"
+        ) from None
 
 
 def trace_layers(network: nn.Module, inputs: Sequence[Tensor]) -> list[Layer]:

@@ -137,7 +137,12 @@ def results_below(folder: Path) -> Results:
 def serve() -> None:
     """Fork a child for every job that is named on stdin, and say how each has ended."""
     import torch
+    import torch._inductor  # what the first optimizer of a process loads, in seconds
 
+    from benchmark import __main__  # noqa: F401
+    from benchmark.cli import stages  # noqa: F401
+    from benchmark.training import validation  # noqa: F401
+    from models import check  # noqa: F401
     from tests.support import tiny  # noqa: F401 - so that not every child imports all of it
 
     torch.set_num_threads(1)

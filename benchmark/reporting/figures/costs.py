@@ -9,16 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import IdentityTransform
 
-from benchmark.reporting.figures.style import (
-    DASHED,
-    INK,
-    MUTED,
-    Style,
-    is_logarithmic,
-    plot_area,
-    set_scale,
-    shortened,
-)
+from benchmark.reporting.figures.plot import draw_scale, is_logarithmic, plot_area
+from benchmark.reporting.figures.style import DASHED, INK, MUTED, Style, shortened
 from benchmark.reporting.figures.svg import blank_chart, chart_settings, draw, to_svg
 
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 292, 54, 306, 28, 252
@@ -88,17 +80,21 @@ def cost_svg(
     draw(axes, [x for x, _ in corners], [y for _, y in corners], color=MUTED, lw=1.5)
     for method in sorted(priced, key=lambda m: m in front):  # those are to be seen
         note = f"{method.name}: {method.cost:.4g} {x_label}, {metric} {method.error:.4f}"
-        x, y, style = [method.cost], [method.error], styles[method.name]
-        draw(axes, x * 2, [method.low, method.high], note, color=style.color, lw=2)
         if method in front:
-            draw(axes, x, y, ls="none", marker="o", ms=18, mfc="none", mec=INK)
-        draw(axes, x, y, note, **style.mark)
+            point = [method.cost], [method.error]
+            draw(axes, *point, ls="none", marker="o", ms=18, mfc="none", mec=INK)
+        errors = [method.low, method.error, method.high]
+        draw(axes, [method.cost] * 3, errors, note, **styles[method.name].interval)
     errors = [value for m in priced for value in (m.low, m.error, m.high)]
-    set_scale(axes.yaxis, metric, is_logarithmic([*errors, *baselines.values()]))
+    if is_logarithmic([*errors, *baselines.values()]):
+        axes.set_yscale("log")
     costs = [m.cost for m in priced]
-    set_scale(axes.xaxis, x_label, is_logarithmic(costs))
-    if not is_logarithmic(costs):
+    if is_logarithmic(costs):
+        axes.set_xscale("log")
+    else:
         axes.set_xlim(0, 1.15 * max(costs) or 1)
+    draw_scale(axes.yaxis, metric)
+    draw_scale(axes.xaxis, x_label)
     _write_names(figure, axes, priced, baselines)
     described = "; ".join(
         f"{m.name}: {m.cost:.4g}, {m.error:.4f}{', on the front' if m in front else ''}"

@@ -5,18 +5,15 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
-from benchmark.reporting.figures.style import (
-    STEPS,
-    WIDTH,
-    Style,
+from benchmark.reporting.figures.plot import (
     draw_legend,
+    draw_scale,
     is_logarithmic,
     legend_height,
     plot_area,
-    set_scale,
 )
+from benchmark.reporting.figures.style import WIDTH, Style
 from benchmark.reporting.figures.svg import blank_chart, chart_settings, draw, to_svg
 
 HEIGHT, LEFT, RIGHT, ABOVE, BELOW = 176, 54, WIDTH - 12, 26, 40
@@ -52,12 +49,13 @@ def curves_svg(title: str, curves: Curves, column: str, styles: Mapping[str, Sty
     for name, table in tables.items():
         _draw_curve(axes, name, table, styles[name])
     values = np.concatenate([table.to_numpy().ravel() for table in tables.values()])
-    is_log = is_logarithmic(values.tolist())
-    set_scale(axes.yaxis, column, is_log)
-    if not is_log and 0 <= values.min() < values.max() / 3:
+    if is_logarithmic(values.tolist()):
+        axes.set_yscale("log")
+    elif 0 <= values.min() < values.max() / 3:
+        axes.autoscale_view()
         axes.set_ylim(bottom=0)
-    set_scale(axes.xaxis, "epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=STEPS, integer=True))
+    draw_scale(axes.yaxis, column)
+    draw_scale(axes.xaxis, "epoch", ticks=6, integer=True)
     draw_legend(figure, shown)
     ends = "; ".join(f"{name} ends at {_last(table)}" for name, table in tables.items())
     return to_svg(figure, title, f"{column} by epoch: {ends}.")

@@ -6,19 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmark.reporting.figures.style import (
-    BAD,
-    DASHED,
-    GOOD,
-    INK,
-    MUTED,
-    SMALL,
-    Style,
-    beside_axes,
-    plot_area,
-    set_scale,
-    shortened,
-)
+from benchmark.reporting.figures.plot import beside_axes, draw_scale, plot_area
+from benchmark.reporting.figures.style import BAD, DASHED, GOOD, INK, MUTED, SMALL, Style, shortened
 from benchmark.reporting.figures.svg import blank_chart, chart_settings, draw, to_svg
 from benchmark.stats.comparison import Comparison, is_more_better
 
@@ -48,13 +37,12 @@ def forest_svg(
     figure = blank_chart(height + BELOW)
     axes = plot_area(figure, LEFT, RIGHT, 0, height)
     axes.set_ylim(height, 0)  # a pixel is a unit, downwards
-    axes.set_yticks([])
     margin = comparisons[0].margin
     ends = [v for c in comparisons for v in (c.low, c.difference, c.high) if math.isfinite(v)]
     axes.update_datalim([(v, 0) for v in (*ends, -margin, 0, margin)])
     axes.autoscale_view(scaley=False)
     axes.set_xlim(axes.get_xlim())
-    set_scale(axes.xaxis, f"difference in {label}", ticks=4)
+    draw_scale(axes.xaxis, f"difference in {label}", ticks=4)
     if margin > 0:
         axes.axvspan(-margin, margin, color=INK, alpha=0.1, lw=0, zorder=0, clip_on=False)
     draw(axes, [0, 0], [0, height], color=INK, lw=1, ls=DASHED)
@@ -82,9 +70,8 @@ def _draw_row(axes: Axes, comparison: Comparison, style: Style, y: float) -> Non
     reference = f"vs {shortened(comparison.reference, LONGEST_REFERENCE)}"
     axes.text(LEFT - 8, y, reference, ha="right", va="center", transform=beside)
     # The interval of a single image is infinite.
-    interval = np.clip([comparison.low, comparison.high], *axes.get_xlim())
-    draw(axes, interval, [y, y], text, color=style.color, lw=2)
-    draw(axes, [comparison.difference], [y], text, **style.mark)
+    low, high = np.clip([comparison.low, comparison.high], *axes.get_xlim())
+    draw(axes, [low, comparison.difference, high], [y] * 3, text, **style.interval)
     said = axes.text(RIGHT + 10, y, f"{SIGNS[verdict]} {verdict}", va="center", transform=beside)
     said.set(color=COLORS[verdict], weight="bold")
 

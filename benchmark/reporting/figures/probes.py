@@ -7,20 +7,14 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from benchmark.evaluation.probes import PROBES, REAL
-from benchmark.reporting.figures.style import (
-    DASHED,
-    FONT,
-    INK,
-    RULE,
-    WIDTH,
-    Style,
+from benchmark.reporting.figures.plot import (
     beside_axes,
     draw_legend,
+    draw_scale,
     legend_height,
     plot_area,
-    set_scale,
-    shortened,
 )
+from benchmark.reporting.figures.style import DASHED, INK, RULE, WIDTH, Style, shortened
 from benchmark.reporting.figures.svg import blank_chart, chart_settings, draw, to_svg
 
 LEFT, RIGHT, ROW, PAD, BELOW = 112, WIDTH - 14, 12, 8, 40
@@ -55,14 +49,14 @@ def probes_svg(title: str, judged: Sequence[Judged], styles: Mapping[str, Style]
     axes = plot_area(figure, LEFT, RIGHT, top, top + height)
     axes.set_xlim(0, 1)
     axes.set_ylim(height, 0)  # a pixel is a unit, downwards
-    set_scale(axes.xaxis, "detection AUC against real images; 0.5 is guessing")
-    places = [(i + 0.5) * block for i in range(len(probes))]
-    axes.set_yticks(places, [shortened(probe, LONGEST_PROBE) for probe in probes])
-    axes.tick_params("y", labelsize=FONT, labelcolor=INK, pad=8)
+    draw_scale(axes.xaxis, "detection AUC against real images; 0.5 is guessing")
+    beside = beside_axes(axes)
     for i, probe in enumerate(probes):
+        place = LEFT - 8, (i + 0.5) * block
+        name = shortened(probe, LONGEST_PROBE)
+        axes.text(*place, name, ha="right", va="center", transform=beside)
         if i:
-            rule = [0, RIGHT], [i * block, i * block]
-            draw(axes, *rule, color=RULE, lw=1, transform=beside_axes(axes))
+            draw(axes, [0, RIGHT], [i * block] * 2, color=RULE, lw=1, transform=beside)
         for j, judge in enumerate(judged):
             y = i * block + PAD / 2 + (j + 0.5) * ROW
             _draw_answer(axes, judge, probe, looks[judge.name], y)
@@ -93,8 +87,9 @@ def _auc(judge: Judged, probe: str) -> Mapping[str, Any]:
 def _draw_answer(axes: Axes, judge: Judged, probe: str, style: Style, y: float) -> None:
     """Draw one AUC with its interval, where it has one."""
     found = _auc(judge, probe)
-    ends = [found[end] for end in ("low", "high") if found[end] is not None]
-    interval = f" [{', '.join(f'{end:.2f}' for end in ends)}]" if ends else ""
-    note = f"{judge.name} on {probe}: AUC {found['value']:.2f}{interval}"
-    draw(axes, ends, [y] * len(ends), note, color=style.color, lw=2)
-    draw(axes, [found["value"]], [y], note, **style.mark)
+    note = f"{judge.name} on {probe}: AUC {found['value']:.2f}"
+    if found["low"] is None:
+        draw(axes, [found["value"]], [y], note, **style.mark)
+    else:
+        note += f" [{found['low']:.2f}, {found['high']:.2f}]"
+        draw(axes, [found["low"], found["value"], found["high"]], [y] * 3, note, **style.interval)

@@ -15,9 +15,9 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
 from matplotlib.patches import PathPatch
-from matplotlib.text import Text
 from matplotlib.transforms import Affine2D
 from numpy.typing import ArrayLike
 
@@ -26,6 +26,7 @@ from data.errors import printable
 
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",  # one, or each text searches for several
     "text.parse_math": False,  # a $ in a name is a $
     "lines.scale_dashes": False,
     "font.size": looks.FONT,
@@ -85,9 +86,10 @@ def blank_chart(height: float, width: float = looks.WIDTH) -> Figure:
 
 def draw(axes: Axes, x: ArrayLike, y: ArrayLike, note: str = "", **look: Any) -> None:
     """Draw a line or a marker; a reader who points at it is shown the note."""
-    (line,) = axes.plot(x, y, clip_on=False, **look)
+    line = Line2D(x, y, clip_on=False, **look)
     if note:
         line.set_gid(NOTE + printable(note))
+    axes.add_line(line)
 
 
 def to_svg(figure: Figure, title: str, description: str) -> str:
@@ -141,11 +143,8 @@ def _rendered(figure: Figure) -> ElementTree.Element:
 
     Ids would be there twice in a page with two charts.
     """
-    for text in figure.findobj(Text):
-        assert isinstance(text, Text)
-        text.set_text(printable(text.get_text()))
     stream = io.StringIO()
-    with chart_settings(), warnings.catch_warnings():
+    with warnings.catch_warnings():
         # The reader's fonts may have what ours has not.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(stream, format="svg", metadata=NO_METADATA)

@@ -17,7 +17,8 @@ import pytest
 from benchmark.reporting.figures.costs import Priced, cost_svg, pareto_front, spread
 from benchmark.reporting.figures.curves import curves_svg
 from benchmark.reporting.figures.forest import forest_svg
-from benchmark.reporting.figures.style import PALETTE, is_logarithmic, styles_of
+from benchmark.reporting.figures.plot import is_logarithmic
+from benchmark.reporting.figures.style import PALETTE, styles_of
 from benchmark.reporting.figures.svg import STYLE, swatch
 from tests.reporting.figures.made_up import NAMES, charts, comparison
 from tests.support.chromium import chromium, find_chromium
