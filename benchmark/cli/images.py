@@ -122,12 +122,12 @@ def doctor(
     Exit codes: 0 nothing found, or warnings alone; 1 an error that makes scores wrong; 2 wrong use.
     docs/scoring.md lists what is looked for.
     """
-    from benchmark.submissions.catalogue import CATALOGUE
+    from benchmark.submissions.catalog import CATALOG
     from benchmark.submissions.doctor import examine
 
     findings = examine(_submission(images, completed, masks, hole), train)
     content = {"findings": [finding.as_json() for finding in findings]}
-    nothing = f"nothing found; {len(CATALOGUE)} kinds of mistakes were looked for"
+    nothing = f"nothing found; {len(CATALOG)} kinds of mistakes were looked for"
     lines = [f"{finding.severity}: {finding.as_line()}" for finding in findings]
     answer(as_json, content, "\n".join(lines) or nothing)
     return FAILED if any(finding.severity == "error" for finding in findings) else FINE

@@ -1,4 +1,4 @@
-"""Where every artefact lies, relative to the root of the checkout."""
+"""Where every artifact lies, relative to the root of the checkout."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,7 @@ def reference(suite: str) -> Path:
 
 
 def kept(folder: Path, path: Path) -> Path:
-    """Return where a folder of reference runs keeps the artefact `reports/<kind>/<suite>/…`."""
+    """Return where a folder of reference runs keeps the artifact `reports/<kind>/<suite>/…`."""
     kind, _, *rest = path.relative_to(REPORTS).parts
     return folder.joinpath(kind, *rest)
 

@@ -140,7 +140,7 @@ def _cap(
 def aggregate_by_area(
     frame: pd.DataFrame, image_px: int | pd.Series, missing: Mapping[str, str] | None = None
 ) -> dict[str, Aggregate]:
-    """Aggregate the rows of each bin `(lo, hi]` of the realised hole area over the image's.
+    """Aggregate the rows of each bin `(lo, hi]` of the realized hole area over the image's.
 
     Arguments and errors are those of `aggregate`; bins without rows are left out.
     """

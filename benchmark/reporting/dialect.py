@@ -44,7 +44,7 @@ def _protected(text: str) -> str:
 
 
 def parse(text: str) -> list[Part]:
-    """Return the parts of a text in the dialect; neighbouring plain ones are one."""
+    """Return the parts of a text in the dialect; neighboring plain ones are one."""
     text, place = " ".join(text.split()), 0
     found = []
     for token in _TOKEN.finditer(text):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.inference.holes import Hole
-from benchmark.submissions.catalogue import Detection
+from benchmark.submissions.catalog import Detection
 from benchmark.submissions.submission import Sample
 from models.baselines import telea
 

@@ -1,4 +1,4 @@
-"""A submission → findings: which entries of the catalogue its files show.
+"""A submission → findings: which entries of the catalog its files show.
 
 Each image is looked at once; what is kept of it are digests, a thumbnail and its detections.
 """
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from benchmark.inference.holes import MOST_GRAY
 from benchmark.inference.pairing import Pairing, pair_files
-from benchmark.submissions.catalogue import CATALOGUE, Detection, Finding, finding_of
+from benchmark.submissions.catalog import CATALOG, Detection, Finding, finding_of
 from benchmark.submissions.detectors import detect
 from benchmark.submissions.overlap import Fingerprint, compare_with_training, thumbnail
 from benchmark.submissions.submission import Sample, Submission, misfit, read_sample
@@ -33,7 +33,7 @@ Groups = defaultdict[str, list[Detection]]
 
 
 def examine(submission: Submission, training: Path | None = None) -> list[Finding]:
-    """Return what is wrong with a submission, in the order of the catalogue.
+    """Return what is wrong with a submission, in the order of the catalog.
 
     Args:
         submission: the folders.
@@ -103,7 +103,7 @@ class Examination:
         if training is not None:
             for detection in compare_with_training(self._fingerprints, training):
                 groups[detection.id].append(detection)
-        return [finding_of(groups[name]) for name in CATALOGUE if groups[name]]
+        return [finding_of(groups[name]) for name in CATALOG if groups[name]]
 
 
 def combine(detections: Iterable[Detection], num_images: int) -> Groups:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmark.inference.pairing import image_names
-from benchmark.submissions.catalogue import Detection
+from benchmark.submissions.catalog import Detection
 from data.errors import InputError
 from data.images import decode
 from data.store import pixel_sha256

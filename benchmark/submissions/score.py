@@ -29,7 +29,7 @@ from benchmark.evaluation.score_table import (
 from benchmark.inference.pairing import pair_files
 from benchmark.metrics import METRICS, PROTOCOL, known_mae_raw, missing_metrics, score_images
 from benchmark.metrics.registry import ARROWS
-from benchmark.submissions.catalogue import Finding
+from benchmark.submissions.catalog import Finding
 from benchmark.submissions.doctor import Examination
 from benchmark.submissions.submission import Sample, Submission, misfit, read_sample
 from data.errors import InputError, printable

@@ -88,7 +88,7 @@ def read_sample(name: str, files: Mapping[str, Path], marks: Literal["white", "b
 
 
 def misfit(sample: Sample) -> tuple[str, str] | None:
-    """Return which mistake of the catalogue keeps a sample from being scored, and why."""
+    """Return which mistake of the catalog keeps a sample from being scored, and why."""
     shape = sample.target.shape[:2]
     for kind, other in (("completed image", sample.completed.shape), ("mask", sample.hole.shape)):
         if other[:2] != shape:

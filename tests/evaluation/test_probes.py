@@ -111,7 +111,7 @@ def test_content_without_a_seam_grows_to_the_generators_pixels() -> None:
     assert row.tolist() == [30, 30, 50, 70, *[90] * 12, 70, 50, 30, 30, 30, 30]
 
 
-def test_mean_colour_is_that_of_the_square() -> None:
+def test_mean_color_is_that_of_the_square() -> None:
     target = _flat(0)
     target[1, 0, 30:46, 20:28] = 240  # the left half of the second square, red
     target[1, :, :30] = 77  # not of the square

@@ -113,7 +113,7 @@ def test_squares_that_do_not_fit_are_refused() -> None:
 
 
 @given(st.integers(17, 90), st.integers(17, 90), st.integers(0, 8))
-def test_neighbours_overlap(width: int, height: int, overlap: int) -> None:
+def test_neighbors_overlap(width: int, height: int, overlap: int) -> None:
     hole = np.zeros((height + 40, width + 40), bool)
     hole[20:-20, 20:-20] = True
     squares = cover_hole(hole, 16, overlap)

@@ -64,7 +64,7 @@ def _suite(name: str = "tiny") -> Suite:
 
 
 def _variant(name: str = "l2") -> Variant:
-    """Return a variant that shows its generator another colour and another mask than usual."""
+    """Return a variant that shows its generator another color and another mask than usual."""
     variant = tiny_variant(name)
     generator = variant.generator.model_copy(update={"fill": (117, 104, 123), "mask_dilation": 3})
     return variant.model_copy(update={"generator": generator})

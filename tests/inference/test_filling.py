@@ -16,7 +16,7 @@ from benchmark.inference.filling import Filler, spread_known, touched
 from models.batch import Batch
 
 SIZE, SIDE = 32, 16
-COLOUR = (200, 30, 77)
+COLOR = (200, 30, 77)
 Pixels = NDArray[np.uint8]
 Hole = NDArray[np.bool_]
 
@@ -31,8 +31,8 @@ def filler(
 
 
 def paint(batch: Batch) -> Tensor:
-    """Put out one colour, whatever is shown."""
-    colour = torch.tensor(COLOUR, dtype=torch.float32) / 127.5 - 1
+    """Put out one color, whatever is shown."""
+    colour = torch.tensor(COLOR, dtype=torch.float32) / 127.5 - 1
     return colour[:, None, None].expand_as(batch.image)
 
 
@@ -93,9 +93,9 @@ def test_known_pixels_stay_and_the_hole_is_painted(
     assert filled.dtype == np.uint8 and np.array_equal(pixels, before)
     assert np.array_equal(filled[~hole], pixels[~hole])
     if mode == "tile" and min(hole.shape) >= SIZE:
-        assert (filled[hole] == COLOUR).all()
+        assert (filled[hole] == COLOR).all()
     # Where it is resized, the edge of the hole is mixed with what is around it.
-    flat = np.full_like(pixels, COLOUR)
+    flat = np.full_like(pixels, COLOR)
     assert (filler(paint, mode)(np.where(hole[..., None], pixels, flat), hole) == flat).all()
 
 
@@ -202,7 +202,7 @@ def test_squares_fade_into_each_other() -> None:
     assert line[12:16] == [204, 153, 102, 51]
 
 
-def test_only_the_neighbourhood_of_a_hole_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_neighborhood_of_a_hole_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels, hole = noise(300, 300), boxes(300, 300, (140, 150, 170, 160), (120, 145, 125, 149))
     sizes = []
 

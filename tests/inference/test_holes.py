@@ -78,7 +78,7 @@ def test_transparency_is_questioned(tmp_path: Path) -> None:
         assert np.array_equal(hole, box > 0) and grey == 0
 
 
-def test_grey_is_cut_at_the_middle(tmp_path: Path) -> None:
+def test_gray_is_cut_at_the_middle(tmp_path: Path) -> None:
     values = np.array([[0, 16, 17, 127, 128, 238, 239, 255]], np.uint8)
     Image.fromarray(values).save(tmp_path / "mask.png")
     hole, grey = read_mask(tmp_path / "mask.png", "white")

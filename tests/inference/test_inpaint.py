@@ -208,7 +208,7 @@ def test_bytes_repeat_and_results_are_replaced_only_on_demand(
 
 
 @pytest.mark.promise("images")
-def test_grey_transparent_and_turned_images() -> None:
+def test_gray_transparent_and_turned_images() -> None:
     grey = noise(40, 50)[..., 0]
     save("images/grey.png", grey)
     clear = np.random.default_rng(0).integers(0, 256, (40, 50, 4), dtype=np.uint8)
@@ -253,7 +253,7 @@ def test_polarity_is_questioned(capsys: pytest.CaptureFixture[str]) -> None:
     assert "marks the whole image" in complaint(capsys, "--large-holes", "--overwrite")
 
 
-def test_grey_masks_are_cut_at_the_middle_with_a_warning(
+def test_gray_masks_are_cut_at_the_middle_with_a_warning(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     values = mask(30, 40, (10, 10, 20, 20))

@@ -36,7 +36,7 @@ def through(path: Path, box: tuple[int, int, int, int] = (0, 0, 1, 1)) -> Image.
         return image
 
 
-def test_colour_is_kept_outside_the_hole(tmp_path: Path) -> None:
+def test_color_is_kept_outside_the_hole(tmp_path: Path) -> None:
     pixels = noise(7, 9, 3)
     written = through(saved(Image.fromarray(pixels), tmp_path / "a.png"), (2, 3, 5, 4))
     pixels[3:4, 2:5] = (255, 0, 0)
@@ -44,7 +44,7 @@ def test_colour_is_kept_outside_the_hole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "I;16"])
-def test_grey_stays_grey(tmp_path: Path, mode: str) -> None:
+def test_gray_stays_gray(tmp_path: Path, mode: str) -> None:
     grey = noise(6, 8)
     if mode == "I;16":
         source = Image.fromarray(grey.astype(np.uint16) << 8 | 77)
@@ -81,7 +81,7 @@ def test_palette_with_transparency(tmp_path: Path, transparency: int | bytes) ->
 
 
 @pytest.mark.promise("images")
-def test_palette_and_cmyk_become_colour(tmp_path: Path) -> None:
+def test_palette_and_cmyk_become_color(tmp_path: Path) -> None:
     palette = Image.fromarray(noise(5, 5, 3)).quantize(4)
     expected = np.asarray(palette.convert("RGB")).copy()
     written = through(saved(palette, tmp_path / "a.gif"))
@@ -115,7 +115,7 @@ def test_images_are_turned_upright(tmp_path: Path, orientation: int, mode: str) 
     assert ORIENTATION not in written.getexif()
 
 
-def test_colour_profile_is_kept_where_the_colour_space_is(tmp_path: Path) -> None:
+def test_color_profile_is_kept_where_the_color_space_is(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     colour = saved(Image.fromarray(noise(4, 4, 3)), tmp_path / "a.png", icc_profile=profile)
     assert through(colour).info["icc_profile"] == profile

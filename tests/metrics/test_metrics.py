@@ -42,7 +42,7 @@ def _images_last(images: Tensor) -> NDArray[np.uint8]:
     return np.ascontiguousarray(images.numpy().transpose(0, 2, 3, 1))
 
 
-def test_quantise_rounds_half_to_even_and_clips() -> None:
+def test_quantize_rounds_half_to_even_and_clips() -> None:
     # 255·(o + 1)/2 is 0.5, 1.5, 2.5 for these; all sums are exact in float64.
     halves = [2 * h / 255 - 1 for h in (0.5, 1.5, 2.5)]
     values = torch.tensor([*halves, -1.0, 1.0, -3.0, 7.0, 0.0], dtype=torch.float64)
@@ -54,12 +54,12 @@ def test_quantise_rounds_half_to_even_and_clips() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_quantise_inverts_the_normalisation_of_every_level(dtype: torch.dtype) -> None:
+def test_quantize_inverts_the_normalization_of_every_level(dtype: torch.dtype) -> None:
     levels = torch.arange(256, dtype=torch.uint8).expand(1, 3, 1, -1)
     assert torch.equal(quantize(levels.to(dtype) / 127.5 - 1), levels)
 
 
-def test_quantise_refuses_nan_and_integers() -> None:
+def test_quantize_refuses_nan_and_integers() -> None:
     with pytest.raises(ValueError, match="NaN"):
         quantize(torch.full((1, 3, 2, 2), math.nan))
     with pytest.raises(ValueError, match="uint8"):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.__main__ import main
-from benchmark.submissions.catalogue import CATALOGUE, Detection, Finding
+from benchmark.submissions.catalog import CATALOG, Detection, Finding
 from benchmark.submissions.doctor import combine, examine
 from benchmark.submissions.submission import Submission
 from data.procedural_faces import render_portrait
@@ -438,10 +438,10 @@ def test_answer_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     (finding,) = content["findings"]
     assert finding["id"] == "shifted" and finding["severity"] == "error"
     assert finding["count"] == COUNT and finding["files"] == ["0", "1", "2"]
-    assert finding["advice"] == CATALOGUE["shifted"].advice
+    assert finding["advice"] == CATALOG["shifted"].advice
 
 
 def test_every_defect_is_in_the_guide() -> None:
     guide = (Path(__file__).parents[2] / "docs/scoring.md").read_text(encoding="utf-8")
-    for name, entry in CATALOGUE.items():
+    for name, entry in CATALOG.items():
         assert f"| `{name}` | {entry.severity} |" in guide

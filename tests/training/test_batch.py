@@ -1,4 +1,4 @@
-"""What networks are shown of a batch: fill colours, dilated holes, and who is shown what."""
+"""What networks are shown of a batch: fill colors, dilated holes, and who is shown what."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from tests.support.tiny import IMAGE_PX, full_variant, numbers, random_batch
 
 
 @pytest.mark.parametrize("colour", [(117, 104, 123), (0, 255, 128)])
-def test_fill_is_the_colour_in_the_hole_and_the_image_elsewhere(
+def test_fill_is_the_color_in_the_hole_and_the_image_elsewhere(
     colour: tuple[int, int, int],
 ) -> None:
     batch = random_batch()
@@ -25,7 +25,7 @@ def test_fill_is_the_colour_in_the_hole_and_the_image_elsewhere(
         torch.testing.assert_close(inside, torch.full_like(inside, (level - 127.5) / 127.5))
 
 
-def test_without_a_colour_the_hole_is_mid_grey() -> None:
+def test_without_a_color_the_hole_is_mid_gray() -> None:
     batch = random_batch()
     assert torch.equal(batch.filled(None), batch.masked)
 
@@ -59,7 +59,7 @@ def test_generator_is_shown_what_its_variant_says() -> None:
     assert spec.mask_dilation == 4
     Inpainter(network, spec)(batch)
     Inpainter(network, full_variant("context_encoder").generator)(batch)
-    assert torch.equal(network.given[0][0], batch.masked)  # grey in the hole itself alone
+    assert torch.equal(network.given[0][0], batch.masked)  # gray in the hole itself alone
     assert torch.equal(network.given[0][1], batch.window(4))
     assert torch.equal(network.given[1][0], batch.filled((117, 104, 123)))
     assert torch.equal(network.given[1][1], batch.mask)

@@ -47,12 +47,12 @@ def probe_picture(
     said: Answers,
     row_names: Sequence[str],
 ) -> Image.Image:
-    """Draw probes with the true and the predicted squares, and the judgements below.
+    """Draw probes with the true and the predicted squares, and the predictions below.
 
     Args:
         probes: columns: `[E, S, S, 3]` by name.
         boxes: `[E, 4]` true squares in pixels.
-        said: judgements of these probes; may be empty.
+        said: predictions of these probes; may be empty.
         row_names: one for each of the E images.
 
     Returns:

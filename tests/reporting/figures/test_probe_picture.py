@@ -64,7 +64,7 @@ def test_a_predicted_square_is_dashed_and_an_empty_one_is_not_drawn() -> None:
     assert not _places(_pixels({"binary": _said(iou=False)}), ORANGE).any()
 
 
-def test_judgements_stand_below_each_picture() -> None:
+def test_predictions_stand_below_each_picture() -> None:
     below = (slice(TOP + TILE + 5, TOP + TILE + 16), slice(LEFT, LEFT + TILE))
     written = [
         int((_pixels(said)[below] < 128).all(axis=2).sum())

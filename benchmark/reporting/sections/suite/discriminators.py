@@ -31,7 +31,7 @@ TABLES = {
         "guessing.",
     },
     "score": {
-        "score": "Binary discriminators: mean probability of being real, over the patches centred "
+        "score": "Binary discriminators: mean probability of being real, over the patches centered "
         "in the square.",
         "auc": "Binary discriminators: detection AUC of each probe against `real`, by 1 - score; "
         "0.5 is guessing.",

@@ -1,4 +1,4 @@
-"""The catalogue of what can be wrong with a submission, and findings as JSON and text."""
+"""The catalog of what can be wrong with a submission, and findings as JSON and text."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,7 +24,7 @@ class Entry:
     advice: str
 
 
-CATALOGUE = {
+CATALOG = {
     "unpaired": Entry(
         "error",
         "images without a completed image or a mask of their name",
@@ -133,7 +133,7 @@ CATALOGUE = {
 
 @dataclass(frozen=True)
 class Detection:
-    """An entry of the catalogue that a detector sees in one file."""
+    """An entry of the catalog that a detector sees in one file."""
 
     id: str
     file: str
@@ -147,7 +147,7 @@ class Detection:
 
 @dataclass(frozen=True)
 class Finding:
-    """An entry of the catalogue that some files of a submission show."""
+    """An entry of the catalog that some files of a submission show."""
 
     id: str
     count: int
@@ -161,15 +161,15 @@ class Finding:
     @property
     def severity(self) -> Severity:
         """How grave it is."""
-        return CATALOGUE[self.id].severity
+        return CATALOG[self.id].severity
 
     def as_json(self) -> dict[str, object]:
         """Return the finding with its explanation."""
-        return asdict(self) | asdict(CATALOGUE[self.id])
+        return asdict(self) | asdict(CATALOG[self.id])
 
     def as_line(self) -> str:
         """Return the finding on one line, without its severity."""
-        entry = CATALOGUE[self.id]
+        entry = CATALOG[self.id]
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.evidence.items())
         more = f" and {self.count - len(self.files)} more" if self.count > len(self.files) else ""
         reasons = "; ".join(part for part in (self.detail, numbers) if part)
@@ -178,7 +178,7 @@ class Finding:
 
 
 def finding_of(detections: Iterable[Detection]) -> Finding:
-    """Sum up the detections of one entry of the catalogue, at least one."""
+    """Sum up the detections of one entry of the catalog, at least one."""
     found = sorted(detections, key=lambda detection: detection.file)
     means = pd.DataFrame([dict(detection.evidence) for detection in found]).mean().round(6)
     return Finding(
