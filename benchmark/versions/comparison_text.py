@@ -107,12 +107,12 @@ def comparison_line(found: VersionComparison, tolerances: Tolerances) -> str:
         found: the committed results, and those of the checkout.
         tolerances: how far means may differ on another machine.
     """
-    where = f"made on the machine of the committed results ({_machine(found.new)})"
-    if any(change.environment for change in found.subjects):
-        where = (
-            f"made on another machine ({_machine(found.new)}) than the committed results "
-            f"({_machine(found.old)})"
-        )
+    here, committed = _machine(found.new), _machine(found.old)
+    where = f"made on the machine of the committed results ({here})"
+    if here != committed:
+        where = f"made on another machine ({here}) than the committed results ({committed})"
+    elif any(change.environment for change in found.subjects):
+        where += ", with other libraries or threads"
     if found.identical:
         return f"{where}: identical"
     compared = [c for c in found.metrics if c.old is not None and c.new is not None]

@@ -170,7 +170,7 @@ def test_results_depend_on_no_module_of_the_command_line() -> None:
             "train --suite a --variant b --seed 1.5",
             "Invalid value for '--seed': Input should be",
         ),
-        ("compare --json --markdown HEAD", "--json, --markdown: choose one"),
+        ("compare --json --markdown HEAD", "--json, --markdown, --line: choose one"),
         *[(f"{old} --suite portraits", f"No such command '{old}': it is ") for old in RENAMED],
     ],
 )

@@ -264,8 +264,9 @@ def test_mistake_in_a_variant_names_key_value_and_what_is_valid(
         ),
         ("runs.portraits-l2-1.variant", "L2", r"variant: .* \(it is 'L2'\)"),
         ("runs.portraits-l2-1.variant", "l2\n", r"variant: .* \(it is 'l2\\n'\)"),
-        ("suites", ["photos"], r"suites: \['photos'\] are not the suites of runs, \['portraits'\]"),
-        ("suites", ["portraits", "portraits"], "suites: .* are not the suites of runs"),
+        ("suites", ["photos"], r"runs\.portraits-l2-0: portraits is not in suites \['photos'\]"),
+        ("suites", ["portraits", "photos"], "suites: photos has no entry in runs"),
+        ("suites", ["portraits", "portraits"], "suites names an entry twice"),
         ("suites", [1], r"suites\.0: .* valid string \(it is 1\)"),
     ],
 )
@@ -390,8 +391,8 @@ def test_unknown_name_suggests_a_known_one(tmp_path: Path) -> None:
 def test_file_with_a_bad_name_is_refused(tmp_path: Path) -> None:
     written(tmp_path / paths.SUITES / "two-words.yaml", SUITE)
     written(tmp_path / paths.VARIANTS / "Upper.yaml", VARIANT)
-    pattern = r"name: String should match pattern '\^\[a-z\]\[a-z0-9_\]\*\$'"
-    with pytest.raises(InputError, match=rf"two-words\.yaml: {pattern}"):
+    pattern = r"must match \^\[a-z\]\[a-z0-9_\]\*\$"
+    with pytest.raises(InputError, match=rf"two-words\.yaml: the name of a suite {pattern}"):
         load_suite("two-words", tmp_path)
-    with pytest.raises(InputError, match=rf"Upper\.yaml: {pattern}"):
+    with pytest.raises(InputError, match=rf"Upper\.yaml: the name of a variant {pattern}"):
         load_variant("Upper", tmp_path)
