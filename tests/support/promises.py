@@ -13,7 +13,7 @@ from pathlib import Path
 PROMISES = {
     # Reproducibility
     "same_bytes": "The same run twice on one machine gives the same bytes: weights, metrics, "
-    "score_table, curves, pictures, report.",
+    "score table, curves, pictures, report.",
     "workers": "The number of processes that decode changes no byte of the data or of what is "
     "trained on it.",
     "resume": "A run that is stopped or killed at any moment, and started again, ends with the "
