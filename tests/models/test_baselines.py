@@ -32,13 +32,8 @@ def _blank(images: Images, hole: Holes) -> Images:
 
 
 def test_rows_of_the_tables_are_all_there() -> None:
-    assert list(BASELINES) == [
-        "mean_colour",
-        "telea",
-        "navier_stokes",
-        "biharmonic",
-        "nearest_train",
-    ]
+    names = ["mean_colour", "telea", "navier_stokes", "biharmonic", "nearest_train"]
+    assert [name for name in BASELINES if name in names] == names, "in the order of tables"
 
 
 @pytest.mark.parametrize("name", BASELINES)

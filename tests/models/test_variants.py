@@ -49,8 +49,8 @@ def _content(name: str) -> dict[str, Any]:
     return {k: v for k, v in content.items() if k not in ("title", "origin", "deviations")}
 
 
-def test_there_are_variants() -> None:
-    assert set(NAMES) == {name for family in SYSTEMS.values() for name in family}
+def test_variants_of_all_systems_are_there() -> None:
+    assert {name for family in SYSTEMS.values() for name in family} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

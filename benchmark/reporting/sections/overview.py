@@ -4,8 +4,8 @@ from benchmark.metrics import PROTOCOL
 from benchmark.reporting.blocks import Card, Cards, Cell, Section, Text
 from benchmark.reporting.dialect import plain
 from benchmark.reporting.figures.svg import swatch
-from benchmark.reporting.leaderboard import verdict_cell
 from benchmark.reporting.suite_report import Report, SuiteReport
+from benchmark.reporting.tables import verdict_cell
 from benchmark.reporting.verdicts import coverage
 
 
