@@ -72,7 +72,7 @@ VARIANT = Option(help="a file of models/variants/", autocompletion=variant_names
 _CRITERION = Option(
     help="which weights: last, best_val_psnr, …; the suite's if not given", autocompletion=_criteria
 )
-SEED = Option(min=0, max=2**31 - 1, help="seed of the run")
+SEED = Option(min=0, max=2**31 - 1, metavar="N", help="seed of the run")
 
 Suite = Annotated[str, SUITE]
 Variant = Annotated[str, VARIANT]
