@@ -94,3 +94,20 @@ def test_the_order_is_the_one_that_the_readme_shows() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     places = [text.index(f"\n  {name}/") for name in ORDER[1:]]
     assert all(first < second for first, second in pairwise(places))
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("dvc.yaml", 140), ("benchmark/versions/tolerances.yaml", 60)]
+)
+def test_files_that_a_reader_sees_at_once(name: str, most: int) -> None:
+    assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= most
+
+
+def test_readme_is_for_a_reader_in_a_hurry() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1500
+
+
+def test_a_rebuild_ends_with_the_line_that_says_whether_it_is_the_same() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = makefile.split("\nrepro:")[1].split("\n\n")[0]
+    assert "benchmark compare HEAD --line" in recipe.splitlines()[-1]

@@ -4,18 +4,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from benchmark.core import paths
 from benchmark.core.config import Name
-from benchmark.core.yaml_files import load
+from benchmark.core.yaml_files import Frozen, load
 from benchmark.metrics import METRICS
-
-
-class Frozen(BaseModel):
-    """A validated object that is not changed; unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _known(metric: str) -> str:

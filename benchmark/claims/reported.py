@@ -5,10 +5,9 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from benchmark.claims.definitions import Frozen
 from benchmark.claims.protocols import PROTOCOLS
 from benchmark.core.config import Name
-from benchmark.core.yaml_files import load
+from benchmark.core.yaml_files import Frozen, load
 
 REPORTED = Path("benchmark/claims/reported.yaml")
 

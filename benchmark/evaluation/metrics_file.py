@@ -26,7 +26,7 @@ LARGEST = 1e100
 """Greater numbers are none: their squares have no place in a float."""
 
 
-class Mean(BaseModel):
+class AnyMean(BaseModel):
     """What any version says of a metric of a method."""
 
     mean: float | None
@@ -42,7 +42,17 @@ class AnyMetrics(BaseModel):
     """What the file has in any version, whatever its protocol and the names of its metrics."""
 
     protocol: str = "unknown"
-    methods: dict[str, dict[str, Mean]]
+    methods: dict[str, dict[str, AnyMean]]
+    missing: dict[str, str] = {}
+    """Why a metric has no values."""
+
+    @property
+    def means(self) -> dict[str, dict[str, float | None]]:
+        """The means by method and metric; None where there is no value."""
+        return {
+            method: {metric: entry.value for metric, entry in entries.items()}
+            for method, entries in self.methods.items()
+        }
 
 
 class Metrics(BaseModel):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from benchmark.core.files import read_json, write_json
 from benchmark.core.hashing import file_sha256, json_digest
@@ -35,6 +35,27 @@ class Provenance(BaseModel):
 
     training: _Training
     evaluation: _Environment
+
+
+class AnyTraining(BaseModel):
+    """What any version says of a training: digests of what it came from, and the machine."""
+
+    model_config = ConfigDict(extra="allow")
+
+    environment: dict[str, Any] = {}
+
+    @property
+    def digests(self) -> Mapping[str, Any]:
+        """Digests of code, settings, images and weights, as `data_sha256`."""
+        return self.model_extra or {}
+
+
+class AnyProvenance(BaseModel):
+    """What any version says of where a run comes from; nothing where that is not known."""
+
+    training: AnyTraining = AnyTraining()
+    evaluation: dict[str, Any] = {}
+    """The machine that scored it."""
 
 
 class _Versions(BaseModel):

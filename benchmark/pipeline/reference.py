@@ -8,6 +8,7 @@ from benchmark.core import paths
 from benchmark.core.config import Suite, load_suite, load_variant, names_in
 from benchmark.core.files import atomic_folder, read_json, write_json, write_text
 from benchmark.core.yaml_files import validate
+from benchmark.evaluation.provenance import AnyProvenance
 from benchmark.evaluation.reference_runs import (
     FACTS,
     FIGURE,
@@ -28,7 +29,7 @@ from benchmark.reporting.tables import scores_table
 from benchmark.reporting.verdicts import Verdicts
 from benchmark.training.describe import generator_flops
 from benchmark.training.gan import training_digest
-from benchmark.versions.snapshot import Origin, Snapshot, Subject
+from benchmark.versions.snapshot import Snapshot, Subject
 from data.errors import InputError
 from data.store import Store
 
@@ -123,7 +124,7 @@ def _incomplete(suite: Suite, run: paths.Run, data_sha256: str) -> str | None:
     return None
 
 
-def _origin(run: paths.Run) -> Origin:
+def _origin(run: paths.Run) -> AnyProvenance:
     return Snapshot("", Path()).origin(Subject.of(run))
 
 

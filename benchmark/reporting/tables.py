@@ -1,4 +1,4 @@
-"""Standings of methods -> the tables of the report: heads, rows and cells."""
+"""Standings of methods -> tables of their scores: heads, rows and cells."""
 
 import math
 from collections.abc import Mapping, Sequence

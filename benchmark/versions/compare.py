@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from benchmark.evaluation.metrics_file import LARGEST
 from benchmark.evaluation.score_table import metric_columns
 from benchmark.metrics import METRICS
 from benchmark.stats.comparison import (
@@ -19,7 +20,7 @@ from benchmark.stats.comparison import (
     score_matrix,
 )
 from benchmark.versions.diff import changed_files, origin_changes, setting_changes
-from benchmark.versions.snapshot import LARGEST, Snapshot, Subject
+from benchmark.versions.snapshot import Snapshot, Subject
 from data.errors import InputError
 
 State = Literal["identical", "compared", "not comparable", "new", "vanished"]

@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 from scipy.stats import norm
 
-from benchmark.evaluation.metrics_file import BaselineMetrics, RunMetrics, read_metrics
+from benchmark.evaluation.metrics_file import AnyMean, BaselineMetrics, RunMetrics, read_metrics
 from benchmark.metrics import METRICS
 from benchmark.stats.comparison import equivalence_margin
 from benchmark.stats.intervals import CONFIDENCE, MIN_SEEDS
 from benchmark.versions.compare import MetricChange, VersionComparison, compare_versions
 from benchmark.versions.comparison_text import comparison_json
-from benchmark.versions.snapshot import MADE_BY, Entry, Snapshot, Subject
+from benchmark.versions.snapshot import MADE_BY, Snapshot, Subject
 from benchmark.versions.tolerances import BASELINES, COMMAND
 from data.errors import InputError, printable
 
@@ -139,7 +139,7 @@ def _gaps(base: Snapshot, new: Snapshot, subject: Subject, canaries: Subject) ->
     return failures
 
 
-def _lacking(entries: Mapping[str, Entry]) -> Counter[str]:
+def _lacking(entries: Mapping[str, AnyMean]) -> Counter[str]:
     """Return of how many images each metric has no value."""
     images = max((entry.n for entry in entries.values()), default=0)
     return Counter({metric: images - entry.n for metric, entry in entries.items()})

@@ -20,6 +20,8 @@ from benchmark.core import git, paths
 from benchmark.core.config import Name, Params, Seed
 from benchmark.core.files import read_json
 from benchmark.core.yaml_files import load, validate
+from benchmark.evaluation.metrics_file import AnyMetrics, read_any_metrics
+from benchmark.evaluation.provenance import AnyProvenance
 from benchmark.evaluation.reference_runs import FACTS, SUITE, Facts
 from benchmark.evaluation.score_table import read_score_table
 from benchmark.versions.tolerances import BASELINES, TOLERANCES, Tolerances, read_tolerances
@@ -30,8 +32,6 @@ ARCHIVED = (
     *("reports/metrics", "reports/scores", "reports/provenance"),
 )
 MADE_BY = "dvc repro"
-LARGEST = 1e100
-"""Greater numbers are none: their squares have no place in a float."""
 
 
 @dataclass(frozen=True, order=True)
@@ -78,54 +78,6 @@ class _Anything(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class Entry(BaseModel):
-    """What any version says of a metric of a method."""
-
-    mean: float | None
-    n: int = 0
-
-    @property
-    def value(self) -> float | None:
-        """The mean, where there is one."""
-        return self.mean if self.mean is not None and abs(self.mean) < LARGEST else None
-
-
-class Aggregated(BaseModel):
-    """What a metrics file has in any version."""
-
-    protocol: str = "unknown"
-    methods: dict[str, dict[str, Entry]]
-    missing: dict[str, str] = {}
-    """Why a metric has no values."""
-
-    @property
-    def means(self) -> dict[str, dict[str, float | None]]:
-        """The means by method and metric; None where there is no value."""
-        return {
-            method: {metric: entry.value for metric, entry in entries.items()}
-            for method, entries in self.methods.items()
-        }
-
-
-class Training(_Anything):
-    """What any version says of a training: digests of what it came from, and the machine."""
-
-    environment: dict[str, Any] = {}
-
-    @property
-    def digests(self) -> Mapping[str, Any]:
-        """Digests of code, settings, images and weights, as `data_sha256`."""
-        return self.model_extra or {}
-
-
-class Origin(BaseModel):
-    """What any version says of where a run comes from; nothing where that is not known."""
-
-    training: Training = Training()
-    evaluation: dict[str, Any] = {}
-    """The machine that scored it."""
-
-
 @dataclass(frozen=True)
 class Snapshot:
     """The results of a version, read when they are asked for."""
@@ -139,7 +91,7 @@ class Snapshot:
     """What to look at, where that is not everything."""
     score_tables: dict[Subject, pd.DataFrame] = field(default_factory=dict, compare=False)
     """That were read."""
-    aggregated: dict[Subject, Aggregated] = field(default_factory=dict, compare=False)
+    aggregated: dict[Subject, AnyMetrics] = field(default_factory=dict, compare=False)
     """Metrics that were read."""
 
     def named(self, text: str) -> str:
@@ -198,7 +150,7 @@ class Snapshot:
             raise InputError(f"{printable(self.name)}: {path} does not say how large images are")
         return size**2
 
-    def metrics(self, subject: Subject) -> Aggregated:
+    def metrics(self, subject: Subject) -> AnyMetrics:
         """Return the aggregated metrics of a subject.
 
         Raises:
@@ -206,7 +158,7 @@ class Snapshot:
         """
         if subject not in self.aggregated:
             path = self.place(subject.metrics)
-            self.aggregated[subject] = validate(Aggregated, read_json(path, MADE_BY), path)
+            self.aggregated[subject] = read_any_metrics(path, MADE_BY)
         return self.aggregated[subject]
 
     def score_table(self, subject: Subject) -> pd.DataFrame:
@@ -224,14 +176,18 @@ class Snapshot:
         files = {path: self.place(path) for path in (subject.metrics, subject.scores)}
         return {path: file.read_bytes() for path, file in files.items() if file.is_file()}
 
-    def origin(self, subject: Subject) -> Origin:
+    def origin(self, subject: Subject) -> AnyProvenance:
         """Return where a run comes from.
 
         Raises:
             InputError: the file is damaged.
         """
         path = self.place(subject.run.provenance)
-        return validate(Origin, read_json(path, MADE_BY), path) if path.is_file() else Origin()
+        return (
+            validate(AnyProvenance, read_json(path, MADE_BY), path)
+            if path.is_file()
+            else AnyProvenance()
+        )
 
     def settings(self, path: Path) -> Mapping[str, Any]:
         """Return a suite or variant as nested keys and values; none where there is no file."""

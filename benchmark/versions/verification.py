@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from benchmark.evaluation.provenance import AnyProvenance
 from benchmark.versions.compare import MetricChange
-from benchmark.versions.snapshot import Origin
 
 Exactness = Literal["E0", "E1", "E2"]
 CLASSES = {
@@ -23,7 +23,7 @@ CLASSES = {
 
 
 def exactness(
-    origin: Origin, differences: Sequence[str], deterministic: bool
+    origin: AnyProvenance, differences: Sequence[str], deterministic: bool
 ) -> tuple[Exactness, list[str]]:
     """Return the class of a run that is made again, and the reasons against a better one.
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from data.images import Resize, center_square, decode, decode_bytes
 from data.sources import UnreadableImageError
+from tests.support.exif import turned_upright
 from tests.support.promises import tally
 
 
@@ -105,17 +106,7 @@ def test_pixels_without_a_known_range_are_refused(tmp_path: Path, value: np.gene
 def test_exif_orientation_is_undone(tmp_path: Path, orientation: int, suffix: str) -> None:
     stored, exif = colored(4, 6), Image.Exif()
     exif[0x0112] = orientation
-    # Where row 0 and column 0 of the stored pixels are to be, by the EXIF standard, section 4.6.4.
-    upright = {
-        1: stored,
-        2: stored[:, ::-1],
-        3: stored[::-1, ::-1],
-        4: stored[::-1],
-        5: stored.swapaxes(0, 1),
-        6: stored[::-1].swapaxes(0, 1),
-        7: stored[::-1, ::-1].swapaxes(0, 1),
-        8: stored[:, ::-1].swapaxes(0, 1),
-    }[orientation]
+    upright = turned_upright(stored, orientation)
     options = {"lossless": True} if suffix == "webp" else {}
     path = saved(Image.fromarray(stored), tmp_path / f"turned.{suffix}", exif=exif, **options)
     assert np.array_equal(decode(path), upright)

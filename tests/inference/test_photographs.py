@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 
 from benchmark.inference.photographs import read_photograph, write_photograph
 from data.sources import UnreadableImageError
+from tests.support.exif import turned_upright
 
 ORIENTATION = 0x0112
 
@@ -99,17 +100,7 @@ def test_images_are_turned_upright(tmp_path: Path, orientation: int, mode: str) 
     exif[ORIENTATION] = orientation
     stored = noise(4, 6, len(mode))
     path = saved(Image.fromarray(stored), tmp_path / "a.png", exif=exif)
-    # Where row 0 and column 0 of the stored pixels are to be, by the EXIF standard, section 4.6.4.
-    upright = {
-        1: stored,
-        2: stored[:, ::-1],
-        3: stored[::-1, ::-1],
-        4: stored[::-1],
-        5: stored.swapaxes(0, 1),
-        6: stored[::-1].swapaxes(0, 1),
-        7: stored[::-1, ::-1].swapaxes(0, 1),
-        8: stored[:, ::-1].swapaxes(0, 1),
-    }[orientation]
+    upright = turned_upright(stored, orientation)
     written = through(path)
     assert np.array_equal(np.asarray(written)[1:], upright[1:])
     assert ORIENTATION not in written.getexif()

@@ -13,24 +13,12 @@ from benchmark.pipeline.report import write_report
 from benchmark.reporting.suite_report import Report
 from tests.support.chromium import Chromium, chromium, find_chromium
 from tests.support.hostile import ATTACKS, hostile_checkout
-from tests.support.html_page import made_report, page_of
 from tests.support.promises import tally
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="there is no Chromium here")
 QUIET = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
 SCORES = "document.querySelector('table.scores')"
 READY = "document.querySelectorAll('.cards figure').length > 0"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
-    with made_report(tmp_path_factory.mktemp("html")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def source(made: Report) -> str:
-    return page_of(made)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -21,20 +20,9 @@ from benchmark.reporting.sections.gallery import sheet, suite_data
 from benchmark.reporting.sections.suite.files import csv_table
 from benchmark.reporting.suite_report import Report, suite_reports
 from tests.support.hostile import ATTACKS
-from tests.support.html_page import Page, made_report, page_of
+from tests.support.html_page import Page, page_of
 from tests.support.promises import tally
 from tests.support.report_tree import BAD
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
-    with made_report(tmp_path_factory.mktemp("html")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def source(made: Report) -> str:
-    return page_of(made)
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from benchmark.core.config import Params
+from benchmark.evaluation.metrics_file import AnyMetrics
 from benchmark.stats.intervals import Array, Components
-from benchmark.versions.snapshot import Aggregated, Snapshot, Subject
+from benchmark.versions.snapshot import Snapshot, Subject
 from tests.support.report_tree import SUITE
 
 
@@ -55,7 +56,7 @@ def two_versions(
     versions = Drawn("old", folder), Drawn("new", folder)
     for version in versions:
         subject = Subject("tiny", "baselines")
-        version.aggregated[subject] = Aggregated(methods={})
+        version.aggregated[subject] = AnyMetrics(methods={})
         version.score_tables[subject] = _ledger("telea", 0, np.zeros(1), metric)
     for name, shift in shifts.items():
         before = rng.normal(20, 1, (seeds, images))
@@ -64,7 +65,7 @@ def two_versions(
             for seed, row in enumerate(scores):
                 subject = Subject("tiny", name, seed)
                 content = {name: {metric: {"mean": float(row.mean()), "n": images}}}
-                version.aggregated[subject] = Aggregated.model_validate({"methods": content})
+                version.aggregated[subject] = AnyMetrics.model_validate({"methods": content})
                 version.score_tables[subject] = _ledger(name, seed, row, metric)
     return versions
 

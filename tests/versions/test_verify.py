@@ -18,6 +18,7 @@ import torch
 from benchmark.__main__ import main
 from benchmark.core import paths
 from benchmark.core.config import Params, load_suite, load_variant
+from benchmark.evaluation.provenance import AnyProvenance
 from benchmark.pipeline.baselines import evaluate_baselines
 from benchmark.pipeline.evaluate import evaluate_run
 from benchmark.pipeline.reference import write_reference
@@ -26,7 +27,6 @@ from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
 from benchmark.versions.diff import machine_differences
 from benchmark.versions.rebuild import Setting, Stage, copy_sources, run_stages
-from benchmark.versions.snapshot import Origin
 from benchmark.versions.tolerances import (
     BASELINES,
     TOLERANCES,
@@ -511,7 +511,7 @@ ON_GPU = FACTS | {"device": "cuda", "gpu": "H"}
 def test_classes(
     here: dict[str, Any], there: dict[str, Any], deterministic: bool, expected: object
 ) -> None:
-    kept = Origin.model_validate({"training": {"environment": there}, "evaluation": there})
+    kept = AnyProvenance.model_validate({"training": {"environment": there}, "evaluation": there})
     differences = machine_differences(here, there) if there else []
     assert exactness(kept, differences, deterministic) == expected
 

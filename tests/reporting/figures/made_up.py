@@ -14,33 +14,10 @@ from benchmark.reporting.figures.curves import curves_svg
 from benchmark.reporting.figures.forest import forest_svg
 from benchmark.reporting.figures.probes import Judged, probes_svg
 from benchmark.reporting.figures.style import styles_of
-from benchmark.stats.comparison import Comparison
+from tests.support.comparisons import comparison
 
 NAMES = ("l2", "binary", "localizer", "staged")
 BASELINES = {"mean_colour": 0.06, "telea": 0.0305, "navier_stokes": 0.031, "biharmonic": 0.04}
-
-
-def comparison(
-    method: str, reference: str, ends: tuple[float, float], metric: str = "mse_h", p: float = 0.01
-) -> Comparison:
-    """Return a comparison whose difference is in the middle of its interval."""
-    low, high = ends
-    return Comparison(
-        method=method,
-        reference=reference,
-        metric=metric,
-        difference=(low + high) / 2,
-        low=low,
-        high=high,
-        p=p,
-        p_adjusted=p,
-        wilcoxon_p=p,
-        permutation_p=p,
-        improvement=0.7,
-        images=100,
-        seeds=3,
-        margin=0.002 if metric == "ssim_h" else 0,
-    )
 
 
 def epochs(first: float, count: int = 40) -> pd.DataFrame:
@@ -74,10 +51,10 @@ def charts(names: Sequence[str] = NAMES) -> dict[str, str]:
     for i, name in enumerate(names):
         for j, other in enumerate(BASELINES):
             low = 0.002 * i + 0.001 * j - 0.005
-            against.append(comparison(name, other, (low, low + 0.0024), p=0.4 if i == 1 else 0.01))
+            against.append(comparison(name, other, low, low + 0.0024, p=0.4 if i == 1 else 0.01))
         for j, other in enumerate(names):
             low = 0.0012 * (i - j) - 0.0009
-            between += [comparison(name, other, (low, low + 0.0018), "ssim_h")] if i != j else []
+            between += [comparison(name, other, low, low + 0.0018, "ssim_h")] if i != j else []
     priced = [
         Priced(n, 0.3 + 0.4 * i, 0.03 - 0.002 * i, 0.028 - 0.002 * i, 0.033 - 0.002 * i)
         for i, n in enumerate(names)

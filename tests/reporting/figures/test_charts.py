@@ -20,8 +20,9 @@ from benchmark.reporting.figures.forest import forest_svg
 from benchmark.reporting.figures.plot import is_logarithmic
 from benchmark.reporting.figures.style import PALETTE, styles_of
 from benchmark.reporting.figures.svg import STYLE, swatch
-from tests.reporting.figures.made_up import NAMES, charts, comparison
+from tests.reporting.figures.made_up import NAMES, charts
 from tests.support.chromium import chromium, find_chromium
+from tests.support.comparisons import comparison
 from tests.support.promises import tally
 
 HOSTILE = ("<script>", "]]>", "$x$", "$\\frac{", "a & \"b\" 'c'", "\x00\u202e", "中")
@@ -177,10 +178,10 @@ def test_a_curve_over_decades_is_logarithmic_and_has_gaps_for_what_is_not_there(
 
 def test_a_forest_has_differences_where_the_axis_says_and_its_zero() -> None:
     found = [
-        comparison("a", "x", (-3.0, -1.0)),
-        comparison("a", "y", (1.0, 3.0)),
-        comparison("b", "x", (-1.0, 1.0), p=0.5),
-        comparison("b", "y", (-math.inf, math.inf), p=1),
+        comparison("a", "x", -3.0, -1.0),
+        comparison("a", "y", 1.0, 3.0),
+        comparison("b", "x", -1.0, 1.0, p=0.5),
+        comparison("b", "y", -math.inf, math.inf, p=1),
     ]
     found[3] = replace(found[3], difference=2.0)
     svg = forest_svg("t", found, styles_of(["a", "b"]), "mse_h")
