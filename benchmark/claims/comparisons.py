@@ -1,21 +1,20 @@
-"""One comparison that a claim makes → its difference, the interval, and whether the claim holds.
-
-A prediction is supported where the whole 95 % interval of the difference lies beyond the margin of
-practical equivalence on the predicted side, refuted where none of it does, and else inconclusive.
-"""
+"""One comparison that a claim makes and the results of suites → its difference and verdict."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from benchmark.claims.definitions import AcrossSuites, CostPair, Pair, SeamReliance
+from benchmark.claims.verdicts import (
+    ClaimVerdict,
+    verdict_of_difference,
+    verdict_of_reliance,
+)
 from benchmark.evaluation.results import Results
 from benchmark.metrics import METRICS
 from benchmark.stats.comparison import (
     comparable_scores,
-    equivalence_margin,
     paired_differences,
     score_matrix,
 )
@@ -26,8 +25,6 @@ from benchmark.stats.intervals import (
     paired_interval,
     unpaired_interval,
 )
-
-ClaimVerdict = Literal["supported", "refuted", "inconclusive"]
 
 
 class UntestableError(Exception):
@@ -130,12 +127,7 @@ def read_seam_reliance(claimed: SeamReliance, results: Results) -> ClaimComparis
             f"{name} of {variant} was not asked; `python -m benchmark evaluate` asks it"
         )
     value, low, high, images = np.mean(rows, axis=0).tolist()
-    # The diagnosis also asks whether it finds anything at all, which the difference does not say.
-    verdict: ClaimVerdict = "inconclusive"
-    if diagnosed == {"boundary"}:
-        verdict = "supported"
-    elif diagnosed == {"content"}:
-        verdict = "refuted"
+    verdict = verdict_of_reliance(diagnosed)
     what = f"found by {name} of {variant}: seam_only - seam_free"
     return ClaimComparison(what, value, low, high, verdict, int(images), len(rows))
 
@@ -168,25 +160,9 @@ def _comparison(
         difference=interval.mean,
         low=interval.low,
         high=interval.high,
-        verdict=_verdict(kind, metric, interval.low, interval.high),
+        verdict=verdict_of_difference(kind, metric, interval.low, interval.high),
         images=images,
         seeds=seeds,
         covers_seeds=seeds >= MIN_SEEDS,
         decimals=3 if in_thousandths else 5,
     )
-
-
-def _verdict(kind: str, metric: str, low: float, high: float) -> ClaimVerdict:
-    """Return what the interval of `ours - other` says of a prediction."""
-    margin = equivalence_margin(metric)
-    if kind == "differ":
-        if low > margin or high < -margin:
-            return "supported"
-        return "refuted" if -margin <= low and high <= margin else "inconclusive"
-    if kind != "higher" and METRICS[metric].better != "higher":
-        low, high = -high, -low
-    if kind == "as_good":
-        margin = -margin
-    if low > margin:
-        return "supported"
-    return "refuted" if high <= margin else "inconclusive"

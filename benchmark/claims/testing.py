@@ -4,11 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import Literal
 
 from benchmark.claims.comparisons import (
     ClaimComparison,
-    ClaimVerdict,
     UntestableError,
     compare_costs,
     compare_methods,
@@ -16,6 +14,12 @@ from benchmark.claims.comparisons import (
     read_seam_reliance,
 )
 from benchmark.claims.definitions import AcrossSuites, Claim, EveryVariant, Pair
+from benchmark.claims.verdicts import (
+    ClaimVerdict,
+    OverallVerdict,
+    joint_verdict,
+    overall_verdict,
+)
 from benchmark.evaluation.results import Results
 
 Place = tuple[str, Results]
@@ -34,9 +38,7 @@ class ClaimFinding:
     @property
     def verdict(self) -> ClaimVerdict:
         """All comparisons must hold, and one can refute the claim."""
-        verdicts = {comparison.verdict for comparison in self.comparisons}
-        order: tuple[ClaimVerdict, ...] = ("refuted", "inconclusive", "supported")
-        return next(verdict for verdict in order if verdict in verdicts)
+        return joint_verdict(comparison.verdict for comparison in self.comparisons)
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,9 @@ class ClaimResult:
     """Where it could not be tested, and why; the place is empty if there are no runs at all."""
 
     @property
-    def overall(self) -> ClaimVerdict | Literal["mixed", "not testable"]:
+    def overall(self) -> OverallVerdict:
         """The verdict if all findings agree."""
-        verdicts = {finding.verdict for finding in self.findings}
-        if not verdicts:
-            return "not testable"
-        return verdicts.pop() if len(verdicts) == 1 else "mixed"
+        return overall_verdict(finding.verdict for finding in self.findings)
 
 
 def evaluate_claims(claims: Mapping[str, Claim], places: Sequence[Place]) -> dict[str, ClaimResult]:

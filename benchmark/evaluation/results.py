@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from benchmark.core import paths
@@ -15,8 +14,16 @@ from benchmark.core.files import require
 from benchmark.evaluation.diagnosis import Diagnosis, read_diagnosis
 from benchmark.evaluation.metrics_file import BaselineMetrics, RunMetrics, read_metrics
 from benchmark.evaluation.provenance import Origin, read_origin
-from benchmark.evaluation.score_table import Aggregate, Summary, aggregate
-from benchmark.stats.comparison import METRIC, ORACLE, TELEA
+from benchmark.evaluation.score_table import (
+    Aggregate,
+    Summary,
+    aggregate,
+    check_canaries,
+    check_same_images,
+)
+from benchmark.metrics import METRICS
+from benchmark.stats.comparison import METRIC, ORACLE, TELEA, comparable_scores
+from benchmark.stats.intervals import paired_interval
 from benchmark.training.describe import generator_flops
 from data.errors import InputError, printable
 
@@ -137,8 +144,8 @@ def collect_results(
     for each in found.values():
         missing.update(each.metrics.missing)
     frame = pd.concat([*(each.score_table for each in found.values()), frame], ignore_index=True)
-    _check_images(frame, suite.name)
-    _check_canaries(frame, baselines, suite)
+    check_same_images(frame, suite.name)
+    check_canaries(frame, baselines, suite.name, suite.image_size**2)
     return Results(
         suite=suite,
         variants=variants,
@@ -188,6 +195,34 @@ def mean_of(entry: Summary | None) -> float | None:
     return None if mean is None else float(mean)
 
 
+def seed_means(results: Results, method: str, metric: str) -> list[float | None]:
+    """Return a metric's mean for each training seed; for a baseline, its one mean."""
+    if method not in results.variants:
+        return [mean_of(results.aggregate[method].get(metric))]
+    return [mean_of(results.by_seed[seed][method].get(metric)) for seed in results.seeds_of(method)]
+
+
+def mean_intervals(
+    results: Results, method: str, metrics: Sequence[str]
+) -> dict[str, tuple[float, float]]:
+    """Return the 95 % intervals of a method's means, of the metrics that have enough scores."""
+    rows = results.frame[results.frame["method"] == method]
+    names = [name for name in metrics if name in rows and name in METRICS]
+    scaled = {
+        name: comparable_scores(rows, name, results.image_px)[0][name]
+        for name in names
+        if METRICS[name].unit == "dB"
+    }
+    means = rows.assign(**scaled).groupby(["seed", "image"])[names].mean()
+    intervals = {}
+    for name in names:
+        scores = means[name].unstack("image").dropna(axis="columns").to_numpy(float)
+        if scores.shape[1] > 1:
+            found = paired_interval(scores)
+            intervals[name] = found.low, found.high
+    return intervals
+
+
 def with_skill(scores: Aggregate) -> Aggregate:
     """Add the skill to every method's metrics."""
     reference = mean_of(scores.get(TELEA, {}).get(METRIC))
@@ -220,37 +255,3 @@ def _curves(path: Path, made_by: str) -> pd.DataFrame:
         reason = printable(str(error).strip())
         raise InputError(f"{path}: not a table of epochs ({reason}); run `{made_by}`") from None
     return curves
-
-
-def _check_canaries(frame: pd.DataFrame, baselines: tuple[str, ...], suite: Suite) -> None:
-    """Refuse scores that cannot be right, whatever the methods are."""
-    oracle = frame[frame["method"] == ORACLE]
-    if (oracle[METRIC] != 0).any() or not (oracle["ssim_h"] == 1).all():
-        raise InputError(f"suite {suite.name}: the {ORACLE} is not perfect; the scores are wrong")
-    touched = frame[frame["method"].isin([*baselines, ORACLE]) & (frame["known_mae_raw"] != 0)]
-    if len(touched):
-        name = touched["method"].iloc[0]
-        raise InputError(f"suite {suite.name}: {name} changed known pixels; its scores are wrong")
-    # mse_w is mse_h times the share of the hole, as the completed image is exact elsewhere.
-    share = 10 * np.log10(frame["hole_px"] / suite.image_size**2)
-    difference = frame["psnr_w"] - frame["psnr_h"] + share
-    # 1e-4 dB: a score table keeps 7 significant digits of values below 100.
-    if (difference[np.isfinite(difference)].abs() > 1e-4).any():
-        raise InputError(
-            f"suite {suite.name}: psnr_w and psnr_h of a score table contradict each other"
-        )
-
-
-def _check_images(frame: pd.DataFrame, suite_name: str) -> None:
-    """Refuse score tables that were made from different test images or holes."""
-    keys = ["image", "mask"]
-    expected: list[tuple[str, str]] | None = None
-    for (method, seed), rows in frame.groupby(["method", "seed"], sort=False):
-        # In order, which is that of the images that are shown.
-        found = list(rows[keys].itertuples(index=False, name=None))
-        expected = expected or found
-        if found != expected:
-            raise InputError(
-                f"suite {suite_name}: {method} with seed {seed} was scored on other images or "
-                "holes than the rest, or in another order; evaluate all again"
-            )

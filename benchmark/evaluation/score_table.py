@@ -11,6 +11,7 @@ from benchmark.core.files import write_text
 from benchmark.core.text import text_cell
 from benchmark.metrics import METRICS
 from benchmark.metrics.error import psnr_cap_db
+from benchmark.stats.comparison import METRIC, ORACLE
 from data.errors import InputError, printable
 
 KEYS = ("method", "seed", "image", "mask")
@@ -163,3 +164,39 @@ def aggregate_by_label(
         str(label): aggregate(rows, image_px, missing)
         for label, rows in labeled.groupby("label", sort=True)
     }
+
+
+def check_same_images(frame: pd.DataFrame, suite_name: str) -> None:
+    """Refuse scores that were made from different test images or holes, with InputError."""
+    keys = ["image", "mask"]
+    expected: list[tuple[str, str]] | None = None
+    for (method, seed), rows in frame.groupby(["method", "seed"], sort=False):
+        # In order, which is that of the images that are shown.
+        found = list(rows[keys].itertuples(index=False, name=None))
+        expected = expected or found
+        if found != expected:
+            raise InputError(
+                f"suite {suite_name}: {method} with seed {seed} was scored on other images or "
+                "holes than the rest, or in another order; evaluate all again"
+            )
+
+
+def check_canaries(
+    frame: pd.DataFrame, baselines: tuple[str, ...], suite_name: str, image_px: int
+) -> None:
+    """Refuse scores that cannot be right, whatever the methods are, with InputError."""
+    oracle = frame[frame["method"] == ORACLE]
+    if (oracle[METRIC] != 0).any() or not (oracle["ssim_h"] == 1).all():
+        raise InputError(f"suite {suite_name}: the {ORACLE} is not perfect; the scores are wrong")
+    touched = frame[frame["method"].isin([*baselines, ORACLE]) & (frame["known_mae_raw"] != 0)]
+    if len(touched):
+        name = touched["method"].iloc[0]
+        raise InputError(f"suite {suite_name}: {name} changed known pixels; its scores are wrong")
+    # mse_w is mse_h times the share of the hole, as the completed image is exact elsewhere.
+    share = 10 * np.log10(frame["hole_px"] / image_px)
+    difference = frame["psnr_w"] - frame["psnr_h"] + share
+    # 1e-4 dB: a score table keeps 7 significant digits of values below 100.
+    if (difference[np.isfinite(difference)].abs() > 1e-4).any():
+        raise InputError(
+            f"suite {suite_name}: psnr_w and psnr_h of a score table contradict each other"
+        )

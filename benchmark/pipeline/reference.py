@@ -22,10 +22,9 @@ from benchmark.evaluation.results import Results, collect_results
 from benchmark.reporting.blocks import Block, Items, Picture, Pictures, Text
 from benchmark.reporting.dialect import plain, with_code
 from benchmark.reporting.figures.pictures import chosen_rows, comparison, read_pictures, save_image
-from benchmark.reporting.leaderboard import leaderboard
 from benchmark.reporting.markdown import markdown_page
 from benchmark.reporting.sections.suite.summary import reference_facts
-from benchmark.reporting.tables import scores_table
+from benchmark.reporting.tables import leaderboard, scores_table
 from benchmark.reporting.verdicts import Verdicts
 from benchmark.training.describe import generator_flops
 from benchmark.training.gan import training_digest

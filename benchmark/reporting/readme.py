@@ -8,10 +8,16 @@ from benchmark.evaluation.reference_runs import read_references
 from benchmark.evaluation.results import read_results
 from benchmark.reporting.blocks import Block, Group, Table, Text
 from benchmark.reporting.dialect import plain
-from benchmark.reporting.leaderboard import Standing, columns_of, standings
 from benchmark.reporting.markdown import markdown_blocks
 from benchmark.reporting.suite_report import SuiteReport, suite_reports
-from benchmark.reporting.tables import score_heads, score_rows, scores_table
+from benchmark.reporting.tables import (
+    Standing,
+    columns_of,
+    score_heads,
+    score_rows,
+    scores_table,
+    standings,
+)
 from benchmark.stats.comparison import ORACLE, TELEA
 from data.errors import InputError
 

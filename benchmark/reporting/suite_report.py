@@ -15,7 +15,7 @@ from benchmark.evaluation.results import Results
 from benchmark.metrics.registry import Column
 from benchmark.reporting.figures.pictures import Pictures
 from benchmark.reporting.figures.style import Style, styles_of
-from benchmark.reporting.leaderboard import Leaderboard, leaderboard
+from benchmark.reporting.tables import Leaderboard, leaderboard
 from benchmark.reporting.verdicts import Verdicts
 from benchmark.training.describe import generator_parameters
 from data.errors import InputError

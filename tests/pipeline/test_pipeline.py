@@ -283,7 +283,7 @@ def test_new_variant_runs_alone_and_a_reverted_one_comes_from_the_run_cache(
 @pytest.mark.promise("code")
 def test_code_outside_the_dependencies_of_a_stage_changes_no_byte_of_it(checkout: Checkout) -> None:
     before = checkout.digests("models/checkpoints", "reports/curves")
-    for name in ("benchmark/reporting/leaderboard.py", "benchmark/versions/compare.py"):
+    for name in ("benchmark/reporting/tables.py", "benchmark/versions/compare.py"):
         with (checkout.folder / name).open("a", encoding="utf-8") as file:
             file.write("# another comment\n")
     train = "-m benchmark train --suite tiny --variant l2 --seed 0".split()

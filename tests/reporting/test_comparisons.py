@@ -12,11 +12,11 @@ import pytest
 from benchmark.core.config import load_params
 from benchmark.core.text import p_text
 from benchmark.evaluation.results import Results, read_results
-from benchmark.reporting.leaderboard import leaderboard
 from benchmark.reporting.markdown import markdown_blocks
 from benchmark.reporting.sections.suite import comparisons
 from benchmark.reporting.sections.suite.comparisons import comparisons_csv
 from benchmark.reporting.suite_report import suite_reports
+from benchmark.reporting.tables import leaderboard
 from benchmark.reporting.verdicts import (
     Verdicts,
     against_baselines,

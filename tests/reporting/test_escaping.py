@@ -31,7 +31,6 @@ from benchmark.pipeline.report import write_report
 from benchmark.reporting import dialect
 from benchmark.reporting.blocks import Text
 from benchmark.reporting.dialect import parse, with_code
-from benchmark.reporting.leaderboard import Leaderboard, Score, Standing
 from benchmark.reporting.markdown import markdown_blocks, words
 from benchmark.reporting.readme import END, START, update_readme
 from benchmark.reporting.sections.suite.files import (
@@ -40,7 +39,7 @@ from benchmark.reporting.sections.suite.files import (
     latex_table,
     sentence_latex,
 )
-from benchmark.reporting.tables import scores_table
+from benchmark.reporting.tables import Leaderboard, Score, Standing, scores_table
 from data.errors import printable
 from tests.support.hostile import HOSTILE, hostile_checkout, write_yaml
 from tests.support.html_page import Page

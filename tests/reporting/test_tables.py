@@ -8,10 +8,9 @@ import pytest
 
 from benchmark.core.text import number
 from benchmark.metrics.registry import Column
-from benchmark.reporting.leaderboard import Leaderboard, Score, Standing, ranked, ranks
 from benchmark.reporting.markdown import markdown_table
 from benchmark.reporting.sections.suite.files import csv_table, escape_latex, latex_table
-from benchmark.reporting.tables import scores_table
+from benchmark.reporting.tables import Leaderboard, Score, Standing, ranked, ranks, scores_table
 
 NAN = math.nan
 

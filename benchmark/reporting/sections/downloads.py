@@ -3,9 +3,8 @@
 import json
 from typing import Any
 
-from benchmark.evaluation.results import Results
+from benchmark.evaluation.results import Results, seed_means
 from benchmark.reporting.blocks import Download, Downloads, Section, Text
-from benchmark.reporting.leaderboard import seed_means
 from benchmark.reporting.sections.claims import claims_csv, claims_json
 from benchmark.reporting.suite_report import Report
 

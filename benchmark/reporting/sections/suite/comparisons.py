@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import stdev
 
 from benchmark.core.text import csv_text, p_text
-from benchmark.evaluation.results import Results
+from benchmark.evaluation.results import Results, seed_means
 from benchmark.metrics.registry import HEADLINE
 from benchmark.reporting.blocks import (
     Block,
@@ -18,7 +18,6 @@ from benchmark.reporting.blocks import (
 )
 from benchmark.reporting.dialect import plain
 from benchmark.reporting.figures.forest import SIGNS, difference_text, forest_svg
-from benchmark.reporting.leaderboard import seed_means
 from benchmark.reporting.suite_report import SuiteReport
 from benchmark.reporting.verdicts import (
     Verdicts,

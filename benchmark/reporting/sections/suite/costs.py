@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping
 
+from benchmark.evaluation.results import mean_intervals
 from benchmark.reporting.blocks import Choice, Figure, Figures, Section
 from benchmark.reporting.figures.costs import Priced, cost_svg
-from benchmark.reporting.leaderboard import mean_intervals
 from benchmark.reporting.suite_report import FLOPS, PARAMETERS, SuiteReport
 from benchmark.stats.comparison import METRIC
 

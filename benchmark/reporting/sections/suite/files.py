@@ -7,10 +7,10 @@ from itertools import pairwise
 from benchmark.core.text import csv_text, number, one_line
 from benchmark.metrics.registry import Better, Column
 from benchmark.reporting.blocks import Download, Downloads, Section
-from benchmark.reporting.leaderboard import Leaderboard, Standing
 from benchmark.reporting.sections.suite.comparisons import comparisons_csv
 from benchmark.reporting.sections.suite.protocols import protocol_csv
 from benchmark.reporting.suite_report import SuiteReport
+from benchmark.reporting.tables import Leaderboard, Standing
 
 LATEX_ARROWS: dict[Better, str] = {
     "lower": r"$\downarrow$",

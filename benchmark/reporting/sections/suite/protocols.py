@@ -13,8 +13,8 @@ from benchmark.metrics import PROTOCOL
 from benchmark.metrics.registry import ARROWS
 from benchmark.reporting.blocks import Block, Details, Section, Text, simple_table
 from benchmark.reporting.dialect import with_code
-from benchmark.reporting.leaderboard import kind_of
 from benchmark.reporting.suite_report import SuiteReport
+from benchmark.reporting.tables import kind_of
 
 EXPLANATION = (
     f"The scores above, counted as three sources count theirs; never to be mixed with those of "

@@ -8,9 +8,8 @@ from benchmark.metrics import METRICS
 from benchmark.metrics.registry import HEADLINE
 from benchmark.reporting.blocks import Details, Items, Section, Text
 from benchmark.reporting.dialect import plain, with_code
-from benchmark.reporting.leaderboard import Score, Standing, columns_of, standings
 from benchmark.reporting.suite_report import COSTS, SuiteReport
-from benchmark.reporting.tables import scores_table
+from benchmark.reporting.tables import Score, Standing, columns_of, scores_table, standings
 
 
 def section(suite: SuiteReport) -> Section:
