@@ -240,7 +240,8 @@ def test_killed_while_python_starts_is_never_stopped(tmp_path: Path) -> None:
     for name in ("benchmark", "data", "models"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=_no_products)
     shutil.copy(ROOT / "tests/support/tiny_suite.yaml", tmp_path / "benchmark/suites/tiny.yaml")
-    shutil.copy(ROOT / "requirements.lock", tmp_path)
+    for name in ("dvc.yaml", "requirements.lock"):
+        shutil.copy(ROOT / name, tmp_path)
     options = [sys.executable, "-m", "benchmark"]
 
     def start(*arguments: str) -> "subprocess.Popen[str]":
