@@ -19,7 +19,7 @@ class MaskSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["centre", "random_square"]
+    kind: Literal["center", "random_square"]
     size: int = Field(ge=1)
     margin: int = Field(default=0, ge=0)
 
@@ -29,7 +29,7 @@ class MaskSpec(BaseModel):
 
     def places(self, image_size: int) -> int:
         """Return how many different holes an image can have."""
-        return 1 if self.kind == "centre" else self.positions(image_size) ** 2
+        return 1 if self.kind == "center" else self.positions(image_size) ** 2
 
     def boxes(self, bits: NDArray[np.uint64], image_size: int) -> NDArray[np.int32]:
         """Place one hole per row of bits.
@@ -41,7 +41,7 @@ class MaskSpec(BaseModel):
         Returns:
             `[N, 4]` boxes `(x0, y0, x1, y1)` in pixels, exclusive at the far edge.
         """
-        if self.kind == "centre":
+        if self.kind == "center":
             corners = np.full((len(bits), 2), (image_size - self.size) // 2, dtype=np.int64)
         else:
             corners = integers_below(bits[:, :2], self.positions(image_size)) + self.margin

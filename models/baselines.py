@@ -79,7 +79,7 @@ def nearest_train(masked: Images, hole: Holes, training: Images) -> Images:
 
 
 BASELINES: dict[str, Baseline] = {
-    "mean_colour": mean_color,
+    "mean_color": mean_color,
     "telea": telea,
     "navier_stokes": navier_stokes,
     "biharmonic": biharmonic,

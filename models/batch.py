@@ -28,13 +28,22 @@ class Batch:
         """The images with 0, mid-gray, in the hole."""
         return self.image * (1 - self.mask)
 
-    def filled(self, color: Color | None) -> Tensor:
-        """Return the images with a color in the hole; without one, mid-gray."""
-        if color is None:
+    def filled(self, color: Color | None, shown_border_px: int = 0) -> Tensor:
+        """Return the images with a color in the hole, or in all but a border of the hole.
+
+        Args:
+            color: mid-gray without one.
+            shown_border_px: width of the border that stays as it is.
+        """
+        if color is None and shown_border_px == 0:
             return self.masked
+        hidden = self.window(-shown_border_px)
+        masked = self.image * (1 - hidden)
+        if color is None:
+            return masked
         # Built by scalars, as a tensor made from a list would be copied from the host.
         channels = [torch.full_like(self.mask, value / 127.5 - 1) for value in color]
-        return self.masked + torch.cat(channels, dim=1) * self.mask
+        return masked + torch.cat(channels, dim=1) * hidden
 
     def window(self, grow: int) -> Tensor:
         """Return `[N, 1, H, W]` masks of the holes, each side moved outwards by `grow` px.

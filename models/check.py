@@ -47,7 +47,7 @@ def check_variant(variant: Variant) -> None:
 
 def _check_network(spec: NetworkSpec, find: Callable[[str], Any], where: str) -> Any:
     """Return the class of a network, once its options and its initialization have been checked."""
-    _check_names([spec.initialisation], SCHEMES, f"{where}.initialisation")
+    _check_names([spec.initialization], SCHEMES, f"{where}.initialization")
     try:
         network = find(spec.network)
     except ValueError as error:

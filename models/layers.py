@@ -75,11 +75,13 @@ class Dropout(nn.Module):
 
     Args:
         probability: share of the values that become 0; the others grow to keep the mean.
+        channels: whether whole maps are dropped, `[N, C]`, and not single values.
     """
 
-    def __init__(self, probability: float) -> None:
+    def __init__(self, probability: float, *, channels: bool = False) -> None:
         super().__init__()
         self.probability = probability
+        self.channels = channels
         self.uniforms: Callable[[tuple[int, ...]], Tensor] | None = None
         """From a shape to fresh numbers in [0, 1); to be set before the network is trained."""
 
@@ -89,7 +91,8 @@ class Dropout(nn.Module):
             return input
         if self.uniforms is None:
             raise RuntimeError("the draws of a dropout layer are not set")
-        kept = self.uniforms(tuple(input.shape)) >= self.probability
+        shape = (*input.shape[:2], 1, 1) if self.channels else tuple(input.shape)
+        kept = self.uniforms(shape) >= self.probability
         factor = kept.to(input.device, input.dtype, non_blocking=True) / (1 - self.probability)
         return input * factor
 
@@ -107,16 +110,16 @@ def halving_layers(
         channels: those after each halving.
         bias: whether the convolutions have biases.
         norm: the kind of norm.
-        dropout: probability with which each value after a halving is dropped in training.
+        dropout: probability with which each map from the third halving on is dropped in training.
     """
     layers: list[nn.Module] = []
-    for narrower, wider in pairwise([3, *channels]):
+    for stage, (narrower, wider) in enumerate(pairwise([3, *channels]), start=1):
         layers.append(Conv2d(narrower, wider, 4, stride=2, padding=1, bias=bias))
-        if len(layers) > 1:
+        if stage > 1:
             layers.append(norm(wider))
         layers.append(nn.LeakyReLU(0.2, inplace=True))
-        if dropout > 0:
-            layers.append(Dropout(dropout))
+        if dropout > 0 and stage >= 3:
+            layers.append(Dropout(dropout, channels=True))
     return layers
 
 

@@ -2,18 +2,19 @@
 
 A term of the generator's loss is a function of the batch, the generator's output and, for
 adversarial terms, a discriminator's prediction on it. A term of a discriminator's loss is a
-function of the batch and of its predictions on real and on fake images. Options are keyword-only
-arguments. With `average: image` a sum over the hole is divided by the number of all values.
+function of the batch, of its predictions on real and on fake images and of their labels, and has a
+part for each of both kinds. Options are keyword-only arguments. With `average: image` a sum over
+the hole is divided by the number of all values.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss, smooth_l1_loss
 
 from models.batch import Batch, Output
 from models.filters import similarity_map, sobel
@@ -29,10 +30,10 @@ EDGE_EPSILON = 1e-6
 class Term:
     """A loss term, and the kind of prediction that it judges (None: it needs no discriminator)."""
 
-    function: Callable[..., Tensor]
+    function: Callable[..., Any]
     judges: type[Score] | type[Localization] | None
 
-    def __call__(self, *arguments: Any, **options: Any) -> Tensor:
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Compute the term."""
         return self.function(*arguments, **options)
 
@@ -84,17 +85,17 @@ def edge(
     *,
     dilation_px: Pixels = 0,
     average: Literal["hole", "image"] = "hole",
-    normalise: Literal["none", "batch_maximum"] = "none",
+    normalize: Literal["none", "batch_maximum"] = "none",
 ) -> Tensor:
     """Return the mean absolute difference of Sobel gradient magnitudes in the hole, dilated.
 
     Compared are the true and the completed image, so that the border of the hole counts.
 
-    With `normalise: batch_maximum` each side is divided by its own maximum over the batch, as the
+    With `normalize: batch_maximum` each side is divided by its own maximum over the batch, as the
     attention U-Net's code does; the loss of an image then depends on its batch.
     """
     ours, truth = edge_magnitude(output.completed), edge_magnitude(batch.image)
-    if normalise == "batch_maximum":
+    if normalize == "batch_maximum":
         ours, truth = ours / ours.max(), truth / truth.max()
     return _averaged((ours - truth).abs(), batch.window(dilation_px), average)
 
@@ -114,15 +115,29 @@ def _averaged(values: Tensor, window: Tensor, average: str) -> Tensor:
 
 # Adversarial terms of the generator
 
+Label = Annotated[float, Field(ge=0, le=1)]
 
-def adversarial_g(batch: Batch, output: Output, prediction: Score) -> Tensor:
+
+def adversarial_g(
+    batch: Batch, output: Output, prediction: Score, *, target: Label = 1.0
+) -> Tensor:
     """Return the cross-entropy of "real" for generated images (Goodfellow et al. 2014)."""
-    return _cross_entropy(prediction.logits, 1.0)
+    return _cross_entropy(prediction.logits, target)
 
 
-def confidence_g(batch: Batch, output: Output, prediction: Localization) -> Tensor:
+def least_squares_g(batch: Batch, output: Output, prediction: Score) -> Tensor:
+    """Return the squared distance of generated images from "real" (Mao et al. 2017).
+
+    It is taken after the sigmoid, as the crop report's code does, and not of logits.
+    """
+    return _squared_distance(prediction.logits, 1.0)
+
+
+def confidence_g(
+    batch: Batch, output: Output, prediction: Localization, *, target: Label = 0.0
+) -> Tensor:
     """Return the cross-entropy of "there is no fake region"."""
-    return _cross_entropy(prediction.confidence, 0.0)
+    return _cross_entropy(prediction.confidence, target)
 
 
 def box_g(batch: Batch, output: Output, prediction: Localization) -> Tensor:
@@ -138,26 +153,46 @@ def iou_g(batch: Batch, output: Output, prediction: Localization) -> Tensor:
 # Terms of the discriminators
 
 
-def adversarial_d(batch: Batch, real: Score, fake: Score, smoothing: float) -> Tensor:
-    """Return half the sum of the cross-entropies on real (label 1) and fake images (label 0)."""
-    on_real = _cross_entropy(real.logits, 1.0 - smoothing)
-    return (on_real + _cross_entropy(fake.logits, 0.0)) / 2
+class Labels(NamedTuple):
+    """What a discriminator is to answer, a number, or one for each image, `[N]`."""
+
+    one: float | Tensor = 1.0
+    zero: float | Tensor = 0.0
 
 
-def confidence_d(batch: Batch, real: Localization, fake: Localization, smoothing: float) -> Tensor:
-    """Return the sum of the cross-entropies on real (label 0) and fake images (label 1)."""
-    on_fake = _cross_entropy(fake.confidence, 1.0 - smoothing)
-    return _cross_entropy(real.confidence, 0.0) + on_fake
+class Parts(NamedTuple):
+    """What real and fake images contribute to a term, scalars."""
+
+    real: Tensor
+    fake: Tensor
 
 
-def box_d(batch: Batch, real: Localization, fake: Localization, smoothing: float) -> Tensor:
+def adversarial_d(batch: Batch, real: Score, fake: Score, labels: Labels) -> Parts:
+    """Return half the cross-entropies on real (label 1) and fake images (label 0)."""
+    on_real = _cross_entropy(real.logits, labels.one)
+    return Parts(on_real / 2, _cross_entropy(fake.logits, labels.zero) / 2)
+
+
+def least_squares_d(batch: Batch, real: Score, fake: Score, labels: Labels) -> Parts:
+    """Return half the squared distances from the labels, after the sigmoid (Mao et al. 2017)."""
+    on_real = _squared_distance(real.logits, labels.one)
+    return Parts(on_real / 2, _squared_distance(fake.logits, labels.zero) / 2)
+
+
+def confidence_d(batch: Batch, real: Localization, fake: Localization, labels: Labels) -> Parts:
+    """Return the cross-entropies on real (label 0) and fake images (label 1)."""
+    on_fake = _cross_entropy(fake.confidence, labels.one)
+    return Parts(_cross_entropy(real.confidence, labels.zero), on_fake)
+
+
+def box_d(batch: Batch, real: Localization, fake: Localization, labels: Labels) -> Parts:
     """Return the smooth L1 distance of the predicted from the true box, on fake images."""
-    return smooth_l1_loss(fake.box, batch.box)
+    return Parts(fake.box.new_zeros(()), smooth_l1_loss(fake.box, batch.box))
 
 
-def iou_d(batch: Batch, real: Localization, fake: Localization, smoothing: float) -> Tensor:
+def iou_d(batch: Batch, real: Localization, fake: Localization, labels: Labels) -> Parts:
     """Return 1 minus the mean intersection over union, on fake images."""
-    return 1 - box_iou(fake.box, batch.box).mean()
+    return Parts(fake.box.new_zeros(()), 1 - box_iou(fake.box, batch.box).mean())
 
 
 def accuracy(real: Prediction, fake: Prediction) -> Tensor:
@@ -187,8 +222,19 @@ def _area(boxes: Tensor) -> Tensor:
     return sides[:, 0] * sides[:, 1]
 
 
-def _cross_entropy(logits: Tensor, label: float) -> Tensor:
-    return binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
+def _cross_entropy(logits: Tensor, label: float | Tensor) -> Tensor:
+    return binary_cross_entropy_with_logits(logits, _spread(label, logits))
+
+
+def _squared_distance(logits: Tensor, label: float | Tensor) -> Tensor:
+    return mse_loss(logits.sigmoid(), _spread(label, logits))
+
+
+def _spread(label: float | Tensor, logits: Tensor) -> Tensor:
+    """Return a label for each logit `[N, ...]` of all images, or of each one."""
+    if not isinstance(label, Tensor):
+        return torch.full_like(logits, label)
+    return label.to(logits.dtype).view(-1, *[1] * (logits.dim() - 1)).expand_as(logits)
 
 
 GENERATOR_TERMS = {
@@ -197,12 +243,14 @@ GENERATOR_TERMS = {
     "ssim": Term(ssim, None),
     "edge": Term(edge, None),
     "adversarial": Term(adversarial_g, Score),
+    "least_squares": Term(least_squares_g, Score),
     "confidence": Term(confidence_g, Localization),
     "box": Term(box_g, Localization),
     "iou": Term(iou_g, Localization),
 }
 DISCRIMINATOR_TERMS = {
     "adversarial": Term(adversarial_d, Score),
+    "least_squares": Term(least_squares_d, Score),
     "confidence": Term(confidence_d, Localization),
     "box": Term(box_d, Localization),
     "iou": Term(iou_d, Localization),

@@ -80,9 +80,9 @@ class NetworkSpec(_Frozen):
 
     network: str
     options: Options = {}
-    initialisation: str = "fan_in"
+    initialization: str = "fan_in"
     """A scheme of `models.initialization`."""
-    optimiser: Adam
+    optimizer: Adam
     clip_norm: float | None = Field(default=None, gt=0)
     """Gradients are scaled down to this Euclidean norm."""
 
@@ -98,6 +98,8 @@ class GeneratorSpec(NetworkSpec):
     """Color of the hole in the masked image; mid-gray, which is 0 for networks, without it."""
     mask_dilation: int = Field(default=0, ge=0, le=1024)
     """By how many pixels the hole is grown on each side in the mask that the network is given."""
+    shown_border_px: int = Field(default=0, ge=0, le=1024)
+    """Width of a border of the hole that the network is shown as it truly is."""
 
 
 Input = Literal["completed", "raw", "hole"]
@@ -121,8 +123,12 @@ class DiscriminatorSpec(NetworkSpec):
     """What it is shown for the generator's loss, where that is not `input`."""
     losses: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
-    """The label 1 becomes 1 minus this; the label 0 stays (Salimans et al. 2016, one-sided)."""
+    """By how much labels differ from 1 and 0."""
+    smoothing: Literal["one_sided", "two_sided", "random"] = "one_sided"
+    """With label smoothing s the label 1 becomes 1 - s, and 0 stays (as in Salimans et al. 2016) or
+    becomes s (two-sided); or each image's labels are drawn from 1 - s to 1 and from 0 to s."""
     update_every: int = Field(default=1, ge=1)
+    """With k it is updated in steps k, 2k, 3k, …, the first step being 1."""
     skip_above: SkipRule | None = None
     start: Share = 0.0
     """Before this share of the run it is neither trained nor asked."""
@@ -131,6 +137,12 @@ class DiscriminatorSpec(NetworkSpec):
     def _inputs_have_one_size(self) -> Self:
         if self.generator_input is not None and "hole" in {self.input, self.generator_input}:
             raise ValueError("generator_input: an image and a hole have not the same size")
+        return self
+
+    @model_validator(mode="after")
+    def _smoothing_has_an_effect(self) -> Self:
+        if self.smoothing != "one_sided" and self.label_smoothing == 0:
+            raise ValueError(f"smoothing: {self.smoothing} needs a label_smoothing above 0")
         return self
 
 
@@ -143,6 +155,9 @@ class Variant(_Frozen):
     """Which publication and which part of it the variant reproduces."""
     deviations: tuple[str, ...] = ()
     """What differs from the origin, and why."""
+    update_order: Literal["discriminator_first", "generator_first"] = "discriminator_first"
+    """Which networks a step updates first. The generator's loss asks discriminators as they are
+    then; they learn from images that the generator made before its update in either order."""
     generator: GeneratorSpec
     discriminators: dict[Part, DiscriminatorSpec] = {}
 

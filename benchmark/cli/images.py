@@ -35,7 +35,7 @@ Checkpoint = Annotated[
     Path, path_option("weights of a run: models/checkpoints/<suite>/<variant>/seed<seed>")
 ]
 
-SQUARES = ("center", "centre", "random")
+SQUARES = ("center", "random")
 """Masks that are made, and not read from a folder."""
 
 ONNX_EXAMPLE = """\
@@ -81,7 +81,7 @@ def score(
     """Score completed images of any framework.
 
     Metrics are those of the composite: completed inside the hole, the truth outside; known_mae_raw
-    says how far the known pixels were changed. Baselines are mean_colour, telea and navier_stokes.
+    says how far the known pixels were changed. Baselines are mean_color, telea and navier_stokes.
     What is written: scores.csv (a row for each image), images.csv (their names) and metrics.json.
     What `doctor` finds is printed as warnings. See docs/scoring.md.
     """

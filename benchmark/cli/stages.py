@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from typer import Option
 
@@ -20,6 +20,8 @@ from benchmark.cli.options import (
 from benchmark.core import paths
 from benchmark.core.exit_codes import FAILED, FINE, INTERRUPTED, complain
 from data.errors import InputError, printable
+
+Split = Literal["train", "val", "test"]
 
 
 @app.command(rich_help_panel=PIPELINE, short_help="prepare a suite's images")
@@ -63,6 +65,13 @@ def train(
             envvar="INPAINTBENCH_TENSORBOARD",
         ),
     ] = None,
+    init_from: Annotated[
+        Path | None,
+        path_option(
+            "start from the last weights of another run, "
+            "models/checkpoints/<suite>/<variant>/seed<seed>; the provenance names it"
+        ),
+    ] = None,
 ) -> int:
     """Train one variant, or the rest of a run that was stopped."""
     from benchmark.core.config import load_suite, load_variant
@@ -75,7 +84,7 @@ def train(
     settings, network = load_suite(suite), load_variant(variant)
     run, version = paths.Run(suite, variant, seed), code_version()
     try:
-        train_run(settings, network, run, device, tensorboard)
+        train_run(settings, network, run, device, tensorboard, init_from)
         with only_a_warning():
             record_training(run, settings.evaluation.checkpoint, version)
     except TrainingInterruptedError as interruption:
@@ -98,18 +107,29 @@ def baselines(suite: Suite) -> None:
 
 
 @app.command(rich_help_panel=PIPELINE, short_help="score a trained run")
-def evaluate(suite: Suite, variant: Variant, seed: Seed = 0, device: Device = "auto") -> None:
+def evaluate(
+    suite: Suite,
+    variant: Variant,
+    seed: Seed = 0,
+    device: Device = "auto",
+    split: Annotated[
+        Split, Option(help="val and train write to reports/splits/ alone, apart from test results")
+    ] = "test",
+) -> None:
     """Score a trained run on the test split, and ask its discriminators about probes."""
     from benchmark.core.config import load_suite, load_variant
     from benchmark.core.git import code_version
     from benchmark.evaluation.provenance import record_evaluation
-    from benchmark.pipeline.evaluate import evaluate_run
+    from benchmark.pipeline.evaluate import evaluate_run, evaluate_split
 
     settings, network = load_suite(suite), load_variant(variant)
     run, version = paths.Run(suite, variant, seed), code_version()
-    evaluate_run(settings, network, run, device)
-    with only_a_warning():
-        record_evaluation(run, version)
+    if split == "test":
+        evaluate_run(settings, network, run, device)
+        with only_a_warning():
+            record_evaluation(run, version)
+    else:
+        print(evaluate_split(settings, network, run, device, split))
     _warn_of_gaps()
 
 

@@ -108,8 +108,12 @@ class Training(Frozen):
     batch_size: int = Field(ge=2)
     flip: StrictBool = False
     """Mirror each image with probability one half."""
+    drop_last: StrictBool = True
+    """Whether images that fill no batch are left out of an epoch; else they are a smaller batch."""
+    mask: MaskSpec | None = None
+    """The holes in training, where they are not chosen as those of validation and test are."""
     hole_sizes: tuple[int, int] | None = None
-    """Least and greatest side of the holes in training, drawn for each batch; else the suite's."""
+    """Least and greatest side of the holes in training, drawn for each batch; else the mask's."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     deterministic: StrictBool = True
 
@@ -132,6 +136,8 @@ class Watching(Frozen):
     """Validation images whose completion is kept, the first of the validation split."""
     images_every: int = Field(default=1, ge=1)
     """Epochs from one kept picture to the next; that of the last epoch is always kept."""
+    checkpoints_every: int | None = Field(default=None, ge=1)
+    """Epochs from one kept checkpoint `epoch<number>` to the next, beside those of the criteria."""
 
 
 def _source(entry: Any) -> ImageSource:
@@ -168,19 +174,26 @@ class Suite(Frozen):
     """How `inpaint` brings an image of another size to the networks: the whole of it, stretched, as
     suits aligned ones; or in windows around the hole, at the size that it has."""
 
+    @property
+    def training_mask(self) -> MaskSpec:
+        """How the holes in training are chosen."""
+        return self.training.mask or self.mask
+
     @model_validator(mode="after")
     def _hole_fits(self) -> "Suite":
-        if self.mask.positions(self.image_size) < 1 or self.mask.size == self.image_size:
-            raise ValueError(
-                f"mask: a hole of {self.mask.size} px with a margin of {self.mask.margin} px does "
-                f"not fit into an image of {self.image_size} px"
-            )
+        for key, mask in {"mask": self.mask, "training.mask": self.training_mask}.items():
+            if mask.positions(self.image_size) < 1 or mask.size == self.image_size:
+                raise ValueError(
+                    f"{key}: a hole of {mask.size} px with a margin of {mask.margin} px does not "
+                    f"fit into an image of {self.image_size} px"
+                )
         least, greatest = self.training.hole_sizes or (1, 1)
-        room = self.image_size - 2 * self.mask.margin
+        room = self.image_size - 2 * self.training_mask.margin
         if not 1 <= least <= greatest <= min(room, self.image_size - 1):
             raise ValueError(
                 f"training.hole_sizes: {least} to {greatest} px are not two sides in order that "
-                f"fit into an image of {self.image_size} px with a margin of {self.mask.margin} px"
+                f"fit into an image of {self.image_size} px with a margin of "
+                f"{self.training_mask.margin} px"
             )
         if self.evaluation.masks_per_image > (places := self.mask.places(self.image_size)):
             raise ValueError(

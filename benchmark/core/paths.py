@@ -110,6 +110,10 @@ class Run:
         """Picture of some probes and predictions; a variant without discriminators has none."""
         return REPORTS / "diagnostics" / str(self) / "probes.png"
 
+    def of_split(self, split: str) -> Path:
+        """Return the folder of scores on the training or validation split; git-ignored."""
+        return REPORTS / "splits" / split / str(self)
+
     @property
     def completed(self) -> Path:
         """Completed example images, `uint8 [E, H, W, 3]`."""

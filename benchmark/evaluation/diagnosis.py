@@ -124,7 +124,7 @@ def diagnosis(
     """
     localizes = discriminator_class(spec.network).predicts is Localization
     entry: dict[str, Any] = {
-        "predicts": "localisation" if localizes else "score",
+        "predicts": "localization" if localizes else "score",
         "input": spec.input,
         "trained": predictions is not None,
     }
@@ -189,7 +189,7 @@ def _rounded(value: float) -> float:
 Diagnosis = Mapping[str, Any]
 """What the evaluate stage wrote of a run's discriminators."""
 
-MEASURES = {"localisation": ("confidence", "iou", "auc"), "score": ("score", "auc")}
+MEASURES = {"localization": ("confidence", "iou", "auc"), "score": ("score", "auc")}
 """What is measured of every probe, by what a discriminator predicts."""
 
 
@@ -212,7 +212,7 @@ class _Reliance(_Estimate):
 class _Numbers(_Checked):
     """What was found of a discriminator; one that was not trained was not asked."""
 
-    predicts: Literal["localisation", "score"]
+    predicts: Literal["localization", "score"]
     input: Literal["completed", "raw", "hole"]
     trained: bool
     probes: dict[str, dict[str, _Estimate]] = {}

@@ -30,7 +30,7 @@ PROBES = (
     REAL,
     *(f"blur_{std}" for std in BLURS),
     *(f"noise_{std}" for std in NOISES),
-    "mean_colour",
+    "mean_color",
     "completed",
     SEAM_ONLY,
     SEAM_FREE,

@@ -23,12 +23,14 @@ from benchmark.metrics import (
     score_images,
 )
 from benchmark.training.batches import masks_from_boxes
+from data.draws import Label
+from data.masks import mask_bank
 from data.store import Record, Store
 
 
 @dataclass(frozen=True)
 class TestSet:
-    """The distinct test images of a suite, each with its fixed holes."""
+    """The distinct images of a suite's test split, or of another one, with their fixed holes."""
 
     __test__ = False  # not a pytest class
 
@@ -56,19 +58,25 @@ class TestSet:
         return torch.from_numpy(self.images[rows]).permute(0, 3, 1, 2)
 
 
-def load_test_set(suite: Suite) -> TestSet:
-    """Load the test split of a suite.
+def load_test_set(suite: Suite, split: str = "test") -> TestSet:
+    """Load the test split of a suite, or another one as if it were to be scored.
 
     Raises:
         InputError: the split stage has not run, or its files are damaged.
     """
     store = Store(paths.prepared(suite.name))
-    store.verify("test")
-    records = store.records("test")
+    store.verify(split)
+    records = store.records(split)
     first: dict[str, int] = {}
     for row, record in enumerate(records):
         first.setdefault(record.sha256, row)
-    return TestSet(store.images("test"), store.boxes("test"), records, list(first.values()))
+    if split == "train":  # has no fixed holes of its own
+        labels: list[Label] = [suite.evaluation.mask_seed, f"{split} mask"]
+        hashes, count = [record.sha256 for record in records], suite.evaluation.masks_per_image
+        boxes = mask_bank(suite.mask, suite.image_size, labels, hashes, count)
+    else:
+        boxes = store.boxes(split)
+    return TestSet(store.images(split), boxes, records, list(first.values()))
 
 
 Fill = Callable[[list[int], int], Tensor]

@@ -91,7 +91,7 @@ class _Job(NamedTuple):
 def _list_jobs(request: Request) -> list[_Job]:
     """Find the images, their masks, and where each result goes."""
     folders = {"images": request.images}
-    if request.masks not in ("center", "centre", "random"):
+    if request.masks not in ("center", "random"):
         folders["masks"] = Path(request.masks)
         if not folders["masks"].is_dir():
             raise InputError(f"--masks {request.masks}: no such folder, nor `center` or `random`")
@@ -128,10 +128,11 @@ def load_filler(request: Request) -> Filler:
 
 def hole_room(suite: Suite) -> tuple[int, int]:
     """Return the first and the last place, along an axis, of the hole in training, in pixels."""
-    if suite.mask.kind == "centre":
-        middle = (suite.image_size - suite.mask.size) // 2
+    mask = suite.training_mask
+    if mask.kind == "center":
+        middle = (suite.image_size - mask.size) // 2
         return middle, middle
-    return suite.mask.margin, suite.image_size - suite.mask.size - suite.mask.margin
+    return mask.margin, suite.image_size - mask.size - mask.margin
 
 
 def _hole(job: _Job, pixels: Pixels, filler: Filler, request: Request) -> Hole:

@@ -62,11 +62,16 @@ def load_folder(
         full_precision: whether to compute in float32 where the suite says otherwise.
 
     Raises:
-        InputError: there is no such checkpoint, or it belongs to other settings than the present
-            ones of its suite and variant.
+        InputError: there is no such checkpoint, it belongs to other settings than the present ones
+            of its suite and variant, or it needs to see a part of the hole.
     """
     manifest = read_manifest(folder)
     suite, variant = load_suite(manifest.run.suite), load_variant(manifest.run.variant)
+    if border := variant.generator.shown_border_px:
+        raise InputError(
+            f"{folder}: {variant.name} is shown {border} px of what is in the hole, which nobody "
+            "has of an image that is to be filled"
+        )
     training = suite.training
     if full_precision:
         training = training.model_copy(update={"precision": "32-true"})

@@ -1,8 +1,9 @@
 """The evaluate stage: from a trained run to test-set scores and what its discriminators go by."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -63,15 +64,44 @@ def evaluate_run(suite: Suite, variant: Variant, run: paths.Run, device: str = "
             write_json(folder / run.diagnosis.name, content)
 
 
-def _score(
+def evaluate_split(
+    suite: Suite, variant: Variant, run: paths.Run, device: str, split: Literal["train", "val"]
+) -> Path:
+    """Score a trained run on images that it was chosen or trained by, apart from its results.
+
+    Returns:
+        The folder with `scores.csv` and `metrics.json`, as the test split has them.
+
+    Raises:
+        InputError: see `evaluate_run`.
+    """
+    engine = open_device(suite.training, device)
+    with memory_for(batch_setting(suite, "evaluation"), engine.device):
+        trained, test = load_trained(suite, variant, run, engine), load_test_set(suite, split)
+        score_table, _ = _score_table(suite, run, trained, test, engine.device)
+    with atomic_folder(run.of_split(split)) as folder:
+        write_score_table(folder / "scores.csv", score_table)
+        content = metrics_content(suite, folder / "scores.csv")
+        content |= {"checkpoint": trained.criterion, "epoch": trained.epoch, "split": split}
+        write_json(folder / "metrics.json", content)
+    return run.of_split(split)
+
+
+def _score_table(
     suite: Suite, run: paths.Run, trained: Trained, test: TestSet, device: torch.device
-) -> None:
+) -> tuple[pd.DataFrame, Tensor]:
     def fill(rows: list[int], mask_number: int) -> Tensor:
         images = torch.from_numpy(test.images[rows]).to(device)
         boxes = torch.from_numpy(test.boxes[rows, mask_number]).to(device)
         return complete(trained.inpainter, images, boxes, suite.mask.size).quantized.cpu()
 
-    score_table, completed = score_method(run.variant, run.seed, test, fill, suite.evaluation)
+    return score_method(run.variant, run.seed, test, fill, suite.evaluation)
+
+
+def _score(
+    suite: Suite, run: paths.Run, trained: Trained, test: TestSet, device: torch.device
+) -> None:
+    score_table, completed = _score_table(suite, run, trained, test, device)
     write_score_table(run.scores, score_table)
     content = metrics_content(suite, run.scores)
     content |= {"checkpoint": trained.criterion, "epoch": trained.epoch}

@@ -3,7 +3,9 @@
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -14,8 +16,18 @@ from benchmark.core.environment import fingerprint
 from benchmark.core.files import atomic_path
 from benchmark.core.hashing import code_digest, file_sha256, json_digest, stage_code
 from benchmark.metrics import missing_metrics
-from benchmark.training.batches import ImageFeed, training_batches
-from benchmark.training.checkpoints import MANIFEST, write_checkpoints, write_curves
+from benchmark.training.batches import (
+    ImageFeed,
+    images_seen,
+    steps_per_epoch,
+    training_batches,
+)
+from benchmark.training.checkpoints import (
+    MANIFEST,
+    load_initial,
+    write_checkpoints,
+    write_curves,
+)
 from benchmark.training.gan import GAN, build_gan, training_digest
 from benchmark.training.progress import CRITERIA, LossMeter, Progress, TrainingDivergedError
 from benchmark.training.resume import (
@@ -59,6 +71,7 @@ def train_run(
     run: paths.Run,
     device: str = "auto",
     tensorboard: Path | None = None,
+    init_from: Path | None = None,
 ) -> None:
     """Train a variant on a suite and write its checkpoints and curves.
 
@@ -71,11 +84,13 @@ def train_run(
         device: `cpu`, `cuda`, or `auto`, which is CUDA where there is such a device.
         tensorboard: where to write TensorBoard events, see `open_run_log`; has no influence on the
             result.
+        init_from: checkpoints of another run to start from, see `load_initial`; the manifest names
+            it.
 
     Raises:
-        InputError: the prepared images are missing or do not fit, there is no such device, another
-            process trains the run, its saved state is damaged, there is not enough memory, or
-            something cannot be written.
+        InputError: the prepared images or the weights to start from are missing or do not fit,
+            there is no such device, another process trains the run, its saved state is damaged,
+            there is not enough memory, or something cannot be written.
         TrainingInterruptedError: SIGINT or SIGTERM came.
         TrainingDivergedError: a loss or a weight is NaN or infinite.
     """
@@ -89,11 +104,13 @@ def train_run(
             print(note, file=sys.stderr)
         gan = build_gan(suite, variant, run.seed, engine)
         files = stage_code("train")
-        digests = {
+        digests: dict[str, Any] = {
             "config_sha256": training_digest(suite, variant),
             "data_sha256": store.digest(),
             "code_sha256": code_digest(files),
         }
+        if init_from is not None:
+            digests["init_from"] = load_initial(init_from, gan).model_dump()
         # With another device, library or set of pictures the rest would not be of one piece.
         key = [str(run), digests, fingerprint(engine.device), suite.watching.model_dump()]
         state = ResumeState(run.scratch, json_digest(key)[:16])
@@ -124,36 +141,48 @@ def _check_selection(suite: Suite) -> None:
         )
 
 
+def _check_batches(suite: Suite, count: int) -> None:
+    """Refuse batches that cannot be filled, or of which one image alone has no statistics."""
+    size, name = suite.training.batch_size, f"suite {suite.name}"
+    if count < size:
+        raise InputError(
+            f"{name}: {count} training images are fewer than training.batch_size, {size}"
+        )
+    if not suite.training.drop_last and count % size == 1:
+        raise InputError(
+            f"{name}: training.drop_last: false leaves a batch of one of {count} images, which "
+            f"batch norm cannot take; choose another training.batch_size than {size}"
+        )
+
+
 def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
     """Train from the saved state, or from the start, to the end of the budget."""
     suite, run, gan, state = session.suite, session.run, session.gan, session.state
     feed = ImageFeed(session.store.images("train"), session.engine.device)
-    batch_size = suite.training.batch_size
-    steps_per_epoch = len(feed) // batch_size
-    if steps_per_epoch == 0:
-        raise InputError(
-            f"suite {suite.name}: {len(feed)} training images are fewer than "
-            f"training.batch_size, {batch_size}"
-        )
-    total_steps = suite.training.epochs * steps_per_epoch
+    _check_batches(suite, len(feed))
+    epoch_steps = steps_per_epoch(suite.training, len(feed))
+    total_steps = suite.training.epochs * epoch_steps
     progress = state.load(gan)
+    seen = partial(images_seen, suite.training, len(feed))
     meter = LossMeter(progress)
     latest: dict[str, float] = {}
     saved_at = time.monotonic()
     with (
-        open_run_log(run, batch_size, progress.step, total_steps, tensorboard) as log,
+        open_run_log(
+            run, progress.step, (seen(progress.step), seen(total_steps)), tensorboard
+        ) as log,
         stop_signals() as stopped,
     ):
         while progress.step < total_steps:
-            epoch, first_step = divmod(progress.step, steps_per_epoch)
+            epoch, first_step = divmod(progress.step, epoch_steps)
             gan.train(True)
             for batch in training_batches(suite, run.seed, epoch, first_step, feed):
                 losses = training_step(gan, batch, progress.step, total_steps)
                 progress.step += 1
                 meter.add(progress.step, losses)
-                log.bar.update(batch_size)
+                log.bar.update(len(batch.image))
                 show = progress.step % SHOW_EVERY_STEPS == 0
-                at_end, stop = progress.step % steps_per_epoch == 0, stopped()
+                at_end, stop = progress.step % epoch_steps == 0, stopped()
                 save = stop or time.monotonic() - saved_at > SAVE_EVERY_S
                 if show or at_end or save:
                     # Of a network that is not updated at every step, a loss is an earlier one.
@@ -186,11 +215,13 @@ def _finish_epoch(session: Session, log: RunLog, progress: Progress, epoch: int)
         raise
     except ValueError as error:  # NaN in the output
         raise TrainingDivergedError(f"validation after step {progress.step}: {error}") from None
-    images_seen = progress.step * suite.training.batch_size
-    row = {"epoch": float(epoch), "images_seen": float(images_seen), **losses, **validation.scores}
+    count = images_seen(suite.training, len(session.store.images("train")), progress.step)
+    row = {"epoch": float(epoch), "images_seen": float(count), **losses, **validation.scores}
     log.show_epoch(progress.step, losses, validation.scores)
     is_last = epoch == suite.training.epochs
     criteria = progress.finish_epoch(row) + ["last"] * is_last
+    if (every := suite.watching.checkpoints_every) and epoch % every == 0:
+        criteria.append(f"epoch{epoch:04d}")
     if is_last or epoch % suite.watching.images_every == 0:
         picture = session.state.folder / f"epoch{epoch:04d}.png"
         with atomic_path(picture) as partial:

@@ -51,7 +51,7 @@ CATALOG = {
         "masks without a hole, or without known pixels",
         "leave these images out, or see whether the mask is the one that was used",
     ),
-    "grey_mask": Entry(
+    "gray_mask": Entry(
         "warning",
         "masks with values that are neither black nor white, cut at half",
         "save masks without smoothing and without lossy compression",

@@ -79,8 +79,8 @@ class Examination:
             self.note(problem[0], sample.name, problem[1])
             return
         if sample.gray_share > MOST_GRAY:
-            evidence = {"grey_share": sample.gray_share}
-            self._detections.append(Detection("grey_mask", sample.name, evidence))
+            evidence = {"gray_share": sample.gray_share}
+            self._detections.append(Detection("gray_mask", sample.name, evidence))
         self._detections += detect(sample)
         self._look_for_copies(sample)
         small = thumbnail(sample.target)

@@ -36,7 +36,7 @@ from data.errors import InputError, printable
 from models.baselines import BASELINES
 from models.filters import WINDOW
 
-BASELINE_NAMES = ("mean_colour", "telea", "navier_stokes")
+BASELINE_NAMES = ("mean_color", "telea", "navier_stokes")
 """Those that need no training images and run at any size."""
 SKILL_REFERENCE = "telea"
 FILES = SCORES, METRICS_FILE, IMAGES = "scores.csv", "metrics.json", "images.csv"

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.core.config import Suite
+from benchmark.core.config import Suite, Training
 from benchmark.training.rng import (
     training_boxes,
     training_flips,
@@ -43,10 +43,23 @@ class ImageFeed:
         return torch.from_numpy(self._images[rows]).to(self.device, non_blocking=True)
 
 
+def steps_per_epoch(training: Training, count: int) -> int:
+    """Return how many batches an epoch of `count` images has."""
+    whole, rest = divmod(count, training.batch_size)
+    return whole if training.drop_last or not rest else whole + 1
+
+
+def images_seen(training: Training, count: int, steps: int) -> int:
+    """Return how many images of `count` the networks have been shown after so many steps."""
+    epochs, more = divmod(steps, steps_per_epoch(training, count))
+    each = min(count, steps_per_epoch(training, count) * training.batch_size)
+    return epochs * each + more * training.batch_size
+
+
 def training_batches(
     suite: Suite, seed: int, epoch: int, first_step: int, feed: ImageFeed
 ) -> Iterator[Batch]:
-    """Yield the batches of an epoch, from a step of it on; images that are left over are left out.
+    """Yield the batches of an epoch, from a step of it on.
 
     Args:
         suite: batch size, holes and augmentation.
@@ -56,13 +69,13 @@ def training_batches(
         feed: the training images.
     """
     batch_size, count, device = suite.training.batch_size, len(feed), feed.device
-    num_steps = count // batch_size
-    sizes = [suite.mask.size] * num_steps
+    num_steps, mask = steps_per_epoch(suite.training, count), suite.training_mask
+    sizes = [mask.size] * num_steps
     if (bounds := suite.training.hole_sizes) is not None:
         sizes = training_hole_sizes(seed, epoch, num_steps, bounds).tolist()
     boxes = {}
     for size in sorted(set(sizes)):  # as many sets of holes as there are sizes: a few dozen at most
-        law = suite.mask.model_copy(update={"size": size})
+        law = mask.model_copy(update={"size": size})
         drawn = training_boxes(seed, epoch, count, law, suite.image_size)
         boxes[size] = torch.from_numpy(drawn).to(device)
     order = training_order(seed, epoch, count)

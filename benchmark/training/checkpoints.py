@@ -11,9 +11,15 @@ from torch import Tensor
 from benchmark.core.files import atomic_folder, read_json, write_json, write_text
 from benchmark.core.paths import Run
 from benchmark.core.yaml_files import validate
+from benchmark.training.gan import GAN
 from benchmark.training.progress import Progress
 from benchmark.training.step import loss_names
-from benchmark.training.tensors import load_tensors, verify_file
+from benchmark.training.tensors import (
+    check_tensors,
+    load_tensors,
+    verify_file,
+    without_prefix,
+)
 from benchmark.training.validation import VALIDATION_METRICS, Gallery, write_animation
 from data.errors import InputError
 from models.variant import Variant
@@ -71,6 +77,14 @@ class Kept(BaseModel):
     sha256: str
 
 
+class InitialWeights(BaseModel):
+    """The checkpoint that a run started from."""
+
+    run: str
+    criterion: str
+    weights_sha256: str
+
+
 class Manifest(BaseModel):
     """What a checkpoint folder says of itself."""
 
@@ -80,10 +94,13 @@ class Manifest(BaseModel):
     config_sha256: str
     data_sha256: str
     code_sha256: str
+    init_from: InitialWeights | None = None
+    """Where the weights began, if they were not drawn."""
 
     def origin(self, criterion: str) -> dict[str, Any]:
         """Return where the weights of a criterion come from: digests, and the machine."""
-        origin = self.model_dump(mode="json", exclude={"run", "checkpoints"})
+        unset = {"init_from"} if self.init_from is None else set()
+        origin = self.model_dump(mode="json", exclude={"run", "checkpoints", *unset})
         return origin | {"weights_sha256": self.checkpoints[criterion].sha256}
 
 
@@ -111,3 +128,24 @@ def load_checkpoint(folder: Path, manifest: Manifest, criterion: str) -> dict[st
         raise InputError(f"{folder}: no checkpoint {criterion!r}; there are {there}")
     kept = manifest.checkpoints[criterion]
     return load_tensors(folder / f"epoch{kept.epoch:04d}.safetensors", kept.sha256)
+
+
+def load_initial(folder: Path, gan: GAN) -> InitialWeights:
+    """Set the networks of a run to the last weights of another one.
+
+    Args:
+        folder: checkpoints of the other run. Its networks are those of the same name; one that it
+            has not keeps the weights that it has.
+        gan: the networks of the run.
+
+    Raises:
+        InputError: there are no such checkpoints, or a network does not fit.
+    """
+    manifest, criterion = read_manifest(folder), "last"
+    tensors = load_checkpoint(folder, manifest, criterion)
+    for name, trained in gan.networks.items():
+        if found := without_prefix(name, tensors):
+            check_tensors(folder, found, trained.network.state_dict())
+            trained.network.load_state_dict(found)
+    sha256 = manifest.checkpoints[criterion].sha256
+    return InitialWeights(run=str(manifest.run), criterion=criterion, weights_sha256=sha256)

@@ -11,7 +11,7 @@ from benchmark.core.config import Suite
 from benchmark.core.device import Engine
 from benchmark.core.hashing import json_digest
 from benchmark.training.network_inputs import Inpainter
-from benchmark.training.rng import DropoutDraws, weight_uniforms
+from benchmark.training.rng import StepDraws, weight_uniforms
 from benchmark.training.tensors import with_prefix, without_prefix
 from data.errors import InputError
 from models.initialization import initialize
@@ -58,6 +58,8 @@ class TrainableNetwork:
     clip_norm: float | None = None
     recent: RecentAccuracy | None = None
     """Of a discriminator that is not updated while it is too good."""
+    label_draws: StepDraws | None = None
+    """Of a discriminator whose labels are drawn."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return weights and optimizer state, for resuming."""
@@ -79,16 +81,19 @@ class TrainableNetwork:
         if self.recent is not None:
             self.recent.restore(without_prefix("recent", tensors))
 
-    def update(self, loss: Tensor, skip: Tensor | None = None) -> None:
+    def update(
+        self, loss: Tensor, skip: Tensor | None = None, gradient: Tensor | None = None
+    ) -> None:
         """Do a step of the optimizer.
 
         Args:
-            loss: what to minimize.
+            loss: what to minimize, or what the gradient is known of.
             skip: `[]`, 1 where neither weights nor the optimizer's state are to change, else 0; it
                 stays on the device. Running statistics of batch norm change all the same.
+            gradient: that of the loss, in the same shape; 1 without it.
         """
         self.optimizer.zero_grad()
-        torch.autograd.backward(loss)
+        torch.autograd.backward(loss, gradient)
         if self.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip_norm)
         if skip is not None:
@@ -105,7 +110,8 @@ class GAN:
     variant: Variant
     generator: TrainableNetwork
     discriminators: dict[str, TrainableNetwork]
-    dropouts: tuple[DropoutDraws, ...] = ()
+    draws: tuple[StepDraws, ...] = ()
+    """Everything that is drawn in a step: dropped values and labels."""
 
     @property
     def inpainter(self) -> Inpainter:
@@ -147,11 +153,15 @@ class GAN:
 def training_digest(suite: Suite, variant: Variant) -> str:
     """Return the SHA-256 of all settings that trained weights depend on, besides seed and data.
 
-    Titles and the manner of evaluation are not among them.
+    Titles and the manner of evaluation are not among them. Nor is what has its default, so that a
+    new setting changes no digest where it is not used; a default therefore never changes.
     """
-    content = variant.model_dump(mode="json", include={"generator", "discriminators"})
-    content |= suite.model_dump(mode="json", include={"image_size", "mask", "training"})
-    return json_digest(content)
+    ours = {"update_order", "generator", "discriminators"}
+    content = variant.model_dump(mode="json", include=ours, exclude_defaults=True)
+    theirs = {"image_size", "mask", "training"}
+    return json_digest(
+        content | suite.model_dump(mode="json", include=theirs, exclude_defaults=True)
+    )
 
 
 def build_networks(suite: Suite, variant: Variant) -> dict[str, nn.Module]:
@@ -169,8 +179,12 @@ def build_networks(suite: Suite, variant: Variant) -> dict[str, nn.Module]:
     if make_generator.one_hole_size:
         fixed.append(spec.network)
     try:
-        if suite.training.hole_sizes is not None and fixed:
+        if fixed and suite.training.hole_sizes is not None:
             raise ValueError(f"{fixed[0]} takes holes of one size, not training.hole_sizes")
+        if fixed and suite.training_mask.size != hole_px:
+            raise ValueError(
+                f"{fixed[0]} takes holes of one size, and training.mask has others than mask"
+            )
         networks: dict[str, nn.Module] = {
             "generator": make_generator(image_px, hole_px, **spec.options)
         }
@@ -190,26 +204,31 @@ def build_gan(suite: Suite, variant: Variant, seed: int, engine: Engine) -> GAN:
     Raises:
         InputError: a network cannot be built for the sizes of the suite.
     """
-    networks, dropouts = build_networks(suite, variant), []
+    networks, draws = build_networks(suite, variant), list[StepDraws]()
 
     def set_up(name: str, spec: GeneratorSpec | DiscriminatorSpec) -> TrainableNetwork:
-        network, kind, settings = networks[name], name.split("/")[0], spec.optimiser
+        network, kind, settings = networks[name], name.split("/")[0], spec.optimizer
         role = f"{kind} {spec.network}"
-        initialize(network, weight_uniforms(seed, role), spec.initialisation)
+        initialize(network, weight_uniforms(seed, role), spec.initialization)
         for path, layer in network.named_modules():
             if isinstance(layer, Dropout):
-                layer.uniforms = DropoutDraws(seed, f"{role}.{path}")
-                dropouts.append(layer.uniforms)
+                layer.uniforms = StepDraws(seed, "dropout", f"{role}.{path}")
+                draws.append(layer.uniforms)
         network = engine.place(network)
         optimizer = torch.optim.Adam(
             network.parameters(), lr=settings.lr, betas=settings.betas, fused=True
         )
-        rule = spec.skip_above if isinstance(spec, DiscriminatorSpec) else None
+        if not isinstance(spec, DiscriminatorSpec):
+            return TrainableNetwork(network, optimizer, spec.clip_norm)
+        rule, labels = spec.skip_above, None
         recent = None if rule is None else RecentAccuracy(rule, engine.device)
-        return TrainableNetwork(network, optimizer, spec.clip_norm, recent)
+        if spec.smoothing == "random":
+            labels = StepDraws(seed, "label", name)
+            draws.append(labels)
+        return TrainableNetwork(network, optimizer, spec.clip_norm, recent, labels)
 
     generator = set_up("generator", variant.generator)
     discriminators = {
         name: set_up(f"discriminator/{name}", spec) for name, spec in variant.discriminators.items()
     }
-    return GAN(variant, generator, discriminators, tuple(dropouts))
+    return GAN(variant, generator, discriminators, tuple(draws))

@@ -23,7 +23,8 @@ class Inpainter:
 
     def __call__(self, batch: Batch) -> Tensor:
         """Return the raw output `[N, 3, H, W]`."""
-        masked, mask = batch.filled(self.spec.fill), batch.window(self.spec.mask_dilation)
+        masked = batch.filled(self.spec.fill, self.spec.shown_border_px)
+        mask = batch.window(self.spec.mask_dilation)
         raw: Tensor = self.network(masked, mask, batch.corner)
         return raw
 

@@ -61,11 +61,11 @@ def training_flips(seed: int, epoch: int, count: int) -> NDArray[np.bool_]:
     return random_bits([seed, "training flip", epoch], count)[:, 0] >= np.uint64(2**63)
 
 
-class DropoutDraws:
-    """The draws of one dropout layer: by step, by how often the step asked before, by position."""
+class StepDraws:
+    """Draws of a purpose: by step, by how often the step asked before, by position."""
 
-    def __init__(self, seed: int, layer: str) -> None:
-        self._labels: list[Label] = [seed, "dropout", layer]
+    def __init__(self, seed: int, *purpose: Label) -> None:
+        self._labels: list[Label] = [seed, *purpose]
         self._step = self._calls = 0
 
     def begin_step(self, step: int) -> None:

@@ -16,6 +16,12 @@ from tqdm import tqdm
 from benchmark.core import paths
 from data.errors import InputError
 
+UNSHOWN = (
+    *("total", "reconstruction", "gradient_reconstruction", "gradient_adversarial"),
+    *("real", "fake", "mean_iou"),
+)
+"""Values of a step that the progress bar has no room for."""
+
 
 @dataclass(frozen=True)
 class RunLog:
@@ -30,7 +36,7 @@ class RunLog:
         short = {
             name.replace("generator/", "g/").replace("discriminator/", "d/"): f"{value:.3g}"
             for name, value in losses.items()
-            if name not in ("generator/total", "generator/reconstruction")
+            if name.split("/")[-1] not in UNSHOWN
         }
         self.bar.set_postfix(short, refresh=False)
         self._write({f"step/{name}": value for name, value in losses.items()}, step)
@@ -59,15 +65,14 @@ class RunLog:
 
 @contextmanager
 def open_run_log(
-    run: paths.Run, batch_size: int, done_steps: int, total_steps: int, tensorboard: Path | None
+    run: paths.Run, done_steps: int, images: tuple[int, int], tensorboard: Path | None
 ) -> Iterator[RunLog]:
     """Show a run that begins or goes on after a number of steps.
 
     Args:
         run: suite, variant and seed.
-        batch_size: images of a step.
         done_steps: steps that the run has behind it.
-        total_steps: steps of the whole run.
+        images: how many images these had, and those of the whole run have.
         tensorboard: where to write event files, below `<suite>/<variant>/seed<seed>`; without it
             none are written.
 
@@ -89,6 +94,6 @@ def open_run_log(
             purge_step = done_steps + 1 if done_steps else 0
             writer: Any = SummaryWriter(str(tensorboard / str(run)), purge_step=purge_step)
             events = stack.enter_context(writer)
-        total, initial = total_steps * batch_size, done_steps * batch_size
-        bar = tqdm(total=total, initial=initial, desc=str(run), unit="image", mininterval=1.0)
+        done, total = images
+        bar = tqdm(total=total, initial=done, desc=str(run), unit="image", mininterval=1.0)
         yield RunLog(stack.enter_context(bar), events)

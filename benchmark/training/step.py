@@ -1,6 +1,7 @@
 """The training step: from a batch to networks that are updated once, and the loss terms."""
 
 from collections.abc import Mapping
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -8,8 +9,17 @@ from torch import Tensor
 from benchmark.training.batches import make_output
 from benchmark.training.gan import GAN, TrainableNetwork
 from benchmark.training.network_inputs import shown
+from benchmark.training.rng import StepDraws
 from models.batch import Batch, Output
-from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS, Prediction, accuracy
+from models.losses import (
+    DISCRIMINATOR_TERMS,
+    GENERATOR_TERMS,
+    Labels,
+    Prediction,
+    accuracy,
+    box_iou,
+)
+from models.networks import Localization, discriminator_class
 from models.variant import DiscriminatorSpec, Variant
 
 
@@ -23,22 +33,25 @@ def training_step(gan: GAN, batch: Batch, step: int, total_steps: int) -> dict[s
         total_steps: number of steps of the whole run, for schedules.
 
     Returns:
-        The unweighted loss terms, scalars on the device, without gradients. Nothing here waits for
+        By the names of `loss_names`, scalars on the device, without gradients: the unweighted loss
+        terms, weighted sums of them, and what a discriminator got right. Nothing here waits for
         them.
     """
     progress = step / total_steps
     variant = gan.variant
     active = {n: d for n, d in variant.discriminators.items() if progress >= d.start}
-    for draws in gan.dropouts:
+    for draws in gan.draws:
         draws.begin_step(step)
     output = make_output(batch, gan.inpainter(batch))
-    losses: dict[str, Tensor] = {}
     detached = Output(output.raw.detach(), output.completed.detach())
+    losses: dict[str, Tensor] = {}
+    if variant.update_order == "generator_first":
+        losses |= _update_generator(gan, active, batch, output, progress)
     for name, spec in active.items():
-        if step % spec.update_every == 0:
-            discriminator = gan.discriminators[name]
-            losses |= _update_discriminator(name, spec, discriminator, batch, detached)
-    losses |= _update_generator(gan, active, batch, output, progress)
+        if (step + 1) % spec.update_every == 0:
+            losses |= _update_discriminator(name, spec, gan.discriminators[name], batch, detached)
+    if variant.update_order == "discriminator_first":
+        losses |= _update_generator(gan, active, batch, output, progress)
     return losses
 
 
@@ -52,14 +65,33 @@ def _update_discriminator(
     truth = Output(batch.image, batch.image)
     real = discriminator.network(shown(spec.input, batch, truth))
     fake = discriminator.network(shown(spec.input, batch, output))
-    terms = {
-        term: DISCRIMINATOR_TERMS[term](batch, real, fake, spec.label_smoothing)
-        for term in spec.losses
-    }
+    labels = _labels(spec, discriminator.label_draws, len(batch.image), batch.image.device)
+    parts = {t: DISCRIMINATOR_TERMS[t](batch, real, fake, labels) for t in spec.losses}
+    terms = {term: on_real + on_fake for term, (on_real, on_fake) in parts.items()}
     total = torch.stack([weight * terms[term] for term, weight in spec.losses.items()]).sum()
-    skip = None if discriminator.recent is None else discriminator.recent.note(accuracy(real, fake))
+    share = accuracy(real, fake)
+    skip = None if discriminator.recent is None else discriminator.recent.note(share)
     discriminator.update(total, skip)
-    return {f"discriminator/{name}/{term}": value.detach() for term, value in terms.items()}
+    weighted = [(weight, parts[term]) for term, weight in spec.losses.items()]
+    values = terms | {
+        "real": torch.stack([weight * part.real for weight, part in weighted]).sum(),
+        "fake": torch.stack([weight * part.fake for weight, part in weighted]).sum(),
+        "accuracy": share,
+    }
+    if isinstance(fake, Localization):
+        values["mean_iou"] = box_iou(fake.box, batch.box).mean()
+    return {f"discriminator/{name}/{what}": value.detach() for what, value in values.items()}
+
+
+def _labels(
+    spec: DiscriminatorSpec, draws: StepDraws | None, count: int, device: torch.device
+) -> Labels:
+    """Return the labels of a batch of `count` images."""
+    smoothing = spec.label_smoothing
+    if draws is None:
+        return Labels(1.0 - smoothing, smoothing if spec.smoothing == "two_sided" else 0.0)
+    ones, zeros = (smoothing * draws((2, count))).float().to(device, non_blocking=True)
+    return Labels(1 - ones, zeros)
 
 
 def _update_generator(
@@ -71,8 +103,8 @@ def _update_generator(
 ) -> dict[str, Tensor]:
     predictions: dict[str, Prediction] = {}
     values: dict[str, Tensor] = {}
-    total = torch.zeros((), device=output.raw.device)
-    reconstruction = total
+    zero = torch.zeros((), device=output.raw.device)
+    reconstruction, adversarial = zero, zero
     for name, term in gan.variant.generator.losses.items():
         weight = term.weight_at(progress)
         asked = term.discriminator
@@ -85,21 +117,42 @@ def _update_generator(
             what = active[asked].generator_input or active[asked].input
             predictions[asked] = network(shown(what, batch, output))
         prediction = None if asked is None else predictions[asked]
-        value = GENERATOR_TERMS[name](batch, output, prediction, **term.options)
+        value: Tensor = GENERATOR_TERMS[name](batch, output, prediction, **term.options)
         values[f"generator/{name}"] = value.detach()
-        total = total + weight * value
         if asked is None:
-            reconstruction = reconstruction + weight * value.detach()
-    gan.generator.update(total)
+            reconstruction = reconstruction + weight * value
+        else:
+            adversarial = adversarial + weight * value
+    # The gradient at the output in two parts, which takes no longer and says who steers.
+    steering = {"reconstruction": reconstruction, "adversarial": adversarial}
+    steering = {name: part for name, part in steering.items() if part.requires_grad}
+    gradients = {
+        name: torch.autograd.grad(part, output.raw, retain_graph=name != [*steering][-1])[0]
+        for name, part in steering.items()
+    }
+    values |= {f"generator/gradient_{name}": part.norm() for name, part in gradients.items()}
+    gan.generator.update(output.raw, gradient=reduce(torch.add, gradients.values()))
     for name in predictions:
         gan.discriminators[name].network.requires_grad_(True)
-    return values | {"generator/reconstruction": reconstruction, "generator/total": total.detach()}
+    values["generator/reconstruction"] = reconstruction.detach()
+    values["generator/total"] = (reconstruction + adversarial).detach()
+    return values
 
 
 def loss_names(variant: Variant) -> list[str]:
-    """Return the names of all loss terms that `training_step` may return, in a fixed order."""
+    """Return the names of everything that `training_step` may return, in a fixed order.
+
+    `gradient_reconstruction` and `gradient_adversarial` are the Euclidean norms of the two parts of
+    the gradient at the generator's output, over the whole batch; `real` and `fake` the weighted
+    parts of a discriminator's loss; `accuracy` the share of its right answers; `mean_iou` that of
+    the box it predicts on fake images.
+    """
     names = [f"generator/{n}" for n, term in variant.generator.losses.items() if term.weight > 0]
-    names += ["generator/reconstruction", "generator/total"]
+    names += ["generator/reconstruction", "generator/total", "generator/gradient_reconstruction"]
+    names += ["generator/gradient_adversarial"] if variant.discriminators else []
     for name, spec in variant.discriminators.items():
-        names += [f"discriminator/{name}/{term}" for term in spec.losses]
+        predicts = discriminator_class(spec.network).predicts
+        found = [*spec.losses, "real", "fake", "accuracy"]
+        found += ["mean_iou"] if predicts is Localization else []
+        names += [f"discriminator/{name}/{what}" for what in found]
     return names

@@ -24,6 +24,7 @@ from benchmark.evaluation.metrics_file import AnyMetrics, read_any_metrics
 from benchmark.evaluation.provenance import AnyProvenance
 from benchmark.evaluation.reference_runs import FACTS, SUITE, Facts
 from benchmark.evaluation.score_table import read_score_table
+from benchmark.versions.earlier_names import RENAMED, renamed
 from benchmark.versions.tolerances import BASELINES, TOLERANCES, Tolerances, read_tolerances
 from data.errors import InputError, printable
 
@@ -158,7 +159,9 @@ class Snapshot:
         """
         if subject not in self.aggregated:
             path = self.place(subject.metrics)
-            self.aggregated[subject] = read_any_metrics(path, MADE_BY)
+            found = read_any_metrics(path, MADE_BY)
+            methods = renamed(found.methods)
+            self.aggregated[subject] = found.model_copy(update={"methods": methods})
         return self.aggregated[subject]
 
     def score_table(self, subject: Subject) -> pd.DataFrame:
@@ -168,7 +171,8 @@ class Snapshot:
             InputError: it is missing or damaged.
         """
         if subject not in self.score_tables:
-            self.score_tables[subject] = read_score_table(self.place(subject.scores))
+            frame = read_score_table(self.place(subject.scores))
+            self.score_tables[subject] = frame.assign(method=frame["method"].replace(RENAMED))
         return self.score_tables[subject]
 
     def content(self, subject: Subject) -> dict[Path, bytes]:
@@ -192,7 +196,7 @@ class Snapshot:
     def settings(self, path: Path) -> Mapping[str, Any]:
         """Return a suite or variant as nested keys and values; none where there is no file."""
         file = self.place(path)
-        return (file.is_file() and load(_Anything, file).model_extra) or {}
+        return renamed((file.is_file() and load(_Anything, file).model_extra) or {})
 
     def seed_sd(self, suite: str, variant: str, metric: str) -> float | None:
         """Return what is known of a variant's seeds, see `Tolerances.seed_sd`."""

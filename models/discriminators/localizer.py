@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from models.layers import halving_layers
+from models.layers import Dropout, halving_layers
 from models.networks import DiscriminatorNetwork, Localization
 
 Positive = Annotated[float, Field(gt=0, le=8)]
@@ -16,10 +16,12 @@ class Discriminator(DiscriminatorNetwork):
 
     Args:
         input_size: side of the images in pixels.
-        capacity: factor on the number of channels and on the heads' width.
+        capacity: factor on the 64 channels of the first layer, on the limit of 512 up to which they
+            double, and on the width of the heads; each is rounded down.
         depth: number of halving layers.
         head_width: width of the heads' hidden layer at capacity 1.
-        dropout: probability with which each value after a halving layer is dropped in training.
+        dropout: probability with which whole maps from the third halving on, and values of the
+            heads' hidden layers, are dropped in training.
     """
 
     predicts = Localization
@@ -39,11 +41,12 @@ class Discriminator(DiscriminatorNetwork):
         width = int(head_width * capacity)
         if int(64 * capacity) < 1 or width < 1:
             raise ValueError(f"capacity {capacity} leaves no channel, or none of {head_width}")
-        channels = [int(min(64 << stage, 512) * capacity) for stage in range(depth)]
+        first, limit = int(64 * capacity), int(512 * capacity)
+        channels = [min(first << stage, limit) for stage in range(depth)]
         self.features = nn.Sequential(*halving_layers(channels, dropout=dropout), nn.Flatten())
         num_features = channels[-1] * (input_size >> depth) ** 2
-        self.confidence = _head(num_features, width, 1)
-        self.box = _head(num_features, width, 4)
+        self.confidence = _head(num_features, width, 1, dropout)
+        self.box = _head(num_features, width, 4, dropout)
 
     def forward(self, images: Tensor) -> Localization:
         """Return a confidence logit `[N]` and a box `[N, 4]` for each image."""
@@ -51,7 +54,8 @@ class Discriminator(DiscriminatorNetwork):
         return Localization(self.confidence(features).flatten(), self.box(features).sigmoid())
 
 
-def _head(num_features: int, width: int, outputs: int) -> nn.Sequential:
+def _head(num_features: int, width: int, outputs: int, dropout: float) -> nn.Sequential:
+    dropped = [Dropout(dropout)] if dropout > 0 else []
     return nn.Sequential(
-        nn.Linear(num_features, width), nn.ReLU(inplace=True), nn.Linear(width, outputs)
+        nn.Linear(num_features, width), nn.ReLU(inplace=True), *dropped, nn.Linear(width, outputs)
     )

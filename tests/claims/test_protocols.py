@@ -251,7 +251,7 @@ def test_the_csv_has_every_method_and_figure(results: Results) -> None:
     assert head == ["method", "kind", *names]
     assert [row[:2] for row in rows] == [
         *(["l2", "variant"], ["bad_gan", "variant"]),
-        *(["mean_colour", "baseline"], ["telea", "baseline"], ["oracle", "oracle"]),
+        *(["mean_color", "baseline"], ["telea", "baseline"], ["oracle", "oracle"]),
     ]
     first = dict(zip(head, rows[0], strict=True))
     assert first["locpaint_mse_x12"] == "0.264000"

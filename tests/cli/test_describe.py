@@ -156,7 +156,7 @@ def test_text_says_how_it_is_trained() -> None:
         "loss hole_mse: weight 0.999, options average image\n",
         "loss adversarial: weight 0.001, discriminator binary\n",
         "loss iou: weight 0.0005, discriminator localizer, start 0.6667, ramp 0.1667\n",
-        "optimiser: lr 0.0002, betas 0.5 / 0.999\n",
+        "optimizer: lr 0.0002, betas 0.5 / 0.999\n",
         "input: completed",
         "update_every: 1",
         "start: 0.7",

@@ -38,7 +38,7 @@ VARIANT: dict[str, Any] = {
     "origin": "LocPaint",
     "generator": {
         "network": "locpaint_autoencoder",
-        "optimiser": ADAM,
+        "optimizer": ADAM,
         "losses": {
             "hole_mse": {"weight": 1.0, "options": {"average": "image"}},
             "adversarial": {"weight": 0.1, "discriminator": "binary", "start": "2/3"},
@@ -48,7 +48,7 @@ VARIANT: dict[str, Any] = {
         "binary": {
             "network": "patch_dcgan",
             "input": "hole",
-            "optimiser": ADAM,
+            "optimizer": ADAM,
             "losses": {"adversarial": 1.0},
         }
     },
@@ -109,7 +109,7 @@ def test_examples_of_this_file_are_valid(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("colour", 1, r"colour: unknown key \(valid: description, evaluation, image_size, inpaint"),
+        ("color", 1, r"color: unknown key \(valid: description, evaluation, image_size, inpaint"),
         (
             "names",
             1,
@@ -137,7 +137,7 @@ def test_examples_of_this_file_are_valid(tmp_path: Path) -> None:
         ("training", [1], r"training: .* \(it is \[1\]\)"),
         ("title", 7, r"title: .* valid string \(it is 7\)"),
         ("training.flip", "maybe", r"training\.flip: .* \(it is 'maybe'\)"),
-        ("mask.kind", "circle", r"mask\.kind: .*'centre' or 'random_square' \(it is 'circle'\)"),
+        ("mask.kind", "circle", r"mask\.kind: .*'center' or 'random_square' \(it is 'circle'\)"),
         (
             "evaluation.checkpoint",
             "best",
@@ -166,12 +166,12 @@ def test_mistake_in_a_suite_names_key_value_and_what_is_valid(
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("generator.optimizer", ADAM, r"generator\.optimizer: unknown key, did you mean optimiser"),
+        ("generator.optimizer", ADAM, r"generator\.optimizer: unknown key, did you mean optimizer"),
         ("generator.losses.hole_mse.wait", 1, r"generator\.losses\.hole_mse\.wait: unknown key"),
         ("discriminators.binary.every", 1, r"discriminators\.binary\.every: unknown key"),
         ("origin", ABSENT, "origin: this key is missing"),
-        ("generator.optimiser.lr", 0, r"generator\.optimiser\.lr: .* than 0 \(it is 0\)"),
-        ("generator.optimiser.betas.1", 1, r"generator\.optimiser\.betas\.1: .* less than 1"),
+        ("generator.optimizer.lr", 0, r"generator\.optimizer\.lr: .* than 0 \(it is 0\)"),
+        ("generator.optimizer.betas.1", 1, r"generator\.optimizer\.betas\.1: .* less than 1"),
         ("discriminators.binary.label_smoothing", 0.5, r"label_smoothing: .* \(it is 0\.5\)"),
         ("discriminators.binary.input", "masked", r"input: .*'completed', 'raw' or 'hole'"),
         ("generator.network", "unet9", "generator.network: no generator 'unet9'; there are"),
@@ -225,7 +225,7 @@ def test_mistake_in_a_suite_names_key_value_and_what_is_valid(
             r"iou\.discriminator: iou cannot be computed from what patch_dcgan predicts$",
         ),
         ("generator.losses.box", {"weight": 1}, r"this key is missing; it is one of: binary$"),
-        ("generator.initialisation", "he", r"generator\.initialisation: no 'he'; there are"),
+        ("generator.initialization", "he", r"generator\.initialization: no 'he'; there are"),
         (
             "discriminators.binary.losses.iou",
             1,

@@ -32,7 +32,7 @@ def naive_masks(boxes: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
 def specs(draw: st.DrawFn) -> tuple[MaskSpec, int]:
     """Draw a spec and the side of an image in which its hole fits."""
     size, margin, play = draw(st.tuples(st.integers(1, 64), st.integers(0, 9), st.integers(0, 64)))
-    kind = draw(st.sampled_from(["centre", "random_square"]))
+    kind = draw(st.sampled_from(["center", "random_square"]))
     return MaskSpec(kind=kind, size=size, margin=margin), size + 2 * margin + play
 
 
@@ -51,7 +51,7 @@ def test_holes_are_squares_that_keep_the_margin(drawn: tuple[MaskSpec, int]) -> 
 @pytest.mark.promise("masks")
 @pytest.mark.parametrize(("image_size", "size", "corner"), [(64, 32, 16), (64, 31, 16), (9, 9, 0)])
 def test_center_hole_is_in_the_middle(image_size: int, size: int, corner: int) -> None:
-    boxes = MaskSpec(kind="centre", size=size).boxes(random_bits([0], 3), image_size)
+    boxes = MaskSpec(kind="center", size=size).boxes(random_bits([0], 3), image_size)
     assert boxes.tolist() == [[corner, corner, corner + size, corner + size]] * 3
 
 
@@ -127,4 +127,4 @@ def test_no_image_has_the_same_hole_twice() -> None:
 
 def test_more_holes_than_places_are_refused() -> None:
     with pytest.raises(ValueError, match="2 holes for 1 places"):
-        mask_bank(MaskSpec(kind="centre", size=4), 16, ["test"], ["0" * 64], 2)
+        mask_bank(MaskSpec(kind="center", size=4), 16, ["test"], ["0" * 64], 2)

@@ -79,7 +79,7 @@ def test_one_image_has_no_interval() -> None:
 
 def test_a_discriminator_that_was_not_asked_is_untrained() -> None:
     found = diagnosis(LOCALIZER, None, Resamples(3))
-    assert found == {"predicts": "localisation", "input": "completed", "trained": False}
+    assert found == {"predicts": "localization", "input": "completed", "trained": False}
 
 
 def test_numbers_of_a_localizer_by_hand() -> None:
@@ -150,11 +150,11 @@ class _Edges(_Box):
     """Marks dark pixels with a neighbor that is brighter by more than half the range."""
 
     def marks(self, images: Tensor) -> Tensor:
-        grey = images.mean(1)
-        right = grey.diff(dim=2, append=grey[:, :, -1:])
-        left = -grey.diff(dim=2, prepend=grey[:, :, :1])
-        below = grey.diff(dim=1, append=grey[:, -1:])
-        above = -grey.diff(dim=1, prepend=grey[:, :1])
+        gray = images.mean(1)
+        right = gray.diff(dim=2, append=gray[:, :, -1:])
+        left = -gray.diff(dim=2, prepend=gray[:, :, :1])
+        below = gray.diff(dim=1, append=gray[:, -1:])
+        above = -gray.diff(dim=1, prepend=gray[:, :1])
         return torch.stack([right, left, below, above]).amax(0) > 1
 
 
@@ -162,9 +162,9 @@ class _Smoothness(_Box):
     """Marks blocks of 3 x 3 pixels without texture."""
 
     def marks(self, images: Tensor) -> Tensor:
-        grey = images.mean(1, keepdim=True)
-        highest = nn.functional.max_pool2d(grey, 3, 1)
-        lowest = -nn.functional.max_pool2d(-grey, 3, 1)
+        gray = images.mean(1, keepdim=True)
+        highest = nn.functional.max_pool2d(gray, 3, 1)
+        lowest = -nn.functional.max_pool2d(-gray, 3, 1)
         smooth = nn.functional.pad(((highest - lowest) < 0.1).float(), (2, 2, 2, 2))
         return nn.functional.max_pool2d(smooth, 3, 1).squeeze(1) > 0
 
@@ -213,7 +213,7 @@ def test_a_blur_detector_goes_by_the_content() -> None:
     inner = 12**2 / SIDE**2
     for name, iou, auc in (
         ("completed", 1, 1), ("seam_only", 0, 0.5), ("seam_free", inner, 1),
-        ("blur_10", inner, 1), ("mean_colour", inner, 1), ("noise_0.5", 0, 0.5),
+        ("blur_10", inner, 1), ("mean_color", inner, 1), ("noise_0.5", 0, 0.5),
     ):  # fmt: skip
         assert (probes[name]["iou"]["value"], probes[name]["auc"]["value"]) == (iou, auc), name
     reliance = found["seam_reliance"]
@@ -227,7 +227,7 @@ def test_detection_by_brightness_is_what_one_counts() -> None:
                           for v in (50, 150, 200, 250)])  # fmt: skip
     found = diagnosis(BINARY, _asked(_Brightness(), target, _flat(100)), Resamples(4))
     assert found["probes"]["completed"]["auc"]["value"] == 0.75
-    assert found["probes"]["mean_colour"]["auc"]["value"] == 0.5
+    assert found["probes"]["mean_color"]["auc"]["value"] == 0.5
     score = 1 / (1 + math.exp(-(100 / 127.5 - 1)))
     # The mean of float32 pixels.
     assert found["probes"]["completed"]["score"]["value"] == pytest.approx(score, rel=1e-5)

@@ -115,7 +115,7 @@ def test_mean_color_is_that_of_the_square() -> None:
     target = _flat(0)
     target[1, 0, 30:46, 20:28] = 240  # the left half of the second square, red
     target[1, :, :30] = 77  # not of the square
-    found = _probes(target, _flat(0))["mean_colour"][1]
+    found = _probes(target, _flat(0))["mean_color"][1]
     assert found[:, 38, 28].tolist() == [120, 0, 0]
     assert found[0, 38, 20].item() == 200  # at a third of the strength
 

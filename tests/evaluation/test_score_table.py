@@ -58,7 +58,7 @@ def test_reading_returns_what_was_written_and_writing_it_again_the_same_bytes(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "scores.csv"
-    frame = _valid().assign(label=["old, grey", '"quoted"'], image=["1e10000000000000"] * 2)
+    frame = _valid().assign(label=["old, gray", '"quoted"'], image=["1e10000000000000"] * 2)
     frame["mask"] = ["0000000000000001", "0000000000000002"]
     write_score_table(path, frame)
     written = path.read_bytes()

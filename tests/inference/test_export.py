@@ -158,7 +158,7 @@ def _assert_exports(name: str, size: int, close: float) -> None:
                 parameter.fill_(0.5)
     spec = full_variant("l2").generator.model_copy(update={"mask_dilation": 2})
     completer = Completer(Inpainter(network, spec), size // 2).eval()
-    suite = tiny_suite(image_size=size, mask={"kind": "centre", "size": size // 2})
+    suite = tiny_suite(image_size=size, mask={"kind": "center", "size": size // 2})
     content = onnx_bytes(completer, suite, {})
     assert largest_difference(content, completer, suite) < close
     _assert_gives_nothing_away(content)

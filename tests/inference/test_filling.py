@@ -32,8 +32,8 @@ def filler(
 
 def paint(batch: Batch) -> Tensor:
     """Put out one color, whatever is shown."""
-    colour = torch.tensor(COLOR, dtype=torch.float32) / 127.5 - 1
-    return colour[:, None, None].expand_as(batch.image)
+    color = torch.tensor(COLOR, dtype=torch.float32) / 127.5 - 1
+    return color[:, None, None].expand_as(batch.image)
 
 
 def average(batch: Batch) -> Tensor:

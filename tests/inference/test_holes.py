@@ -34,22 +34,22 @@ def test_masks_of_all_kinds_of_files(tmp_path: Path) -> None:
     values = mask(20, 30, (4, 5, 9, 11))
     expected = values > 0
     for name, image in {
-        "grey.png": Image.fromarray(values),
+        "gray.png": Image.fromarray(values),
         "one.png": Image.fromarray(values).convert("1"),
-        "colour.png": Image.fromarray(values).convert("RGB"),
+        "color.png": Image.fromarray(values).convert("RGB"),
         "palette.gif": Image.fromarray(values).convert("P"),
         "wide.png": Image.fromarray(values.astype(np.uint16) * 257),
     }.items():
         image.save(tmp_path / name)
-        hole, grey = read_mask(tmp_path / name, "white")
-        assert np.array_equal(hole, expected) and grey == 0
+        hole, gray = read_mask(tmp_path / name, "white")
+        assert np.array_equal(hole, expected) and gray == 0
         assert np.array_equal(read_mask(tmp_path / name, "black")[0], ~expected)
 
 
 @pytest.mark.promise("masks")
 def test_masks_of_0_and_1_are_black_and_white(tmp_path: Path) -> None:
     ones = mask(20, 30, (4, 5, 9, 11)) // 255
-    for name, values in {"grey": ones, "colour": np.dstack([ones] * 3)}.items():
+    for name, values in {"gray": ones, "color": np.dstack([ones] * 3)}.items():
         path = tmp_path / f"{name}.png"
         Image.fromarray(values).save(path)
         assert np.array_equal(read_mask(path, "white")[0], ones == 1)
@@ -62,9 +62,9 @@ def test_black_mask_marks_nothing(tmp_path: Path) -> None:
     assert not read_mask(tmp_path / "a.png", "white")[0].any()
 
 
-def coloured(tmp_path: Path, colour: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> Path:
+def colored(tmp_path: Path, color: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> Path:
     path = tmp_path / "alpha.png"
-    Image.fromarray(np.dstack([colour] * 3 + [alpha])).save(path)
+    Image.fromarray(np.dstack([color] * 3 + [alpha])).save(path)
     return path
 
 
@@ -72,17 +72,17 @@ def test_transparency_is_questioned(tmp_path: Path) -> None:
     box = mask(20, 30, (4, 5, 9, 11))
     for marks in ("white", "black"):
         with pytest.raises(InputError, match=rf"alpha\.png: has transparent .*, {marks} where"):
-            read_mask(coloured(tmp_path, box, 255 - box), marks)
+            read_mask(colored(tmp_path, box, 255 - box), marks)
     for opaque in (np.full_like(box, 255), np.full_like(box, 200)):
-        hole, grey = read_mask(coloured(tmp_path, box, opaque), "white")
-        assert np.array_equal(hole, box > 0) and grey == 0
+        hole, gray = read_mask(colored(tmp_path, box, opaque), "white")
+        assert np.array_equal(hole, box > 0) and gray == 0
 
 
 def test_gray_is_cut_at_the_middle(tmp_path: Path) -> None:
     values = np.array([[0, 16, 17, 127, 128, 238, 239, 255]], np.uint8)
     Image.fromarray(values).save(tmp_path / "mask.png")
-    hole, grey = read_mask(tmp_path / "mask.png", "white")
-    assert hole.tolist() == [[False] * 4 + [True] * 4] and grey == 4 / 8
+    hole, gray = read_mask(tmp_path / "mask.png", "white")
+    assert hole.tolist() == [[False] * 4 + [True] * 4] and gray == 4 / 8
     assert read_mask(tmp_path / "mask.png", "black")[0].tolist() == [[True] * 4 + [False] * 4]
 
 

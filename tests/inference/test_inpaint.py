@@ -209,18 +209,18 @@ def test_bytes_repeat_and_results_are_replaced_only_on_demand(
 
 @pytest.mark.promise("images")
 def test_gray_transparent_and_turned_images() -> None:
-    grey = noise(40, 50)[..., 0]
-    save("images/grey.png", grey)
+    gray = noise(40, 50)[..., 0]
+    save("images/gray.png", gray)
     clear = np.random.default_rng(0).integers(0, 256, (40, 50, 4), dtype=np.uint8)
     save("images/clear.png", clear)
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
     save("images/turned.png", noise(50, 40), exif=exif)
-    for name in ("grey", "clear", "turned"):
+    for name in ("gray", "clear", "turned"):
         save(f"masks/{name}.png", mask(40, 50, (30, 5, 45, 20)))
     assert inpaint() == 0
     known = mask(40, 50, (30, 5, 45, 20)) == 0
-    assert np.array_equal(load("out/grey.png")[known], grey[known])
+    assert np.array_equal(load("out/gray.png")[known], gray[known])
     assert (load("out/clear.png")[~known, 3] == 255).all()  # what fills the hole is to be seen
     assert np.array_equal(load("out/clear.png")[known], clear[known])
     assert np.array_equal(load("out/turned.png")[known], np.rot90(noise(50, 40), -1)[known])
@@ -417,7 +417,7 @@ def test_folders_must_have_images(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--masks nowhere: no such folder, nor `center`" in refusal(capsys, masks="nowhere")
     Path("images/notes.txt").write_text("no image")
     Path("images/.hidden.png").write_text("no image")
-    assert inpaint(masks="centre") == 0
+    assert inpaint(masks="center") == 0
     assert "images: left out, as they are no images: notes.txt\n" in capsys.readouterr().err
     assert [*files_below(Path("out"))] == ["a.png"]
 
@@ -444,7 +444,7 @@ def test_place_that_cannot_be_written_to_ends_the_work(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("mask_law", "room"),
     [
-        ({"kind": "centre", "size": 16}, (8, 8)),
+        ({"kind": "center", "size": 16}, (8, 8)),
         ({"kind": "random_square", "size": 16}, (0, 16)),
         ({"kind": "random_square", "size": 16, "margin": 3}, (3, 13)),
     ],
@@ -481,7 +481,7 @@ def test_checkpoint_of_other_settings_is_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save("images/a.png", noise(40, 50))
-    use_suite(monkeypatch, mask={"kind": "centre", "size": HOLE_PX})
+    use_suite(monkeypatch, mask={"kind": "center", "size": HOLE_PX})
     message = refusal(capsys, masks="center")
     assert "was trained with another config than the present one of tiny/l2/seed0" in message
     use_suite(monkeypatch)

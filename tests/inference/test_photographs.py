@@ -46,15 +46,15 @@ def test_color_is_kept_outside_the_hole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["L", "1", "I;16"])
 def test_gray_stays_gray(tmp_path: Path, mode: str) -> None:
-    grey = noise(6, 8)
+    gray = noise(6, 8)
     if mode == "I;16":
-        source = Image.fromarray(grey.astype(np.uint16) << 8 | 77)
+        source = Image.fromarray(gray.astype(np.uint16) << 8 | 77)
     else:
-        source = Image.fromarray(grey).convert(mode)
-        grey = np.asarray(source.convert("L")).copy()
+        source = Image.fromarray(gray).convert(mode)
+        gray = np.asarray(source.convert("L")).copy()
     written = through(saved(source, tmp_path / "a.png"))
-    grey[0, 0] = 76  # red, by the luma weights of ITU-R BT.601
-    assert written.mode == "L" and np.array_equal(np.asarray(written), grey)
+    gray[0, 0] = 76  # red, by the luma weights of ITU-R BT.601
+    assert written.mode == "L" and np.array_equal(np.asarray(written), gray)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
@@ -63,10 +63,10 @@ def test_transparency_is_kept(tmp_path: Path, mode: str) -> None:
     written = through(saved(source, tmp_path / "a.png"))
     assert written.mode == mode
     bands = zip(written.split(), source.split(), strict=True)
-    *colours, alpha = ((np.asarray(new), np.asarray(old)) for new, old in bands)
+    *colors, alpha = ((np.asarray(new), np.asarray(old)) for new, old in bands)
     assert np.array_equal(alpha[0].flat[1:], alpha[1].flat[1:])
     assert alpha[0].flat[0] == 255  # what fills the hole, the first pixel, is to be seen
-    assert all(np.array_equal(new.flat[1:], old.flat[1:]) for new, old in colours)
+    assert all(np.array_equal(new.flat[1:], old.flat[1:]) for new, old in colors)
 
 
 @pytest.mark.promise("images")
@@ -108,8 +108,8 @@ def test_images_are_turned_upright(tmp_path: Path, orientation: int, mode: str) 
 
 def test_color_profile_is_kept_where_the_color_space_is(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    colour = saved(Image.fromarray(noise(4, 4, 3)), tmp_path / "a.png", icc_profile=profile)
-    assert through(colour).info["icc_profile"] == profile
+    color = saved(Image.fromarray(noise(4, 4, 3)), tmp_path / "a.png", icc_profile=profile)
+    assert through(color).info["icc_profile"] == profile
     cmyk = saved(Image.new("CMYK", (4, 4)), tmp_path / "a.tif", icc_profile=profile)
     assert "icc_profile" not in through(cmyk).info
 

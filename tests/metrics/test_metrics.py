@@ -170,8 +170,8 @@ def test_sharpness_of_a_flat_target_is_undefined() -> None:
 
 def test_blur_lowers_sharpness_and_noise_raises_it() -> None:
     _, target, mask = _batch()
-    grey = composite(torch.full_like(target, 128), target, mask)
-    assert (sharpness_h(grey, target, mask) < 1).all()
+    gray = composite(torch.full_like(target, 128), target, mask)
+    assert (sharpness_h(gray, target, mask) < 1).all()
     contrast = composite((target > 127).to(torch.uint8) * 255, target, mask)
     assert (sharpness_h(contrast, target, mask) > 1).all()
 

@@ -32,7 +32,7 @@ def _blank(images: Images, hole: Holes) -> Images:
 
 
 def test_rows_of_the_tables_are_all_there() -> None:
-    names = ["mean_colour", "telea", "navier_stokes", "biharmonic", "nearest_train"]
+    names = ["mean_color", "telea", "navier_stokes", "biharmonic", "nearest_train"]
     assert [name for name in BASELINES if name in names] == names, "in the order of tables"
 
 
@@ -77,7 +77,7 @@ def test_mean_color_is_that_of_the_known_pixels() -> None:
     images[0, 1, 0] = [3, 2, 9]
     hole = np.zeros((1, 2, 2), dtype=bool)
     hole[0, 1, 1] = True
-    completed = BASELINES["mean_colour"](images, hole, images)
+    completed = BASELINES["mean_color"](images, hole, images)
     assert completed[0, 1, 1].tolist() == [2, 2, 6]
 
 

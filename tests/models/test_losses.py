@@ -146,7 +146,7 @@ def test_edge_over_the_maximum_of_the_batch_does_not_see_contrast() -> None:
     # 4 and 1 in two columns of eight.
     assert term(batch, output, None).item() == pytest.approx(3 * 2 / 8, rel=1e-4)
     # Both 1 after the division; ε leaves 1e-3 / 1 against 1e-3 / 4 in the flat part.
-    normalized = term(batch, output, None, normalise="batch_maximum").item()
+    normalized = term(batch, output, None, normalize="batch_maximum").item()
     assert normalized == pytest.approx(6 / 8 * (1e-3 - 1e-3 / 4), rel=1e-2)
 
 
@@ -180,7 +180,7 @@ def test_ssim_is_one_minus_that_of_scikit_image() -> None:
         ("hole_mse", {"overlap_px": 2, "overlap_weight": 10.0}),
         ("l1", {"dilation_px": 2}),
         ("edge", {"dilation_px": 2}),
-        ("edge", {"normalise": "batch_maximum"}),
+        ("edge", {"normalize": "batch_maximum"}),
         ("ssim", {}),
     ],
 )

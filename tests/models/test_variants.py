@@ -161,8 +161,8 @@ def test_weights_are_those_of_locpaint(name: str, expected: dict[str, float]) ->
     variant = full_variant(name)
     losses = variant.generator.losses
     assert {term: losses[term].weight_at(1.0) for term in losses} == expected
-    optimizers = [variant.generator.optimiser]
-    optimizers += [spec.optimiser for spec in variant.discriminators.values()]
+    optimizers = [variant.generator.optimizer]
+    optimizers += [spec.optimizer for spec in variant.discriminators.values()]
     for adam in optimizers:
         assert (adam.lr, adam.betas) == (2e-4, (0.5, 0.999))
     localizer = variant.discriminators.get("localizer")
@@ -208,17 +208,17 @@ def test_context_encoder_has_the_settings_of_the_original() -> None:
         "overlap_weight": 10.0,
     }
     assert variant.generator.fill == (117, 104, 123)
-    assert (variant.generator.optimiser.lr, variant.generator.optimiser.betas) == (
+    assert (variant.generator.optimizer.lr, variant.generator.optimizer.betas) == (
         2e-3,
         (0.5, 0.999),
     )
-    assert variant.discriminators["binary"].optimiser.lr == 2e-4
+    assert variant.discriminators["binary"].optimizer.lr == 2e-4
     smooth = full_variant("context_encoder_smooth")
-    assert (smooth.generator.optimiser.lr, smooth.generator.optimiser.betas) == (
+    assert (smooth.generator.optimizer.lr, smooth.generator.optimizer.betas) == (
         2.5e-4,
         (0.5, 0.99),
     )
-    assert smooth.discriminators["binary"].optimiser.lr == 1e-4
+    assert smooth.discriminators["binary"].optimizer.lr == 1e-4
     assert smooth.discriminators["binary"].label_smoothing > 0
 
 
@@ -253,7 +253,7 @@ def test_context_encoder_has_the_settings_of_the_original() -> None:
                 "generator.losses.l1.options.average",
                 "generator.losses.edge.weight",
                 "generator.losses.edge.options.average",
-                "generator.losses.edge.options.normalise",
+                "generator.losses.edge.options.normalize",
                 "generator.losses.ssim",
             },
         ),
@@ -288,7 +288,7 @@ def test_attention_unet_has_the_settings_of_the_source() -> None:
     assert (patch.skip_above.accuracy, patch.skip_above.window) == (0.8, 50)
     for spec in (variant.generator, patch):
         assert spec.clip_norm == 1.0
-        assert (spec.optimiser.lr, spec.optimiser.betas) == (2e-4, (0.5, 0.999))
+        assert (spec.optimizer.lr, spec.optimizer.betas) == (2e-4, (0.5, 0.999))
 
 
 def test_strided_variants_have_the_weights_of_the_text() -> None:

@@ -270,8 +270,8 @@ def test_duplicate_test_image_is_scored_once(checkout: Path) -> None:
 
 def test_run_of_another_variant_is_refused(checkout: Path) -> None:
     variant = tiny_variant("l2")
-    optimiser = variant.generator.optimiser.model_copy(update={"lr": 1e-3})
-    generator = variant.generator.model_copy(update={"optimiser": optimiser})
+    optimizer = variant.generator.optimizer.model_copy(update={"lr": 1e-3})
+    generator = variant.generator.model_copy(update={"optimizer": optimizer})
     changed = variant.model_copy(update={"generator": generator})
     with pytest.raises(InputError, match=r"trained with another config.*benchmark train --suite"):
         evaluate_run(_suite(), changed, RUN, "cpu")

@@ -91,7 +91,7 @@ def test_numbers_say_what_they_are_of() -> None:
     assert content["missing"] == {}
     (found,) = content["discriminators"].values()
     assert (found["predicts"], found["input"], found["trained"]) == (
-        "localisation", "completed", True,
+        "localization", "completed", True,
     )  # fmt: skip
     assert {*found["probes"]} == {*PROBES}
 
@@ -138,7 +138,7 @@ def test_one_that_never_started_is_not_asked() -> None:
     found = _diagnosis("staged")["discriminators"]
     assert found["binary"]["trained"] and found["binary"]["predicts"] == "score"
     assert found["localizer"] == {
-        "predicts": "localisation", "input": "completed", "trained": False,
+        "predicts": "localization", "input": "completed", "trained": False,
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from benchmark.pipeline.split import split_suite
 third = int(sys.argv[2]) // 3
 split_suite(Suite.model_validate({
     "name": "many", "title": "", "description": "", "image_size": int(sys.argv[3]),
-    "source": {"name": "image_folder"}, "mask": {"kind": "centre", "size": 8},
+    "source": {"name": "image_folder"}, "mask": {"kind": "center", "size": 8},
     "splits": {"seed": 0, "train": third, "val": third, "test": third},
     "training": {"epochs": 1, "batch_size": 2},
 }), Path(sys.argv[1]))

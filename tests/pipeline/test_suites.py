@@ -99,5 +99,5 @@ def test_images_upscaled_from_64_px_are_cropped_and_filtered_like_the_others() -
 def test_center_suites_have_their_hole_in_the_middle() -> None:
     centered = ("celeba_center", "imagenet_128", "imagenet_64", "paris_center", "tiny_imagenet")
     for name in SUITES:
-        assert (named(name).mask.kind == "centre") == (name in centered), name
+        assert (named(name).mask.kind == "center") == (name in centered), name
     assert named("celeba_1024").mask.margin == 16

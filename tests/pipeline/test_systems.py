@@ -31,18 +31,18 @@ def _mse(weight: float, average: str = "hole", width: int = 0, factor: float = 1
 
 
 def _generator(
-    network: str, optimiser: Settings, losses: Settings, options: Settings, **others: Any
+    network: str, optimizer: Settings, losses: Settings, options: Settings, **others: Any
 ) -> Settings:
-    plain = {"initialisation": "fan_in", "fill": None, "mask_dilation": 0, "clip_norm": None}
-    spec = {"network": network, "optimiser": optimiser, "losses": losses, "options": options}
+    plain = {"initialization": "fan_in", "fill": None, "mask_dilation": 0, "clip_norm": None}
+    spec = {"network": network, "optimizer": optimizer, "losses": losses, "options": options}
     return plain | spec | others
 
 
 def _discriminator(
-    network: str, seen: str, optimiser: Settings, losses: Settings, options: Settings, **others: Any
+    network: str, seen: str, optimizer: Settings, losses: Settings, options: Settings, **others: Any
 ) -> Settings:
     plain: Settings = {
-        "initialisation": "fan_in",
+        "initialization": "fan_in",
         "clip_norm": None,
         "generator_input": None,
         "label_smoothing": 0,
@@ -50,7 +50,7 @@ def _discriminator(
         "skip_above": None,
         "start": 0,
     }
-    spec = {"network": network, "input": seen, "optimiser": optimiser, "losses": losses}
+    spec = {"network": network, "input": seen, "optimizer": optimizer, "losses": losses}
     return plain | spec | {"options": options} | others
 
 
@@ -101,10 +101,10 @@ def _context_encoder(
         "hole_mse": _mse(weights[0], "hole", *overlap),
         "adversarial": _term(weights[1], "binary"),
     }
-    options, start = {"bias": bias, "latent_norm": latent_norm}, {"initialisation": "dcgan"}
-    optimiser = _adam(rates[0], 0.5, beta_2)
+    options, start = {"bias": bias, "latent_norm": latent_norm}, {"initialization": "dcgan"}
+    optimizer = _adam(rates[0], 0.5, beta_2)
     judge = _dcgan(rates[1], 0.5, beta_2, bias=bias, label_smoothing=smoothing, **start)
-    generator = _generator("context_encoder", optimiser, losses, options, fill=fill, **start)
+    generator = _generator("context_encoder", optimizer, losses, options, fill=fill, **start)
     return _variant(generator, binary=judge)
 
 
@@ -128,13 +128,13 @@ def _attention_unet(
     edge_weight: float = 10,
     similarity: bool = True,
     average: str = "hole",
-    normalise: str = "none",
+    normalize: str = "none",
 ) -> Settings:
     grown: Settings = {"dilation_px": dilation, "average": average}
     losses = {
         "adversarial": _term(1, "patch"),
         "l1": _term(100, **grown),
-        "edge": _term(edge_weight, normalise=normalise, **grown),
+        "edge": _term(edge_weight, normalize=normalize, **grown),
     }
     losses |= {"ssim": _term(1)} if similarity else {}
     options, clipped = {"channels": channels, "attention": attention}, {"clip_norm": 1}
@@ -154,7 +154,7 @@ def _attention_unet(
     return _variant(unet, patch=patch)
 
 
-MEAN_COLOUR = (117, 104, 123)
+MEAN_COLOR = (117, 104, 123)
 VARIANTS = {
     "l2": _locpaint({"hole_mse": _mse(1, "image")}),
     "binary": _locpaint(
@@ -181,9 +181,9 @@ VARIANTS = {
         binary=_dcgan(2e-4),
         localizer=_localizing(1, 128, start=ASKED),
     ),
-    "context_encoder": _context_encoder(fill=MEAN_COLOUR),
-    "context_encoder_nobias": _context_encoder(fill=MEAN_COLOUR, bias=False),
-    "context_encoder_no_overlap": _context_encoder(fill=MEAN_COLOUR, overlap=(0, 1)),
+    "context_encoder": _context_encoder(fill=MEAN_COLOR),
+    "context_encoder_nobias": _context_encoder(fill=MEAN_COLOR, bias=False),
+    "context_encoder_no_overlap": _context_encoder(fill=MEAN_COLOR, overlap=(0, 1)),
     "context_encoder_ratio_1": _ratio(0.5, 0.5),
     "context_encoder_ratio_100": _ratio(0.99, 0.01),
     "context_encoder_ratio_200": _ratio(0.995, 0.005),
@@ -199,7 +199,7 @@ VARIANTS = {
     "attention_unet_no_attention": _attention_unet(attention=False),
     "attention_unet_no_dilation": _attention_unet(dilation=0),
     "attention_unet_code": _attention_unet(
-        edge_weight=25, similarity=False, average="image", normalise="batch_maximum"
+        edge_weight=25, similarity=False, average="image", normalize="batch_maximum"
     ),
 }
 """What each system is trained with; every option, those that are left to their default too."""
@@ -275,7 +275,7 @@ def _celeba(count: int | None = None) -> Settings:
 
 
 STRETCHED = ("stretch", "bilinear", None)
-CENTRE, ANYWHERE = ("centre", 64, 0), ("random_square", 64, 0)
+CENTER, ANYWHERE = ("center", 64, 0), ("random_square", 64, 0)
 TENTHS, CUT = (0.8, 0.1, 0.1), (0.9, 0.1, 0)
 IMAGENET = _folder("train", "val", labels=True)
 PARIS = _folder("paris_train_original", "paris_eval/paris_eval_gt")
@@ -293,17 +293,17 @@ SUITES = {
     "celeba_1024": Protocol(
         _celeba(1024), 200, STRETCHED, ("random_square", 32, 16), (819, 102, 103), 20, 30
     ),
-    "celeba_center": Protocol(_celeba(), 128, STRETCHED, CENTRE, (195_000, 2_599, 5_000), 64, 12),
+    "celeba_center": Protocol(_celeba(), 128, STRETCHED, CENTER, (195_000, 2_599, 5_000), 64, 12),
     "imagenet_128": Protocol(
-        IMAGENET, 128, ("crop", "bilinear", None), CENTRE, (0.99, 0.01, 0), 64, 5, "best_val_psnr"
+        IMAGENET, 128, ("crop", "bilinear", None), CENTER, (0.99, 0.01, 0), 64, 5, "best_val_psnr"
     ),
     "imagenet_64": Protocol(
-        IMAGENET, 128, ("crop", "bilinear", 64), CENTRE, (0.99, 0.01, 0), 64, 5, "best_val_psnr"
+        IMAGENET, 128, ("crop", "bilinear", 64), CENTER, (0.99, 0.01, 0), 64, 5, "best_val_psnr"
     ),
     "tiny_imagenet": Protocol(
-        {"name": "tiny_imagenet"}, 128, STRETCHED, CENTRE, CUT, 64, 50, "best_val_psnr"
+        {"name": "tiny_imagenet"}, 128, STRETCHED, CENTER, CUT, 64, 50, "best_val_psnr"
     ),
-    "paris_center": Protocol(PARIS, 128, CROPPED, CENTRE, (14_000, 800, 0), 256, 200),
+    "paris_center": Protocol(PARIS, 128, CROPPED, CENTER, (14_000, 800, 0), 256, 200),
     "paris_random": Protocol(PARIS, 128, CROPPED, ANYWHERE, (14_000, 800, 0), 256, 3000),
     "photos": Protocol(
         {"name": "photos", "cell": 128, "block": 64, "scales": (1, 2), "min_contrast": 4},

@@ -77,7 +77,7 @@ def test_variants_without_a_common_seed_are_not_compared(checkout: Checkout) -> 
 
 def test_metric_without_values_gives_no_comparison(checkout: Checkout) -> None:
     assert against_baselines(_results(), "lpips_alex") == []
-    assert {c.reference for c in against_baselines(_results())} == {"mean_colour", "telea"}
+    assert {c.reference for c in against_baselines(_results())} == {"mean_color", "telea"}
 
 
 def test_chance_of_being_best_is_that_of_the_resampled_images(checkout: Checkout) -> None:
@@ -92,7 +92,7 @@ def test_chance_of_being_best_is_that_of_the_resampled_images(checkout: Checkout
     # Three standard errors of a share of 10,000.
     assert found["good"] == pytest.approx(5 / 16 + 6 / 16 / 3, abs=0.015)
     assert found["even"] == found["telea"] == pytest.approx((1 - found["good"]) / 2)
-    assert found["mean_colour"] == 0
+    assert found["mean_color"] == 0
 
 
 def test_section_says_how_sure_it_is(checkout: Checkout) -> None:

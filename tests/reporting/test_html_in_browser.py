@@ -92,7 +92,7 @@ def test_sorting_orders_rows_by_their_values(shown: Chromium) -> None:
             orders.add(tuple(_order(shown)))
         marked = f"[...{SCORES}.querySelectorAll('[aria-sort]')].length"
         assert shown.run(marked) == 1, "one column is the sorted one"
-    best_first = ["l2", "even", "binary"], ["telea", "mean_colour"], ["oracle"]
+    best_first = ["l2", "even", "binary"], ["telea", "mean_color"], ["oracle"]
     upwards = tuple(name for group in best_first for name in group)
     downwards = tuple(name for group in best_first for name in reversed(group))
     assert orders == {upwards, downwards}
@@ -115,12 +115,12 @@ def test_sorting_takes_the_best_first_and_works_by_keyboard(shown: Chromium) -> 
 def test_baselines_can_be_ranked_among_the_variants_and_apart_again(shown: Chromium) -> None:
     box = f"{SCORES}.parentElement.previousElementSibling.querySelector('input')"
     shown.run(f"{_head(shown, 2)}.querySelector('button').click()")
-    assert _order(shown) == ["l2", "even", "binary", "telea", "mean_colour", "oracle"]
+    assert _order(shown) == ["l2", "even", "binary", "telea", "mean_color", "oracle"]
     shown.run(f"{box}.click()")
     # Means over seeds: .022, .026, .036; telea has .025.
-    assert _order(shown) == ["l2", "telea", "even", "binary", "mean_colour", "oracle"]
+    assert _order(shown) == ["l2", "telea", "even", "binary", "mean_color", "oracle"]
     shown.run(f"{box}.click()")
-    assert _order(shown) == ["l2", "even", "binary", "telea", "mean_colour", "oracle"]
+    assert _order(shown) == ["l2", "even", "binary", "telea", "mean_color", "oracle"]
 
 
 def _choose(browser: Chromium, name: str, value: str) -> None:
@@ -230,7 +230,7 @@ def test_all_methods_of_an_image_open_in_a_dialog_that_escape_closes(shown: Chro
     shown.run("document.querySelector('.cards button').focus()")
     shown.press("Enter")
     names = shown.run("[...document.querySelectorAll('dialog strong')].map(s => s.textContent)")
-    assert names == ["masked input", "truth", "l2", "binary", "even", "mean_colour", "telea"]
+    assert names == ["masked input", "truth", "l2", "binary", "even", "mean_color", "telea"]
     shown.press("Escape")
     assert not shown.run("document.querySelector('dialog').open")
 

@@ -82,7 +82,7 @@ def test_tables_of_suites_and_of_reference_runs_are_told_apart(
         ["l2", "✓ beats every baseline", "0.0210"],
         ["binary", "✗ loses to telea", "0.0350"],
         ["baselines, ranked apart", "", ""],
-        ["mean_colour", "", "0.0500"],
+        ["mean_color", "", "0.0500"],
         ["telea", "", "0.0250"],
     ]
     assert [row[0] for row in reference[1:]] == [

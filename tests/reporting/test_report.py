@@ -124,7 +124,7 @@ def test_both_pages_have_the_same_sections_and_numbers(quick: Checkout) -> None:
 def test_the_summary_holds_means_worked_by_hand(quick: Checkout) -> None:
     write_report(load_params())
     tiny = json.loads(Path("reports/summary.json").read_text())["tiny"]
-    assert set(tiny) == {"good", "bad_gan", "even", "mean_colour", "telea", "oracle"}
+    assert set(tiny) == {"good", "bad_gan", "even", "mean_color", "telea", "oracle"}
     # Means of .006, .016, .026, .036 and of .020, .030, .040, .050; telea has .025.
     assert tiny["good"]["mse_h"]["mean"] == 0.021
     assert tiny["bad_gan"]["mse_h"]["seeds"] == [0.035]
@@ -192,7 +192,7 @@ def test_three_seeds_show_their_spread(quick: Checkout) -> None:
     assert "image sampling only" not in page
     tiny = json.loads(Path("reports/summary.json").read_text())["tiny"]
     assert tiny["good"]["mse_h"]["seeds"] == [0.021, 0.022, 0.023]
-    assert set(tiny) == {"good", "mean_colour", "telea", "oracle"}, "bad_gan is not in params"
+    assert set(tiny) == {"good", "mean_color", "telea", "oracle"}, "bad_gan is not in params"
 
 
 def test_classes_get_a_table_and_a_row_each(

@@ -342,7 +342,7 @@ NETWORK_OPTIONS: dict[str, dict[str, list[Any]]] = {
 """Options of discriminators, some of which are refused or fit some sizes alone."""
 LOSS_OPTIONS: dict[str, dict[str, list[Any]]] = {
     "l1": {"dilation_px": [0, 3, 60_000, -1, 2**40], "average": ["hole", "image", "mean"]},
-    "edge": {"dilation_px": [0, 4], "normalise": ["none", "batch_maximum", 1]},
+    "edge": {"dilation_px": [0, 4], "normalize": ["none", "batch_maximum", 1]},
     "hole_mse": {"overlap_px": [0, 3, 60_000], "overlap_weight": [1, 10, 0, float("inf")]},
     "ssim": {"window": [11]},
 }
@@ -372,7 +372,7 @@ def variants(draw: st.DrawFn) -> dict[str, Any]:
         judges["judge"] = {
             "network": network,
             "options": draw(options(NETWORK_OPTIONS[network])),
-            "optimiser": ADAM,
+            "optimizer": ADAM,
             "input": draw(st.sampled_from(["completed", "raw", "hole"])),
             "losses": {judged: 1.0},
             "start": draw(st.sampled_from([0, 0, 0.5])),
@@ -380,7 +380,7 @@ def variants(draw: st.DrawFn) -> dict[str, Any]:
     generator = {
         "network": "attention_unet",
         "options": {"channels": draw(st.sampled_from([0, 2, 2, 2, 3, 4]))},
-        "optimiser": ADAM,
+        "optimizer": ADAM,
         "losses": losses,
         "mask_dilation": draw(st.sampled_from([0, 1, 1024])),
     }

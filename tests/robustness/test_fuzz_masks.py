@@ -25,7 +25,7 @@ def specs(draw: st.DrawFn) -> tuple[MaskSpec, int]:
     """Draw a spec that a suite accepts, and the side of its images."""
     size, margin, play = draw(st.tuples(st.integers(1, 40), st.integers(0, 9), st.integers(0, 40)))
     image_px = max(16, size + 2 * margin + play, size + 1)
-    kind = draw(st.sampled_from(["centre", "random_square"]))
+    kind = draw(st.sampled_from(["center", "random_square"]))
     spec = MaskSpec(kind=kind, size=size, margin=margin)
     assert tiny_suite(image_size=image_px, mask=spec.model_dump()).mask == spec
     return spec, image_px
@@ -44,7 +44,7 @@ def _check(boxes: NDArray[np.int32], side: int, spec: MaskSpec, image_px: int) -
         assert len(rows) == len(columns) == side
         assert np.ptp(rows) == np.ptp(columns) == side - 1
         assert mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
-        if spec.kind == "centre":
+        if spec.kind == "center":
             rest = image_px - side
             assert (rows[0], columns[0]) == (rest // 2, rest // 2)
     tally(CHECKED, len(masks))

@@ -38,7 +38,7 @@ SUITE = {
     "source": {"name": "image_folder"},
     "image_size": 64,
     "splits": {"seed": 0, "train": 0.8, "val": 0.1, "test": 0.1},
-    "mask": {"kind": "centre", "size": 32},
+    "mask": {"kind": "center", "size": 32},
     "training": {"epochs": 1, "batch_size": 2},
 }
 

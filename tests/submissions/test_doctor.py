@@ -40,7 +40,7 @@ def photographs(count: int = COUNT) -> list[Pixels]:
     return images
 
 
-def greys(count: int = COUNT) -> list[Pixels]:
+def grays(count: int = COUNT) -> list[Pixels]:
     return [np.repeat(image[..., 1:2], 3, axis=2) for image in photographs(count)]
 
 
@@ -95,9 +95,9 @@ def navier_stokes(image: Pixels, hole: Hole) -> Pixels:
     return np.asarray(np.where(hole[..., None], filled, image), np.uint8)
 
 
-def mean_colour(image: Pixels, hole: Hole) -> Pixels:
-    colour = image[~hole].mean(0).astype(np.uint8)
-    return np.asarray(np.where(hole[..., None], colour, image), np.uint8)
+def mean_color(image: Pixels, hole: Hole) -> Pixels:
+    color = image[~hole].mean(0).astype(np.uint8)
+    return np.asarray(np.where(hole[..., None], color, image), np.uint8)
 
 
 def blurred(image: Pixels, sigma: float = 0.8) -> Pixels:
@@ -149,16 +149,16 @@ def ids(findings: list[Finding]) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("hole", [box, tiny, large, blobs, frame])
-@pytest.mark.parametrize("images", [portraits, photographs, greys, noises, flats])
+@pytest.mark.parametrize("images", [portraits, photographs, grays, noises, flats])
 def test_healthy_data_raises_no_alarm(
     tmp_path: Path, images: Callable[[], list[Pixels]], hole: Callable[[int], Hole]
 ) -> None:
-    for fill in (telea, navier_stokes, mean_colour):
+    for fill in (telea, navier_stokes, mean_color):
         submission = hand_in(tmp_path / fill.__name__, images(), hole, fill)
         assert examine(submission) == []
 
 
-@pytest.mark.parametrize("images", [portraits, photographs, greys, noises])
+@pytest.mark.parametrize("images", [portraits, photographs, grays, noises])
 def test_networks_copy_of_known_pixels_is_a_warning_and_nothing_worse(
     tmp_path: Path, images: Callable[[], list[Pixels]]
 ) -> None:
@@ -336,7 +336,7 @@ def test_masks_that_mark_nothing_or_all_or_unclearly(tmp_path: Path) -> None:
     save(root / "masks/1.png", np.full((SIDE, SIDE), 255, np.uint8))
     soft = cv2.GaussianBlur(box(2).astype(np.uint8) * 255, (0, 0), 2)
     save(root / "masks/2.png", np.where(box(2), np.maximum(soft, 128), np.minimum(soft, 127)))
-    assert ids(examine(submission)) == [("empty_mask", 2), ("grey_mask", 1)]
+    assert ids(examine(submission)) == [("empty_mask", 2), ("gray_mask", 1)]
 
 
 def test_one_result_under_two_names(tmp_path: Path) -> None:

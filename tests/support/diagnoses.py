@@ -20,7 +20,7 @@ def localizer(verdict: str = "content") -> dict[str, Any]:
     }
     probes["real"] = {"confidence": estimate(0.15, 0.05), "iou": estimate(0.33)}
     return {
-        "predicts": "localisation",
+        "predicts": "localization",
         "input": "completed",
         "trained": True,
         "probes": probes,

@@ -171,12 +171,12 @@ class Checkout:
         )
 
     def _write_baselines(self) -> None:
-        scores = {"mean_colour": TELEA + 0.025, "telea": TELEA, "oracle": TELEA * 0}
+        scores = {"mean_color": TELEA + 0.025, "telea": TELEA, "oracle": TELEA * 0}
         parts = [self.score_table(name, 0, values) for name, values in scores.items()]
         self.write_baselines(pd.concat(parts))
         folder = self.root / paths.baseline_completed(self.suite)
         folder.mkdir(parents=True)
-        for name in ("mean_colour", "telea"):
+        for name in ("mean_color", "telea"):
             np.save(folder / f"{name}.npy", self.images // 2)
 
 

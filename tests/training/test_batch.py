@@ -11,15 +11,15 @@ from models.variant import DiscriminatorSpec, Input
 from tests.support.tiny import IMAGE_PX, full_variant, numbers, random_batch
 
 
-@pytest.mark.parametrize("colour", [(117, 104, 123), (0, 255, 128)])
+@pytest.mark.parametrize("color", [(117, 104, 123), (0, 255, 128)])
 def test_fill_is_the_color_in_the_hole_and_the_image_elsewhere(
-    colour: tuple[int, int, int],
+    color: tuple[int, int, int],
 ) -> None:
     batch = random_batch()
-    filled = batch.filled(colour)
+    filled = batch.filled(color)
     hole = batch.mask.bool().expand_as(filled)
     assert torch.equal(filled[~hole], batch.image[~hole])
-    for channel, level in enumerate(colour):
+    for channel, level in enumerate(color):
         inside = filled[:, channel][batch.mask[:, 0].bool()]
         # One float32 rounding; 117 is (117 - 127.5) / 127.5.
         torch.testing.assert_close(inside, torch.full_like(inside, (level - 127.5) / 127.5))

@@ -186,8 +186,8 @@ def test_kept_state_goes_on_to_the_same_bytes_once_the_cause_is_gone(
 
 def _fast(lr: float) -> Variant:
     variant = tiny_variant("l2")
-    optimiser = variant.generator.optimiser.model_copy(update={"lr": lr})
-    generator = variant.generator.model_copy(update={"optimiser": optimiser})
+    optimizer = variant.generator.optimizer.model_copy(update={"lr": lr})
+    generator = variant.generator.model_copy(update={"optimizer": optimizer})
     return variant.model_copy(update={"generator": generator})
 
 

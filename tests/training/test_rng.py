@@ -16,7 +16,7 @@ from torch import Tensor
 from benchmark.training.batches import ImageFeed, training_batches
 from benchmark.training.gan import build_gan
 from benchmark.training.rng import (
-    DropoutDraws,
+    StepDraws,
     training_boxes,
     training_flips,
     training_hole_sizes,
@@ -137,7 +137,7 @@ def test_initial_weights_are_pinned(law: Literal["fan_in", "dcgan"]) -> None:
 @pytest.mark.promise("everywhere")
 @pytest.mark.parametrize("what", ["order", "holes", "sizes", "flips", "dropout"])
 def test_what_an_epoch_draws_is_pinned(what: str) -> None:
-    draws = DropoutDraws(7, "discriminator localizer.head")
+    draws = StepDraws(7, "dropout", "discriminator localizer.head")
     draws.begin_step(5)
     made: dict[str, Callable[[], NDArray[Any]]] = {
         "order": lambda: training_order(7, 3, 100),
@@ -153,7 +153,7 @@ def test_what_an_epoch_draws_is_pinned(what: str) -> None:
 
 def test_dropout_draws_are_a_value_of_step_call_and_layer() -> None:
     def drawn(seed: int, layer: str, step: int, calls: int) -> Tensor:
-        draws = DropoutDraws(seed, layer)
+        draws = StepDraws(seed, "dropout", layer)
         draws.begin_step(3)  # what came before leaves no trace
         draws((5,))
         draws.begin_step(step)

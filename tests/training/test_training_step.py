@@ -436,7 +436,7 @@ def _dropping_gan() -> GAN:
 
 def test_dropout_of_a_step_does_not_depend_on_the_steps_before() -> None:
     gan, fresh = _dropping_gan(), _dropping_gan()
-    assert len(gan.dropouts) == 5  # one after each halving layer
+    assert len(gan.draws) == 5  # one after each halving layer
     for step in range(2):
         _step(gan, step, random_batch(seed=step))
     fresh.restore({name: value.clone() for name, value in gan.tensors().items()})

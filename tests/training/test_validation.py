@@ -46,8 +46,8 @@ class Constant(nn.Module):
 
 def _gan(value: float = 0.0) -> GAN:
     network = Constant(value)
-    optimiser = torch.optim.SGD(network.parameters(), lr=1.0)
-    return GAN(tiny_variant("l2"), TrainableNetwork(network, optimiser), {})
+    optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
+    return GAN(tiny_variant("l2"), TrainableNetwork(network, optimizer), {})
 
 
 def _validate(gan: GAN | None = None, suite: Suite | None = None) -> Validation:

@@ -250,7 +250,7 @@ def test_method_that_is_gone(trees: Trees) -> None:
     trees.new.write_baselines(frame[frame["method"] != "telea"])
     found = trees.compare()
     assert _change(found, "mse_h", "telea").verdict == "missing"
-    assert _change(found, "mse_h", "mean_colour").verdict == "identical"
+    assert _change(found, "mse_h", "mean_color").verdict == "identical"
 
 
 def test_other_images_are_not_compared(trees: Trees) -> None:
@@ -346,7 +346,7 @@ def test_p_is_adjusted_for_the_methods_that_changed(trees: Trees) -> None:
 
 def test_settings_digests_and_machines_are_told(trees: Trees) -> None:
     (trees.new_folder / paths.VARIANTS / "l2.yaml").write_text(
-        "generator: {optimiser: {lr: 2e-3}}\n"
+        "generator: {optimizer: {lr: 2e-3}}\n"
     )
     path = trees.new_folder / L2.provenance
     content = json.loads(path.read_text())
@@ -356,7 +356,7 @@ def test_settings_digests_and_machines_are_told(trees: Trees) -> None:
     }
     path.write_text(json.dumps(content))
     found = trees.compare()
-    assert "models/variants/l2.yaml: generator.optimiser.lr: 0.0002 -> 0.002" in found.settings
+    assert "models/variants/l2.yaml: generator.optimizer.lr: 0.0002 -> 0.002" in found.settings
     (change,) = [c for c in found.subjects if c.subject == Subject("tiny", "l2")]
     assert change.digests == ("data",) and change.environment == ("threads: 4 now, 2 before",)
     assert change.state == "identical"

@@ -414,8 +414,8 @@ RATE, SUITE = (
 
 def _variant(rate: float) -> Variant:
     variant = tiny_variant("l2")
-    optimiser = variant.generator.optimiser.model_copy(update={"lr": rate})
-    generator = variant.generator.model_copy(update={"optimiser": optimiser})
+    optimizer = variant.generator.optimizer.model_copy(update={"lr": rate})
+    generator = variant.generator.model_copy(update={"optimizer": optimizer})
     return variant.model_copy(update={"generator": generator})
 
 
@@ -503,7 +503,7 @@ def test_another_window_of_ssim_is_refused(
     _score(RATE)
     found = _found(_gate_folders(scored, broken))
     canaries = {where for kind, where in found if kind == "canary"}
-    assert canaries >= {"tiny/telea/ssim_h", "tiny/telea/ssim_w", "tiny/mean_colour/ssim_w"}
+    assert canaries >= {"tiny/telea/ssim_h", "tiny/telea/ssim_w", "tiny/mean_color/ssim_w"}
     assert not any("mse" in where or "oracle" in where for where in canaries)
     tally("regressions refused")
 

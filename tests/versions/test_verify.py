@@ -52,7 +52,7 @@ deviations: []
 generator:
   network: attention_unet
   options: {channels: 4, attention: false}
-  optimiser: {lr: 2e-4, betas: [0.5, 0.999]}
+  optimizer: {lr: 2e-4, betas: [0.5, 0.999]}
   losses: {hole_mse: {weight: 1.0, options: {average: image}}}
 discriminators: {}
 """

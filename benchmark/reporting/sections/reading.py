@@ -51,7 +51,7 @@ PROBE_DEFINITIONS = (
     "which are the generator's. `seam_free`: the generator's pixels in the square, fading in.",
     "`blur_…`: Gaussian blur with this standard deviation in pixels of an image of "
     f"{REFERENCE_PX} px, scaled to the size of the images. `noise_…`: Gaussian noise with this "
-    "standard deviation on \\[-1, 1\\]. `mean_colour`: the mean color of the square. All of them "
+    "standard deviation on \\[-1, 1\\]. `mean_color`: the mean color of the square. All of them "
     "fade in.",
     "`raw`: the generator's output, known pixels included. `reconstructed`: its output for the "
     "whole image, without a hole. A generator that makes the hole alone leaves the rest true in "

@@ -9,7 +9,7 @@ function make(tag, properties = {}, ...children) {
   return made;
 }
 
-function labelled(text, control) {
+function labeled(text, control) {
   return make("label", {}, `${text} `, control);
 }
 
@@ -98,7 +98,7 @@ function choosePanel(figure) {
   chooser.addEventListener("change", show);
   show();
   if (panels.length > 1) {
-    panels[0].before(make("div", { className: "controls" }, labelled(figure.dataset.choice, chooser)));
+    panels[0].before(make("div", { className: "controls" }, labeled(figure.dataset.choice, chooser)));
   }
 }
 

@@ -17,7 +17,7 @@ from benchmark.reporting.figures.style import styles_of
 from tests.support.comparisons import comparison
 
 NAMES = ("l2", "binary", "localizer", "staged")
-BASELINES = {"mean_colour": 0.06, "telea": 0.0305, "navier_stokes": 0.031, "biharmonic": 0.04}
+BASELINES = {"mean_color": 0.06, "telea": 0.0305, "navier_stokes": 0.031, "biharmonic": 0.04}
 
 
 def epochs(first: float, count: int = 40) -> pd.DataFrame:

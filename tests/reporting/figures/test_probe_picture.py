@@ -70,7 +70,7 @@ def test_predictions_stand_below_each_picture() -> None:
         int((_pixels(said)[below] < 128).all(axis=2).sum())
         for said in ({}, {"binary": _said(iou=False)}, {"localizer": _said()})
     ]
-    # A score is one number, a localizer's judgement two.
+    # A score is one number, a localizer's judgment two.
     assert written[2] > 1.5 * written[1] > 0 and written[0] == 0
 
 

@@ -23,7 +23,7 @@ from benchmark.reporting.suite_report import SuiteReport
 
 TITLE = "What the discriminators go by"
 TABLES = {
-    "localisation": {
+    "localization": {
         "confidence": "Localizers: mean confidence that there is a generated region.",
         "iou": "Localizers: mean IoU of the predicted box with the altered square; on `real` it is "
         "that of a guess.",
@@ -107,7 +107,7 @@ def _sentence(judge: Judge) -> str:
     if not judge.is_trained:
         return f"**{name}** was not trained by the scored checkpoint, of epoch {judge.epoch}."
     found, on_real = numbers["seam_reliance"], numbers["probes"][REAL]
-    if numbers["predicts"] == "localisation":
+    if numbers["predicts"] == "localization":
         measure, guess = "IoU", on_real["iou"]["value"]
     else:
         measure, guess = "1 - score", 1 - on_real["score"]["value"]
