@@ -14,11 +14,21 @@ from typing import Annotated
 from pydantic import Field
 
 from benchmark.core import paths
-from benchmark.core.config import NAME_PATTERN, Name, Seed, Suite
+from benchmark.core.config import (
+    NAME_PATTERN,
+    Name,
+    Seed,
+    Suite,
+    load_suite,
+    load_variant,
+    names_in,
+)
 from benchmark.core.files import require
 from benchmark.core.yaml_files import Frozen, load
 from benchmark.evaluation.results import Results, collect_results
+from benchmark.training.gan import training_digest
 from data.errors import InputError
+from models.variant import Variant
 
 FACTS, SUITE, FIGURE = "reference.json", "suite.yaml", "comparison.png"
 
@@ -55,6 +65,8 @@ class Facts(Frozen):
     """The content of `reference.json`."""
 
     suite: Name
+    version: str = ""
+    """Of the benchmark that made them, where that is known."""
     note: str = ""
     """What the user says of the budget."""
     runs: dict[Name, Annotated[list[Seed], Field(min_length=1)]] = Field(min_length=1)
@@ -79,6 +91,8 @@ class Reference:
     """Of the folder."""
     facts: Facts
     results: Results
+    outdated: tuple[str, ...] = ()
+    """The variants that are trained with other settings now."""
 
     @property
     def machine(self) -> str:
@@ -113,5 +127,17 @@ def read_reference(folder: Path) -> Reference:
     made_by = f"python -m benchmark reference --suite {facts.suite} --overwrite"
     if facts.figure:
         require(folder / FIGURE, made_by)
-    place = partial(paths.kept, folder)
-    return Reference(folder.name, facts, collect_results(suite, runs, facts.flops, place, made_by))
+    results = collect_results(suite, runs, facts.flops, partial(paths.kept, folder), made_by)
+    outdated = tuple(name for name in facts.runs if not _is_present(folder, suite, name))
+    return Reference(folder.name, facts, results, outdated)
+
+
+def _is_present(folder: Path, suite: Suite, variant: str) -> bool:
+    """Return whether a variant of reference runs would be trained with the same settings now.
+
+    A suite or a variant that this checkout does not have is what it was.
+    """
+    then = load(Variant, folder / "variants" / f"{variant}.yaml", name=variant)
+    now_suite = load_suite(suite.name) if suite.name in names_in(paths.SUITES) else suite
+    now = load_variant(variant) if variant in names_in(paths.VARIANTS) else then
+    return training_digest(suite, then) == training_digest(now_suite, now)

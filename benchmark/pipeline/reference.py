@@ -1,12 +1,14 @@
 """The results of this checkout's runs of a suite → `reports/reference/<suite>/`, kept in git."""
 
 import re
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.core import paths
 from benchmark.core.config import Suite, load_suite, load_variant, names_in
 from benchmark.core.files import atomic_folder, read_json, write_json, write_text
+from benchmark.core.hashing import ROOT
 from benchmark.core.yaml_files import validate
 from benchmark.evaluation.provenance import AnyProvenance
 from benchmark.evaluation.reference_runs import (
@@ -66,10 +68,12 @@ def write_reference(
     variants = tuple(dict.fromkeys(run.variant for run in runs))
     flops = {name: generator_flops(suite, load_variant(name)) for name in variants}
     results = collect_results(suite, runs, flops)
+    project = ROOT / "pyproject.toml"
     with atomic_folder(folder) as partial_folder:
         _copy_files(runs, variants, partial_folder)
         facts = Facts(
             suite=suite_name,
+            version=tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"],
             note=" ".join(note.split()),
             runs={name: results.seeds_of(name) for name in variants},
             left_out=left_out,

@@ -48,6 +48,7 @@ def read_report(params: Params) -> Report:
     places += [
         (f"{found.results.suite.name} (reference: {found.machine})", found.results)
         for found in references
+        if not found.outdated
     ]
     local, elsewhere = suite_reports(results, references, pictures)
     return Report(params, local, elsewhere, evaluate_claims(claims, places))

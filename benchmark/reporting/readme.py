@@ -64,6 +64,8 @@ def _blocks() -> list[Block]:
             "`reports/reference/`. Of the baselines, Telea and the strongest are shown."
         )
         groups = [_reference_group(suite) for suite in references]
+        withheld = dict.fromkeys(suite.verdicts.withheld for suite in references)
+        note = " ".join([note, *filter(None, withheld)])
         blocks += [Text(note), Table("Reference runs", score_heads(COLUMNS), groups)]
     return blocks
 

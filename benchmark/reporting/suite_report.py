@@ -40,7 +40,17 @@ class SuiteReport:
     @cached_property
     def verdicts(self) -> Verdicts:
         """The comparisons of its methods, and what they say."""
-        return Verdicts(self.results)
+        return Verdicts(self.results, self._withheld)
+
+    @property
+    def _withheld(self) -> str:
+        if self.reference is None or not self.reference.outdated:
+            return ""
+        maker = self.reference.facts.version or "an earlier version"
+        return (
+            f"Made by {maker}, whose settings of {', '.join(self.reference.outdated)} differ from "
+            "the present ones: no verdict is drawn from these runs."
+        )
 
     @cached_property
     def board(self) -> Leaderboard:

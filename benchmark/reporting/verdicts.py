@@ -28,9 +28,14 @@ class Verdicts:
     """The comparisons of a suite's variants with its baselines and each other, and what they say.
 
     Those with baselines are one family of tests, those between variants another.
+
+    Args:
+        results: the suite's.
+        withheld: why nothing is to be concluded from them; nothing where it may be.
     """
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Results, withheld: str = "") -> None:
+        self.withheld = withheld
         # The deciding metric is finite for every image, so a mean is always there.
         self.means = {m: mean_of(s[METRIC]) or 0.0 for m, s in results.aggregate.items()}
         self.strongest = min(results.baselines, key=lambda name: (self.means[name], name))
@@ -47,12 +52,12 @@ class Verdicts:
     @property
     def headline(self) -> str:
         """What is said first of the suite."""
-        return headline(self.means, self.against, self.strongest)
+        return self.withheld or headline(self.means, self.against, self.strongest)
 
     def marker(self, method: str) -> str:
         """Return the short verdict on a variant; nothing for a baseline."""
         found = [c for c in self.against if c.method == method]
-        return marker(found, self.strongest) if found else ""
+        return marker(found, self.strongest) if found and not self.withheld else ""
 
 
 def against_baselines(results: Results, metric: str = METRIC) -> list[Comparison]:

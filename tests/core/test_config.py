@@ -166,7 +166,7 @@ def test_mistake_in_a_suite_names_key_value_and_what_is_valid(
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("generator.optimizer", ADAM, r"generator\.optimizer: unknown key, did you mean optimizer"),
+        ("generator.optimiser", ADAM, r"generator\.optimiser: unknown key, did you mean optimizer"),
         ("generator.losses.hole_mse.wait", 1, r"generator\.losses\.hole_mse\.wait: unknown key"),
         ("discriminators.binary.every", 1, r"discriminators\.binary\.every: unknown key"),
         ("origin", ABSENT, "origin: this key is missing"),
@@ -229,7 +229,7 @@ def test_mistake_in_a_suite_names_key_value_and_what_is_valid(
         (
             "discriminators.binary.losses.iou",
             1,
-            r"discriminators\.binary\.losses: no 'iou'; there are adversarial$",
+            r"discriminators\.binary\.losses: no 'iou'; there are adversarial, least_squares$",
         ),
         ("generator.options", {"bias": 1}, r"generator\.options: no 'bias'; there are none$"),
         ("discriminators.binary.options", {"bias": 1}, r"options\.bias: .* \(it is 1\)$"),

@@ -17,6 +17,7 @@ from models.batch import Batch, Output
 from models.losses import (
     DISCRIMINATOR_TERMS,
     GENERATOR_TERMS,
+    Labels,
     accuracy,
     box_iou,
     edge_magnitude,
@@ -193,7 +194,8 @@ def test_gradient_of_a_reconstruction_term_is_the_numerical_one(
 
     def loss(raw: Tensor) -> Tensor:
         completed = torch.where(batch.mask.bool(), raw, batch.image)
-        return GENERATOR_TERMS[name](batch, Output(raw, completed), None, **options)
+        value: Tensor = GENERATOR_TERMS[name](batch, Output(raw, completed), None, **options)
+        return value
 
     assert torch.autograd.gradcheck(loss, (raw,))
 
@@ -256,8 +258,10 @@ def test_adversarial_term_of_the_discriminator(smoothing: float) -> None:
     real, fake = Score(LOGITS), Score(torch.tensor([0.0, 0.0]))
     # The label of real is 1 - s: -(1 - s) log p - s log(1 - p); that of fake stays 0.
     on_real = (LOG_2 + (1 - smoothing) * (LOG_4 - LOG_3) + smoothing * LOG_4) / 2
-    value = DISCRIMINATOR_TERMS["adversarial"](_batch(), real, fake, smoothing)
-    assert value.item() == pytest.approx((on_real + LOG_2) / 2, rel=EXACT)
+    labels = Labels(1 - smoothing)
+    parts = DISCRIMINATOR_TERMS["adversarial"](_batch(), real, fake, labels)
+    assert parts.real.item() == pytest.approx(on_real / 2, rel=EXACT)
+    assert parts.fake.item() == pytest.approx(LOG_2 / 2, rel=EXACT)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -265,8 +269,45 @@ def test_confidence_term_of_the_discriminator(smoothing: float) -> None:
     real, fake = Localization(torch.zeros(2), BOXES), _localization(BOXES)
     # Here 1 means "there is a fake region", so the label that is smoothed is that of fake.
     on_fake = (LOG_2 + (1 - smoothing) * (LOG_4 - LOG_3) + smoothing * LOG_4) / 2
-    value = DISCRIMINATOR_TERMS["confidence"](_batch(), real, fake, smoothing)
-    assert value.item() == pytest.approx(LOG_2 + on_fake, rel=EXACT)
+    labels = Labels(1 - smoothing)
+    parts = DISCRIMINATOR_TERMS["confidence"](_batch(), real, fake, labels)
+    assert parts.real.item() == pytest.approx(LOG_2, rel=EXACT)
+    assert parts.fake.item() == pytest.approx(on_fake, rel=EXACT)
+
+
+def test_labels_can_be_smoothed_on_both_sides_and_differ_from_image_to_image() -> None:
+    real, fake = Score(LOGITS), Score(LOGITS)
+    labels = Labels(torch.tensor([0.9, 0.7]), torch.tensor([0.2, 0.1]))
+    parts = DISCRIMINATOR_TERMS["adversarial"](_batch(), real, fake, labels)
+    # LOGITS are those of probabilities 1/2 and 3/4: -y log p - (1 - y) log(1 - p).
+    on_real = (LOG_2 + 0.7 * (LOG_4 - LOG_3) + 0.3 * LOG_4) / 2
+    on_fake = (LOG_2 + 0.1 * (LOG_4 - LOG_3) + 0.9 * LOG_4) / 2
+    assert parts.real.item() == pytest.approx(on_real / 2, rel=EXACT)
+    assert parts.fake.item() == pytest.approx(on_fake / 2, rel=EXACT)
+    # Every patch of an image has the label of its image.
+    patches = Score(LOGITS[:, None, None].expand(2, 3, 3))
+    again = DISCRIMINATOR_TERMS["adversarial"](_batch(), patches, patches, labels)
+    assert again.real.item() == pytest.approx(on_real / 2, rel=EXACT)
+
+
+def test_least_squares_are_taken_after_the_sigmoid() -> None:
+    score = Score(LOGITS)  # probabilities 1/2 and 3/4
+    value = GENERATOR_TERMS["least_squares"](_batch(), _output(_batch()), score)
+    assert value.item() == pytest.approx((1 / 4 + 1 / 16) / 2, rel=EXACT)
+    parts = DISCRIMINATOR_TERMS["least_squares"](_batch(), score, score, Labels())
+    assert parts.real.item() == pytest.approx((1 / 4 + 1 / 16) / 4, rel=EXACT)
+    assert parts.fake.item() == pytest.approx((1 / 4 + 9 / 16) / 4, rel=EXACT)
+
+
+def test_generator_can_aim_at_a_smoothed_label() -> None:
+    batch = _batch()
+    value = GENERATOR_TERMS["adversarial"](batch, _output(batch), Score(LOGITS), target=0.9)
+    expected = (LOG_2 + 0.9 * (LOG_4 - LOG_3) + 0.1 * LOG_4) / 2
+    assert value.item() == pytest.approx(expected, rel=EXACT)
+    box = Localization(LOGITS, BOXES)
+    value = GENERATOR_TERMS["confidence"](batch, _output(batch), box, target=0.1)
+    expected = (LOG_2 + 0.1 * (LOG_4 - LOG_3) + 0.9 * LOG_4) / 2
+    assert value.item() == pytest.approx(expected, rel=EXACT)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +318,9 @@ def test_box_terms_of_the_discriminator_look_at_fake_images_alone(
 ) -> None:
     term, fake = DISCRIMINATOR_TERMS[name], _localization(MOVED)
     for real in (_localization(BOXES), _localization(1 - BOXES)):
-        assert term(_batch(), real, fake, 0.1).item() == pytest.approx(expected, rel=EXACT)
+        parts = term(_batch(), real, fake, Labels(0.9))
+        assert parts.real.item() == 0
+        assert parts.fake.item() == pytest.approx(expected, rel=EXACT)
 
 
 def test_cross_entropies_are_finite_where_a_sigmoid_is_saturated() -> None:

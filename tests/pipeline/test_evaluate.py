@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from benchmark.evaluation.score_table import metric_columns, read_score_table
 from benchmark.evaluation.test_set import load_test_set
 from benchmark.metrics import METRICS, PROTOCOL
 from benchmark.pipeline.baselines import ORACLE, evaluate_baselines
-from benchmark.pipeline.evaluate import evaluate_run
+from benchmark.pipeline.evaluate import evaluate_run, evaluate_split
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
 from data.errors import InputError
@@ -144,6 +144,36 @@ def test_metrics_are_the_means_of_the_ledger(score_table: pd.DataFrame) -> None:
 
 
 @pytest.mark.promise("batch_size")
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_other_splits_are_scored_apart(split: Literal["train", "val"], checkout: Path) -> None:
+    before = files_below(Path("reports"))
+    folder = evaluate_split(_suite(), tiny_variant("l2"), RUN, "cpu", split)
+    assert folder == Path("reports/splits") / split / "tiny/l2/seed0"
+    after = files_below(Path("reports"))
+    assert {name: content for name, content in after.items() if "splits/" not in name} == before
+    found = read_score_table(folder / "scores.csv")
+    records = Store(paths.prepared("tiny")).records(split)
+    assert set(found["image"]) == {record.sha256[:16] for record in records}
+    assert found.groupby("image").size().unique().tolist() == [MASKS]
+    assert found.groupby("image")["mask"].nunique().unique().tolist() == [MASKS]
+    content = _json(folder / "metrics.json")
+    assert content["split"] == split
+    mean = found.groupby("image")["mse_h"].mean().mean()
+    assert content["methods"]["l2"]["mse_h"]["mean"] == pytest.approx(mean, rel=1e-12)
+
+
+def test_scores_of_the_validation_split_are_those_of_the_curves(checkout: Path) -> None:
+    # The curve has the first hole of every image, before duplicates are left out; there are none.
+    suite = tiny_suite({"epochs": 1}, evaluation={"batch_size": 4, "masks_per_image": 1})
+    split_suite(suite)
+    train_run(suite, tiny_variant("l2"), RUN, "cpu")
+    torch.use_deterministic_algorithms(False)
+    folder = evaluate_split(suite, tiny_variant("l2"), RUN, "cpu", "val")
+    curve = pd.read_csv(RUN.curves)["validation/mse_h"].iloc[-1]
+    # The table of epochs has seven digits.
+    assert read_score_table(folder / "scores.csv")["mse_h"].mean() == pytest.approx(curve, rel=1e-6)
+
+
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_scores_do_not_depend_on_the_batch_size(batch_size: int, score_table: pd.DataFrame) -> None:
     baselines = read_score_table(paths.baseline_scores("tiny"))

@@ -138,6 +138,27 @@ def test_own_results_and_reference_runs_of_one_suite_stand_side_by_side(far: Che
     assert rows[0] == rows[1]
 
 
+def test_runs_of_other_settings_than_the_present_ones_are_marked_and_count_for_nothing(
+    far: Checkout,
+) -> None:
+    write_reference("far", pictures=True)
+    assert [reference.outdated for reference in read_references()] == [()]
+    path = paths.VARIANTS / "binary.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("title: ", "title: Another ", 1))
+    assert [reference.outdated for reference in read_references()] == [()], "a title is no setting"
+    path.write_text(text.replace("2e-4", "3e-4", 1))
+    assert [reference.outdated for reference in read_references()] == [("binary",)]
+    write_report(load_params())
+    page = Path("reports/report.md").read_text(encoding="utf-8")
+    section = page.split("\n## Reference runs\n")[1].split("\n## ")[0]
+    made = json.loads((FOLDER / "reference.json").read_text())["version"]
+    assert f"Made by {made}, whose settings of binary differ from the present ones" in section
+    assert "✓" not in section and "✗" not in section
+    claims = json.loads(Path("reports/claims.json").read_text())
+    assert [f["suite"] for f in claims["c3"]["findings"]] == ["far"]
+
+
 @pytest.mark.parametrize("by_earlier_version", [False, True])
 def test_a_diagnosis_that_was_kept_tests_its_claim(
     by_earlier_version: bool, far: Checkout, monkeypatch: pytest.MonkeyPatch

@@ -9,15 +9,17 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor
 
 from benchmark.core import paths
+from benchmark.core.hashing import file_sha256
 from benchmark.core.paths import Run
 from benchmark.metrics import score_images
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
 from benchmark.training.checkpoints import load_checkpoint, read_manifest
-from benchmark.training.gan import build_networks, training_digest
+from benchmark.training.gan import GAN, build_networks, training_digest
 from benchmark.training.network_inputs import Inpainter, complete
 from benchmark.training.resume import run_lock
 from benchmark.training.step import loss_names, training_step
@@ -201,7 +203,65 @@ def test_results_that_are_there_are_mentioned_and_replaced(
     assert files_below(run.checkpoints) == before
 
 
+def test_checkpoints_are_kept_at_an_interval_beside_the_chosen_ones() -> None:
+    suite = tiny_suite({"epochs": 5}, watching={"checkpoints_every": 2})
+    run = Run("tiny", "l2", 0)
+    train_run(suite, tiny_variant("l2"), run, "cpu")
+    torch.use_deterministic_algorithms(False)  # training sets it for the whole process
+    kept = read_manifest(run.checkpoints).checkpoints
+    named = {name: entry.epoch for name, entry in kept.items() if name.startswith("epoch")}
+    assert named == {"epoch0002": 2, "epoch0004": 4}
+    for name, epoch in named.items():
+        weights = load_checkpoint(run.checkpoints, read_manifest(run.checkpoints), name)
+        assert weights.keys() == load_file(run.checkpoints / f"epoch{epoch:04d}.safetensors").keys()
+
+
+def test_smaller_last_batch_is_trained_on_where_the_suite_says_so() -> None:
+    run = train_tiny("l2", batch_size=20, epochs=2, drop_last=False)
+    assert [*pd.read_csv(run.curves)["images_seen"]] == [48, 96]
+    assert json.loads((run.checkpoints / "manifest.json").read_text())["steps"] == 2 * 3
+
+
+def test_run_starts_from_the_weights_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = train_tiny("binary", seed=3, epochs=1)
+    began: list[dict[str, Tensor]] = []
+
+    def record(gan: GAN, *arguments: Any) -> dict[str, Tensor]:
+        began.append({name: value.clone() for name, value in gan.weights().items()})
+        return training_step(gan, *arguments)
+
+    monkeypatch.setattr("benchmark.pipeline.train.training_step", record)
+    run = Run("tiny", "staged", 0)
+    suite, variant = tiny_suite({"epochs": 1}), tiny_variant("staged")
+    train_run(suite, variant, run, "cpu", init_from=first.checkpoints)
+    torch.use_deterministic_algorithms(False)
+    weights = load_file(first.checkpoints / "epoch0001.safetensors")
+    assert {name.split("/")[0] for name in weights} == {"generator", "discriminator"}
+    for name, value in weights.items():
+        assert torch.equal(began[0][name], value), name
+    # The localizer, which `binary` has not, starts from draws.
+    assert any("localizer" in name for name in began[0].keys() - weights.keys())
+    found = json.loads((run.checkpoints / "manifest.json").read_text())["init_from"]
+    sha256 = file_sha256(first.checkpoints / "epoch0001.safetensors")
+    assert found == {"run": "tiny/binary/seed3", "criterion": "last", "weights_sha256": sha256}
+
+
 # Refusals
+
+
+def test_weights_of_another_network_are_no_start() -> None:
+    first = train_tiny("localizer", epochs=1)
+    with pytest.raises(InputError, match=r"the weights do not fit: .* is torch"):
+        train_run(
+            tiny_suite(), tiny_variant("staged"), Run("tiny", "staged", 0), "cpu",
+            init_from=first.checkpoints,
+        )  # fmt: skip
+    torch.use_deterministic_algorithms(False)
+
+
+def test_last_batch_of_one_image_is_refused() -> None:
+    with pytest.raises(InputError, match="leaves a batch of one of 48 images"):
+        train_tiny("l2", batch_size=47, drop_last=False)
 
 
 @pytest.mark.promise("lock")

@@ -35,7 +35,9 @@ def _results() -> Results:
 def _section(results: Results) -> str:
     """Return the section on comparisons as Markdown."""
     ((suite,), _) = suite_reports([results], [], [None])
-    return markdown_blocks([comparisons.section(suite)])
+    section = comparisons.section(suite)
+    assert section is not None
+    return markdown_blocks([section])
 
 
 @pytest.fixture

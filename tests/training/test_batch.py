@@ -25,6 +25,19 @@ def test_fill_is_the_color_in_the_hole_and_the_image_elsewhere(
         torch.testing.assert_close(inside, torch.full_like(inside, (level - 127.5) / 127.5))
 
 
+@pytest.mark.parametrize("color", [None, (255, 0, 128)])
+def test_border_of_the_hole_can_stay_visible(color: tuple[int, int, int] | None) -> None:
+    batch = random_batch()
+    filled, border = batch.filled(color, shown_border_px=3), 3
+    hidden = torch.zeros_like(batch.mask, dtype=torch.bool)
+    for mask, (x0, y0) in zip(hidden, batch.corner.tolist(), strict=True):
+        far = batch.hole_size - border
+        mask[0, y0 + border : y0 + far, x0 + border : x0 + far] = True
+    hidden = hidden.expand_as(filled)
+    assert torch.equal(filled[~hidden], batch.image[~hidden])
+    assert torch.equal(filled[hidden], batch.filled(color)[hidden])
+
+
 def test_without_a_color_the_hole_is_mid_gray() -> None:
     batch = random_batch()
     assert torch.equal(batch.filled(None), batch.masked)

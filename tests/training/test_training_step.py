@@ -16,7 +16,7 @@ from benchmark.training.progress import LossMeter, Progress
 from benchmark.training.rng import training_boxes
 from benchmark.training.step import loss_names, training_step
 from models.batch import Batch
-from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS
+from models.losses import DISCRIMINATOR_TERMS, GENERATOR_TERMS, Labels
 from models.variant import SkipRule
 from tests.support.tiny import (
     IMAGE_PX,
@@ -71,7 +71,7 @@ def test_localizer_is_updated_every_second_step_and_the_generator_every_step() -
     for step in range(4):
         before = _weights(localizer), _weights(generator)
         losses = _step(gan, step)
-        due = step % 2 == 0
+        due = step in (1, 3)  # the second and the fourth step, as in LocPaint's code
         assert _equal(before[0], _weights(localizer)) is not due
         assert ("discriminator/localizer/confidence" in losses) is due
         assert not _equal(before[1], _weights(generator))
@@ -102,11 +102,11 @@ def test_networks_are_asked_no_more_than_needed(name: str) -> None:
     gan = _gan(name)
     of_generator = _watch(gan.generator.network)
     calls = {role: _watch(trained.network) for role, trained in gan.discriminators.items()}
-    _step(gan, 28)
+    _step(gan, 27)
     assert len(of_generator) == 1
-    # Real and fake for its own update, fake again for the generator's, with the new weights.
+    # Real and fake for its own update, fake again for the generator's.
     assert {role: len(inputs) for role, inputs in calls.items()} == dict.fromkeys(calls, 3)
-    _step(gan, 29)
+    _step(gan, 28)
     assert len(of_generator) == 2
     for role, inputs in calls.items():
         assert len(inputs) == 3 + (1 if gan.variant.discriminators[role].update_every == 2 else 3)
@@ -136,11 +136,15 @@ def _clipped(gradients: Sequence[Tensor], limit: float | None) -> Sequence[Tenso
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_of_the_generator_is_that_of_its_own_loss(name: str) -> None:
-    batch, step = random_batch(), 28
+    batch, step = random_batch(), 27
     trained, fresh = _gan(name), _gan(name)
     _step(trained, step, batch)
-    # The initial generator, judged by the discriminators as their updates have left them.
-    loss = _loss_of_generator(fresh, batch, trained, step / TOTAL_STEPS)
+    # The initial generator, judged by the discriminators as their updates have left them, or as
+    # they were before.
+    judges, others = trained, fresh
+    if fresh.variant.update_order == "generator_first":
+        judges, others = fresh, trained
+    loss = _loss_of_generator(fresh, batch, judges, step / TOTAL_STEPS)
     parameters = dict(fresh.generator.network.named_parameters())
     gradients = torch.autograd.grad(loss, list(parameters.values()))
     expected = _clipped(gradients, fresh.variant.generator.clip_norm)
@@ -152,15 +156,15 @@ def test_gradient_of_the_generator_is_that_of_its_own_loss(name: str) -> None:
     for path, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(found[path].grad, gradient, rtol=0, atol=room)
     if name != "l2":
-        plain = _loss_of_generator(fresh, batch, fresh, step / TOTAL_STEPS)
-        assert plain != loss  # so the order of the updates shows in the comparison
+        wrong = _loss_of_generator(fresh, batch, others, step / TOTAL_STEPS)
+        assert wrong != loss  # so the order of the updates shows in the comparison
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
 def test_gradient_of_a_discriminator_is_that_of_its_own_loss(name: str) -> None:
     batch = random_batch()
     trained, fresh = _gan(name), _gan(name)
-    _step(trained, 28, batch)
+    _step(trained, 27, batch)
     with torch.no_grad():
         raw = fresh.inpainter(batch)
     completed = make_output(batch, raw).completed
@@ -171,9 +175,11 @@ def test_gradient_of_a_discriminator_is_that_of_its_own_loss(name: str) -> None:
             real, fake = _slices(batch.image, batch), _slices(raw, batch)
         on_real, on_fake = network(real), network(fake)
         loss = torch.zeros(())
+        smoothing = spec.label_smoothing
+        labels = Labels(1 - smoothing, smoothing if spec.smoothing == "two_sided" else 0.0)
         for term, weight in spec.losses.items():
-            value = DISCRIMINATOR_TERMS[term](batch, on_real, on_fake, spec.label_smoothing)
-            loss = loss + weight * value
+            parts = DISCRIMINATOR_TERMS[term](batch, on_real, on_fake, labels)
+            loss = loss + weight * (parts.real + parts.fake)
         expected = _clipped(torch.autograd.grad(loss, list(network.parameters())), spec.clip_norm)
         found = trained.discriminators[role].network.parameters()
         room = 1e-6 * max(float(gradient.abs().max()) for gradient in expected)  # as above
@@ -184,7 +190,7 @@ def test_gradient_of_a_discriminator_is_that_of_its_own_loss(name: str) -> None:
 
 def test_update_of_the_generator_leaves_no_gradient_in_a_discriminator() -> None:
     gan = _gan("localizer")
-    losses = _step(gan, 1)  # odd: only the generator is updated
+    losses = _step(gan, 2)  # the third step: only the generator is updated
     assert "generator/confidence" in losses
     localizer = gan.discriminators["localizer"].network
     assert all(p.grad is None and p.requires_grad for p in localizer.parameters())
@@ -194,10 +200,10 @@ def test_update_of_the_generator_leaves_no_gradient_in_a_discriminator() -> None
 def test_gradients_of_two_steps_do_not_add_up(name: str) -> None:
     used, fresh, batch = _gan(name), _gan(name), random_batch(seed=2)
     initial = {name: value.clone() for name, value in fresh.tensors().items()}
-    _step(used, 28, random_batch(seed=1))
+    _step(used, 27, random_batch(seed=1))
     used.restore(initial)
     for gan in (used, fresh):
-        _step(gan, 28, batch)
+        _step(gan, 27, batch)
     pairs = [(used.generator, fresh.generator)]
     pairs += [
         (used.discriminators[role], fresh.discriminators[role]) for role in fresh.discriminators
@@ -224,12 +230,12 @@ def _slices(images: Tensor, batch: Batch) -> Tensor:
 @pytest.mark.parametrize("name", NAMES)
 def test_losses_are_scalars_without_history_under_known_names(name: str) -> None:
     gan = _gan(name)
-    losses = _step(gan, 28)
+    losses = _step(gan, 27)
     assert losses.keys() == set(loss_names(gan.variant))
     assert all(value.shape == () and not value.requires_grad for value in losses.values())
     terms = gan.variant.generator.losses
     total = sum(
-        terms[n].weight_at(28 / 30) * losses[f"generator/{n}"] for n in terms if terms[n].weight
+        terms[n].weight_at(27 / 30) * losses[f"generator/{n}"] for n in terms if terms[n].weight
     )
     # Five float32 numbers, added in float32 here as well.
     assert float(losses["generator/total"]) == pytest.approx(float(total), rel=1e-6)
@@ -436,16 +442,16 @@ def _dropping_gan() -> GAN:
 
 def test_dropout_of_a_step_does_not_depend_on_the_steps_before() -> None:
     gan, fresh = _dropping_gan(), _dropping_gan()
-    assert len(gan.draws) == 5  # one after each halving layer
+    assert len(gan.draws) == 5  # after the last three halving layers, and in both heads
     for step in range(2):
         _step(gan, step, random_batch(seed=step))
     fresh.restore({name: value.clone() for name, value in gan.tensors().items()})
     torch.manual_seed(99)
     for each in (gan, fresh):
-        _step(each, 2)
+        _step(each, 3)
     assert _equal(gan.tensors(), fresh.tensors())
     without = _gan("localizer")
-    _step(without, 0)
+    _step(without, 1)
     assert not torch.equal(
         without.tensors()["discriminator/localizer/network/features.0.weight"],
         _stepped(_dropping_gan())["discriminator/localizer/network/features.0.weight"],
@@ -453,7 +459,7 @@ def test_dropout_of_a_step_does_not_depend_on_the_steps_before() -> None:
 
 
 def _stepped(gan: GAN) -> dict[str, Tensor]:
-    _step(gan, 0)
+    _step(gan, 1)
     return gan.tensors()
 
 

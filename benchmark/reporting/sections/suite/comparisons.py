@@ -42,8 +42,10 @@ COLUMNS = (
 MEASURED = f"as `{COMMAND}` measured it with these settings"
 
 
-def section(suite: SuiteReport) -> Section:
+def section(suite: SuiteReport) -> Section | None:
     """Return forest plots of all headline metrics, and the numbers of the deciding one, folded."""
+    if suite.verdicts.withheld:
+        return None
     blocks: list[Block] = [
         Figures(_plots(suite)),
         Text(chances_text(suite.results, suite.verdicts), "notes"),

@@ -49,11 +49,11 @@ LATEX_CHARACTERS = {
 def section(suite: SuiteReport) -> Section:
     """Return the suite's table as LaTeX and CSV, its comparisons, and its scores by protocol."""
     name, verdicts = f"tables/{suite.file}", suite.verdicts
-    comparisons = comparisons_csv([*verdicts.against, *verdicts.between])
+    compared = [] if verdicts.withheld else [*verdicts.against, *verdicts.between]
     files = [
         Download(f"{name}.tex", "text/x-tex", latex_table(suite.board)),
         Download(f"{name}.csv", "text/csv", csv_table(suite.board)),
-        Download(f"{name}_comparisons.csv", "text/csv", comparisons),
+        Download(f"{name}_comparisons.csv", "text/csv", comparisons_csv(compared)),
         Download(f"{name}_protocols.csv", "text/csv", protocol_csv(suite.results)),
     ]
     return Section("", [Downloads(files)])

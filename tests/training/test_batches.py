@@ -1,0 +1,80 @@
+"""The batches of an epoch: which images, how many, and with which holes."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from benchmark.core.config import Suite
+from benchmark.training.batches import ImageFeed, images_seen, steps_per_epoch, training_batches
+from benchmark.training.gan import build_networks
+from data.errors import InputError
+from models.batch import Batch
+from tests.support.tiny import HOLE_PX, IMAGE_PX, full_variant, tiny_suite
+
+COUNT, LEVELS = 10, np.arange(10, dtype=np.uint8)
+"""Training images, each of one level, by which it is known."""
+ANYWHERE = {"kind": "random_square", "size": HOLE_PX}
+
+
+def _suite(**training: Any) -> Suite:
+    mask = {"kind": "center", "size": HOLE_PX}
+    return tiny_suite({"batch_size": 4, "flip": False, **training}, mask=mask)
+
+
+def _epoch(suite: Suite, first_step: int = 0) -> list[Batch]:
+    images = np.broadcast_to(LEVELS[:, None, None, None], (COUNT, IMAGE_PX, IMAGE_PX, 3)).copy()
+    feed = ImageFeed(images, torch.device("cpu"))
+    return list(training_batches(suite, 0, 0, first_step, feed))
+
+
+def _levels(batches: Iterable[Batch]) -> list[list[int]]:
+    return [((b.image[:, 0, 0, 0] + 1) * 127.5).round().int().tolist() for b in batches]
+
+
+def test_images_that_fill_no_batch_are_left_out_or_are_a_smaller_one() -> None:
+    dropped, kept = _levels(_epoch(_suite())), _levels(_epoch(_suite(drop_last=False)))
+    assert [len(levels) for levels in dropped] == [4, 4]
+    assert [len(levels) for levels in kept] == [4, 4, 2]
+    assert kept[:2] == dropped, "the order is that of the epoch in both"
+    assert sorted(level for levels in kept for level in levels) == LEVELS.tolist()
+    assert _levels(_epoch(_suite(drop_last=False), first_step=2)) == kept[2:]
+
+
+@pytest.mark.parametrize(
+    ("drop_last", "count", "steps", "seen"),
+    [(True, 10, 2, 8), (False, 10, 3, 10), (True, 8, 2, 8), (False, 8, 2, 8)],
+)
+def test_steps_and_images_of_epochs_are_counted(
+    drop_last: bool, count: int, steps: int, seen: int
+) -> None:
+    training = _suite(drop_last=drop_last).training
+    assert steps_per_epoch(training, count) == steps
+    assert images_seen(training, count, 2 * steps) == 2 * seen
+    assert images_seen(training, count, 2 * steps + 1) == 2 * seen + 4
+
+
+def test_holes_of_training_can_be_elsewhere_than_those_of_the_test() -> None:
+    middle = (IMAGE_PX - HOLE_PX) // 2
+    as_in_test = torch.cat([batch.corner for batch in _epoch(_suite())])
+    assert (as_in_test == middle).all()
+    anywhere = torch.cat([batch.corner for batch in _epoch(_suite(mask=ANYWHERE))])
+    assert len({tuple(corner) for corner in anywhere.tolist()}) > 3
+    # The same as on a suite that has them anywhere for the test, too.
+    everywhere = tiny_suite({"batch_size": 4, "flip": False}, mask=ANYWHERE)
+    assert torch.equal(anywhere, torch.cat([batch.corner for batch in _epoch(everywhere)]))
+
+
+def test_hole_of_training_has_to_fit_into_the_image() -> None:
+    with pytest.raises(ValidationError, match=r"training\.mask: a hole of 40 px"):
+        _suite(mask={"kind": "center", "size": 40})
+
+
+def test_network_for_one_size_of_hole_refuses_another_one_in_training() -> None:
+    smaller = _suite(mask={"kind": "random_square", "size": HOLE_PX // 2})
+    with pytest.raises(InputError, match=r"training\.mask has others than mask"):
+        build_networks(smaller, full_variant("context_encoder"))
+    build_networks(_suite(mask=ANYWHERE), full_variant("context_encoder"))
