@@ -19,7 +19,6 @@ from benchmark.core.config import (
     Name,
     Seed,
     Suite,
-    load_suite,
     load_variant,
     names_in,
 )
@@ -92,7 +91,7 @@ class Reference:
     facts: Facts
     results: Results
     outdated: tuple[str, ...] = ()
-    """The variants that are trained with other settings now."""
+    """The variants whose settings are others now."""
 
     @property
     def machine(self) -> str:
@@ -133,11 +132,11 @@ def read_reference(folder: Path) -> Reference:
 
 
 def _is_present(folder: Path, suite: Suite, variant: str) -> bool:
-    """Return whether a variant of reference runs would be trained with the same settings now.
+    """Return whether a variant of reference runs has the same settings now.
 
-    A suite or a variant that this checkout does not have is what it was.
+    Their suite is their own, with a budget of its own. A variant that this checkout does not have
+    is what it was.
     """
     then = load(Variant, folder / "variants" / f"{variant}.yaml", name=variant)
-    now_suite = load_suite(suite.name) if suite.name in names_in(paths.SUITES) else suite
     now = load_variant(variant) if variant in names_in(paths.VARIANTS) else then
-    return training_digest(suite, then) == training_digest(now_suite, now)
+    return training_digest(suite, then) == training_digest(suite, now)

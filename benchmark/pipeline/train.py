@@ -99,9 +99,7 @@ def train_run(
     store = Store(paths.prepared(suite.name))
     store.verify("train", "val")
     with run_lock(run.scratch), memory_for(batch_setting(suite, "training"), engine.device):
-        if (run.checkpoints / MANIFEST).exists():
-            note = f"note: {run.checkpoints}: is there already; it is trained again, then replaced"
-            print(note, file=sys.stderr)
+        _note_replacement(run)
         gan = build_gan(suite, variant, run.seed, engine)
         files = stage_code("train")
         digests: dict[str, Any] = {
@@ -109,25 +107,25 @@ def train_run(
             "data_sha256": store.digest(),
             "code_sha256": code_digest(files),
         }
-        if init_from is not None:
+        if init_from is not None:  # before the first step, or a resumed one
             digests["init_from"] = load_initial(init_from, gan).model_dump()
         # With another device, library or set of pictures the rest would not be of one piece.
         key = [str(run), digests, fingerprint(engine.device), suite.watching.model_dump()]
         state = ResumeState(run.scratch, json_digest(key)[:16])
         session = Session(engine, suite, run, store, gan, state, Gallery(suite, store))
-        try:
-            progress = _run_epochs(session, tensorboard)
-        except TrainingDivergedError as error:
-            kept = "no state was saved before"
-            if state.step is not None:
-                kept = f"the state after step {state.step} is kept in {state.folder}"
-            raise TrainingDivergedError(f"{run}: {error}; {kept}") from None
+        progress = _run(session, tensorboard)
         if code_digest(files) != digests["code_sha256"]:
             raise InputError(f"{run}: the code changed while it ran; the result is not kept")
         origin = {"environment": fingerprint(engine.device), **digests}
         write_checkpoints(run, state.folder, progress, session.gallery, origin)
         write_curves(run, variant, progress)
         remove_states(run.scratch)
+
+
+def _note_replacement(run: paths.Run) -> None:
+    if (run.checkpoints / MANIFEST).exists():
+        note = f"note: {run.checkpoints}: is there already; it is trained again, then replaced"
+        print(note, file=sys.stderr)
 
 
 def _check_selection(suite: Suite) -> None:
@@ -139,6 +137,17 @@ def _check_selection(suite: Suite) -> None:
             f"suite {suite.name}: evaluation.checkpoint is {suite.evaluation.checkpoint}, "
             f"which cannot be computed: {reason}"
         )
+
+
+def _run(session: Session, tensorboard: Path | None) -> Progress:
+    """Train to the end; where that diverges, say what is kept."""
+    try:
+        return _run_epochs(session, tensorboard)
+    except TrainingDivergedError as error:
+        kept, state = "no state was saved before", session.state
+        if state.step is not None:
+            kept = f"the state after step {state.step} is kept in {state.folder}"
+        raise TrainingDivergedError(f"{session.run}: {error}; {kept}") from None
 
 
 def _check_batches(suite: Suite, count: int) -> None:

@@ -64,8 +64,8 @@ def _blocks() -> list[Block]:
             "`reports/reference/`. Of the baselines, Telea and the strongest are shown."
         )
         groups = [_reference_group(suite) for suite in references]
-        withheld = dict.fromkeys(suite.verdicts.withheld for suite in references)
-        note = " ".join([note, *filter(None, withheld)])
+        if any(suite.verdicts.withheld for suite in references):
+            note += " Where settings of variants have changed since, no verdict is drawn."
         blocks += [Text(note), Table("Reference runs", score_heads(COLUMNS), groups)]
     return blocks
 
@@ -73,7 +73,10 @@ def _blocks() -> list[Block]:
 def _reference_group(suite: SuiteReport) -> Group:
     shown = {*suite.results.variants, TELEA, suite.verdicts.strongest}
     rows = [row for row in _standings(suite) if row.method in shown]
-    return Group(score_rows(rows, COLUMNS), f"{plain(suite.title)} (`{suite.results.suite.name}`)")
+    title = f"{plain(suite.title)} (`{suite.results.suite.name}`)"
+    if suite.reference is not None and suite.verdicts.withheld:
+        title += f", made by {suite.reference.facts.version}: settings differ"
+    return Group(score_rows(rows, COLUMNS), title)
 
 
 def _standings(suite: SuiteReport) -> list[Standing]:
