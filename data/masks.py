@@ -1,7 +1,6 @@
 """Random bits -> which square of an image is the hole, as a box.
 
-`benchmark.training.batches.masks_from_boxes` makes pixels of a box, on the device that they are on.
-Boxes are made from random bits by integer arithmetic alone, so that a hole is the same on every
+Pixels are made of a box where they are needed, on the device, by `masks_from_boxes`. Boxes are made from random bits by integer arithmetic alone, so that a hole is the same on every
 platform.
 """
 
