@@ -1,7 +1,7 @@
 """Random bits -> which square of an image is the hole, as a box.
 
-Pixels are made of a box where they are needed, on the device, by `masks_from_boxes`. Boxes are made from random bits by integer arithmetic alone, so that a hole is the same on every
-platform.
+A box becomes pixels where they are needed, on the device, by `masks_from_boxes`. Boxes are made
+from random bits by integer arithmetic alone, so that a hole is the same on every platform.
 """
 
 from collections.abc import Sequence
