@@ -52,6 +52,7 @@ def test_generator_has_the_parameters_of_the_publication() -> None:
     ("name", "options", "expected"),
     [
         ("context_encoder", {}, 71_130_531),
+        ("context_encoder_100", {}, 7_221_031),
         ("context_encoder", {"bias": False}, 71_124_544),
         ("context_encoder", {"latent_norm": False}, 71_122_531),
         ("strided_context_encoder", {}, 40_401_187),
@@ -105,6 +106,9 @@ def test_attention_unet_has_the_parameters_of_the_publication_in_every_block(
         ("localizer", 128, {"capacity": 0.5, "head_width": 256, "depth": 2}, 16_812_645),
         ("localizer", 128, {"capacity": 1.0, "head_width": 128}, 9_052_229),
         ("localizer", 128, {"capacity": 0.5, "head_width": 128}, 2_265_125),
+        ("localizer", 128, {"capacity": 0.1, "head_width": 256}, 105_039),
+        ("localizer", 128, {"capacity": 0.3, "head_width": 256}, 989_509),
+        ("localizer", 128, {"capacity": 0.7, "head_width": 256}, 5_374_208),
     ],
 )
 def test_discriminators_have_the_parameters_of_the_publications(

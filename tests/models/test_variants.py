@@ -22,6 +22,9 @@ SYSTEMS = {
         "context_encoder",
         "context_encoder_nobias",
         "context_encoder_no_overlap",
+        "context_encoder_l2",
+        "context_encoder_border_shown",
+        "celeba_context_encoder",
         "context_encoder_ratio_1",
         "context_encoder_ratio_100",
         "context_encoder_ratio_200",
@@ -29,12 +32,16 @@ SYSTEMS = {
         "context_encoder_ratio_1000",
         "context_encoder_smooth",
     ),
-    "strided": ("strided_center", "strided_random"),
+    "strided": ("strided_center", "strided_random", "strided_center_code", "strided_random_code"),
     "attention U-Net": (
         "attention_unet",
         "attention_unet_code",
         "attention_unet_no_attention",
         "attention_unet_no_dilation",
+        "attention_unet_no_edge",
+        "attention_unet_no_ssim",
+        "attention_unet_l1_only",
+        "attention_unet_skip",
         "attention_unet_whole",
     ),
 }
@@ -237,8 +244,8 @@ def test_context_encoder_has_the_settings_of_the_original() -> None:
             "attention_unet_no_dilation",
             {
                 "generator.mask_dilation",
-                "generator.losses.l1.options",
-                "generator.losses.edge.options",
+                "generator.losses.l1.options.dilation_px",
+                "generator.losses.edge.options.dilation_px",
             },
         ),
         (
@@ -250,14 +257,59 @@ def test_context_encoder_has_the_settings_of_the_original() -> None:
             "attention_unet",
             "attention_unet_code",
             {
-                "generator.losses.l1.options.average",
+                "generator.losses.adversarial.options",
                 "generator.losses.edge.weight",
-                "generator.losses.edge.options.average",
                 "generator.losses.edge.options.normalize",
                 "generator.losses.ssim",
             },
         ),
+        ("attention_unet", "attention_unet_no_edge", {"generator.losses.edge"}),
+        ("attention_unet", "attention_unet_no_ssim", {"generator.losses.ssim"}),
+        ("attention_unet", "attention_unet_skip", {"discriminators.patch.skip_above"}),
+        (
+            "attention_unet",
+            "attention_unet_l1_only",
+            {
+                "generator.losses.adversarial",
+                "generator.losses.edge",
+                "generator.losses.ssim",
+                "discriminators.patch",
+            },
+        ),
+        (
+            "context_encoder",
+            "context_encoder_l2",
+            {"update_order", "generator.losses.adversarial", "discriminators.binary"},
+        ),
+        ("context_encoder", "context_encoder_border_shown", {"generator.shown_border_px"}),
+        (
+            "context_encoder_smooth",
+            "celeba_context_encoder",
+            {
+                "generator.network",
+                "generator.fill",
+                "generator.optimizer.betas",
+                "discriminators.binary.optimizer.betas",
+                "discriminators.binary.label_smoothing",
+            },
+        ),
+        (
+            "strided_center",
+            "strided_center_code",
+            {
+                "generator.fill",
+                "generator.optimizer.lr",
+                "generator.losses.hole_mse",
+                "generator.losses.adversarial",
+                "generator.losses.l1",
+                "generator.losses.least_squares",
+                "discriminators.patch.optimizer.lr",
+                "discriminators.patch.losses.adversarial",
+                "discriminators.patch.losses.least_squares",
+            },
+        ),
         ("strided_center", "strided_random", set()),
+        ("strided_center_code", "strided_random_code", set()),
     ],
 )
 def test_two_variants_differ_in_what_the_comparison_is_about(
@@ -284,8 +336,9 @@ def test_attention_unet_has_the_settings_of_the_source() -> None:
     patch = variant.discriminators["patch"]
     assert patch.input == "completed"
     assert patch.label_smoothing == 0.1
-    assert patch.skip_above is not None
-    assert (patch.skip_above.accuracy, patch.skip_above.window) == (0.8, 50)
+    assert patch.skip_above is None
+    rule = full_variant("attention_unet_skip").discriminators["patch"].skip_above
+    assert rule is not None and (rule.accuracy, rule.window) == (0.8, 50)
     for spec in (variant.generator, patch):
         assert spec.clip_norm == 1.0
         assert (spec.optimizer.lr, spec.optimizer.betas) == (2e-4, (0.5, 0.999))

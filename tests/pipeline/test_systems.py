@@ -30,10 +30,19 @@ def _mse(weight: float, average: str = "hole", width: int = 0, factor: float = 1
     return _term(weight, average=average, overlap_px=width, overlap_weight=factor)
 
 
+def _adversarial(weight: float, judge: str, target: float = 1) -> Settings:
+    return _term(weight, judge, target=target)
+
+
+def _confidence(*arguments: Any, target: float = 0) -> Settings:
+    return _term(*arguments, target=target)
+
+
 def _generator(
     network: str, optimizer: Settings, losses: Settings, options: Settings, **others: Any
 ) -> Settings:
     plain = {"initialization": "fan_in", "fill": None, "mask_dilation": 0, "clip_norm": None}
+    plain |= {"shown_border_px": 0}
     spec = {"network": network, "optimizer": optimizer, "losses": losses, "options": options}
     return plain | spec | others
 
@@ -46,6 +55,7 @@ def _discriminator(
         "clip_norm": None,
         "generator_input": None,
         "label_smoothing": 0,
+        "smoothing": "one_sided",
         "update_every": 1,
         "skip_above": None,
         "start": 0,
@@ -54,13 +64,17 @@ def _discriminator(
     return plain | spec | {"options": options} | others
 
 
-def _variant(generator: Settings, **discriminators: Settings) -> Settings:
-    return {"generator": generator, "discriminators": discriminators}
+def _variant(
+    generator: Settings, discriminators: Settings, order: str = "generator_first"
+) -> Settings:
+    # Without a discriminator there is no order, and the default stands.
+    order = order if discriminators else "discriminator_first"
+    return {"generator": generator, "update_order": order, "discriminators": discriminators}
 
 
 def _locpaint(losses: Settings, **discriminators: Settings) -> Settings:
     generator = _generator("locpaint_autoencoder", _adam(2e-4), losses, {})
-    return _variant(generator, **discriminators)
+    return _variant(generator, discriminators)
 
 
 def _dcgan(lr: float, *betas: float, bias: bool = True, **others: Any) -> Settings:
@@ -78,11 +92,15 @@ def _localizing(
 
 LOCATED: Settings = {
     "hole_mse": _mse(0.999, "image"),
-    "confidence": _term(0.0005, "localizer"),
+    "confidence": _confidence(0.0005, "localizer", target=0.1),
     "box": _term(0, "localizer"),
     "iou": _term(0.0005, "localizer"),
 }
-SMOOTHED_EVERY_2ND: Settings = {"label_smoothing": 0.1, "update_every": 2}
+SMOOTHED_EVERY_2ND: Settings = {
+    "label_smoothing": 0.1,
+    "smoothing": "two_sided",
+    "update_every": 2,
+}
 # Of 30 epochs, from the 20th on, over 5, and not before a fifth of these.
 START, RAMP, ASKED = 20 / 30, 5 / 30, 21 / 30
 
@@ -96,29 +114,61 @@ def _context_encoder(
     smoothing: float = 0,
     bias: bool = True,
     latent_norm: bool = True,
+    start: str = "dcgan",
+    order: str = "generator_first",
+    shown_px: int = 0,
 ) -> Settings:
-    losses = {
-        "hole_mse": _mse(weights[0], "hole", *overlap),
-        "adversarial": _term(weights[1], "binary"),
-    }
-    options, start = {"bias": bias, "latent_norm": latent_norm}, {"initialization": "dcgan"}
+    losses = {"hole_mse": _mse(weights[0], "hole", *overlap)}
+    judges = {}
+    if weights[1]:
+        losses["adversarial"] = _adversarial(weights[1], "binary")
+        judges["binary"] = _dcgan(
+            rates[1], 0.5, beta_2, bias=bias, label_smoothing=smoothing, initialization=start
+        )
+    options, shown = {"bias": bias, "latent_norm": latent_norm}, {"shown_border_px": shown_px}
     optimizer = _adam(rates[0], 0.5, beta_2)
-    judge = _dcgan(rates[1], 0.5, beta_2, bias=bias, label_smoothing=smoothing, **start)
-    generator = _generator("context_encoder", optimizer, losses, options, fill=fill, **start)
-    return _variant(generator, binary=judge)
+    generator = _generator(
+        "context_encoder", optimizer, losses, options, fill=fill, initialization=start, **shown
+    )
+    return _variant(generator, judges, order)
 
 
 def _ratio(reconstruction: float, adversarial: float) -> Settings:
-    weights = (reconstruction, adversarial)
-    return _context_encoder(weights, overlap=(7, 10), beta_2=0.9, latent_norm=False)
-
-
-def _strided() -> Settings:
-    losses = {"hole_mse": _mse(0.9), "adversarial": _term(0.1, "patch")}
-    patch = _discriminator(
-        "patchgan_instance", "hole", _adam(2e-4), {"adversarial": 1}, {"printed_end": False}
+    """The Lightning report: PyTorch's initial weights, the discriminator first."""
+    return _context_encoder(
+        (reconstruction, adversarial),
+        overlap=(7, 10),
+        beta_2=0.9,
+        latent_norm=False,
+        start="fan_in",
+        order="discriminator_first",
     )
-    return _variant(_generator("strided_context_encoder", _adam(2e-4), losses, {}), patch=patch)
+
+
+def _celeba_code() -> Settings:
+    losses = {"hole_mse": _mse(0.999), "adversarial": _adversarial(0.001, "binary")}
+    dcgan: Settings = {"initialization": "dcgan"}
+    generator = _generator("context_encoder_100", _adam(2.5e-4), losses, {}, fill=WHITE, **dcgan)
+    return _variant(generator, {"binary": _dcgan(1e-4, **dcgan)})
+
+
+def _strided(lr: float, losses: Settings, judged: str, **others: Any) -> Settings:
+    patch = _discriminator(
+        "patchgan_instance", "hole", _adam(lr), {judged: 1}, {"printed_end": False}
+    )
+    generator = _generator("strided_context_encoder", _adam(lr), losses, {}, **others)
+    return _variant(generator, {"patch": patch})
+
+
+def _strided_text() -> Settings:
+    losses = {"hole_mse": _mse(0.9), "adversarial": _adversarial(0.1, "patch")}
+    return _strided(2e-4, losses, "adversarial")
+
+
+def _strided_code() -> Settings:
+    l1 = _term(0.999, dilation_px=0, average="hole")
+    losses = {"l1": l1, "least_squares": _term(0.001, "patch")}
+    return _strided(1e-4, losses, "least_squares", fill=WHITE)
 
 
 def _attention_unet(
@@ -126,17 +176,20 @@ def _attention_unet(
     dilation: int = 4,
     attention: bool = True,
     edge_weight: float = 10,
-    similarity: bool = True,
-    average: str = "hole",
+    without: tuple[str, ...] = (),
     normalize: str = "none",
+    target: float = 1,
+    skip: Settings | None = None,
 ) -> Settings:
-    grown: Settings = {"dilation_px": dilation, "average": average}
+    # The code averages over the whole image.
+    grown: Settings = {"dilation_px": dilation, "average": "image"}
     losses = {
-        "adversarial": _term(1, "patch"),
+        "adversarial": _adversarial(1, "patch", target),
         "l1": _term(100, **grown),
         "edge": _term(edge_weight, normalize=normalize, **grown),
+        "ssim": _term(1),
     }
-    losses |= {"ssim": _term(1)} if similarity else {}
+    losses = {name: term for name, term in losses.items() if name not in without}
     options, clipped = {"channels": channels, "attention": attention}, {"clip_norm": 1}
     patch = _discriminator(
         "patchgan_small",
@@ -145,20 +198,21 @@ def _attention_unet(
         {"adversarial": 1},
         {},
         label_smoothing=0.1,
-        skip_above={"accuracy": 0.8, "window": 50},
+        skip_above=skip,
         **clipped,
     )
     unet = _generator(
         "attention_unet", _adam(2e-4), losses, options, mask_dilation=dilation, **clipped
     )
-    return _variant(unet, patch=patch)
+    judges = {"patch": patch} if "adversarial" in losses else {}
+    return _variant(unet, judges, "discriminator_first")
 
 
-MEAN_COLOR = (117, 104, 123)
+MEAN_COLOR, WHITE = (117, 104, 123), (255, 255, 255)
 VARIANTS = {
     "l2": _locpaint({"hole_mse": _mse(1, "image")}),
     "binary": _locpaint(
-        {"hole_mse": _mse(0.999, "image"), "adversarial": _term(0.001, "binary")},
+        {"hole_mse": _mse(0.999, "image"), "adversarial": _adversarial(0.001, "binary")},
         binary=_dcgan(2e-4),
     ),
     "localizer": _locpaint(LOCATED, localizer=_localizing(0.5, 256, **SMOOTHED_EVERY_2ND)),
@@ -173,8 +227,8 @@ VARIANTS = {
     "staged": _locpaint(
         {
             "hole_mse": _mse(0.999, "image"),
-            "adversarial": _term(0.001, "binary"),
-            "confidence": _term(0.0005, "localizer", START, RAMP),
+            "adversarial": _adversarial(0.001, "binary"),
+            "confidence": _confidence(0.0005, "localizer", START, RAMP),
             "box": _term(0.0001, "localizer", START, RAMP),
             "iou": _term(0.0005, "localizer", START, RAMP),
         },
@@ -182,6 +236,8 @@ VARIANTS = {
         localizer=_localizing(1, 128, start=ASKED),
     ),
     "context_encoder": _context_encoder(fill=MEAN_COLOR),
+    "context_encoder_l2": _context_encoder((0.999, 0), fill=MEAN_COLOR),
+    "context_encoder_border_shown": _context_encoder(fill=MEAN_COLOR, shown_px=4),
     "context_encoder_nobias": _context_encoder(fill=MEAN_COLOR, bias=False),
     "context_encoder_no_overlap": _context_encoder(fill=MEAN_COLOR, overlap=(0, 1)),
     "context_encoder_ratio_1": _ratio(0.5, 0.5),
@@ -192,14 +248,21 @@ VARIANTS = {
     "context_encoder_smooth": _context_encoder(
         overlap=(0, 1), rates=(2.5e-4, 1e-4), beta_2=0.99, smoothing=0.1
     ),
-    "strided_center": _strided(),
-    "strided_random": _strided(),
+    "celeba_context_encoder": _celeba_code(),
+    "strided_center": _strided_text(),
+    "strided_random": _strided_text(),
+    "strided_center_code": _strided_code(),
+    "strided_random_code": _strided_code(),
     "attention_unet": _attention_unet(),
     "attention_unet_whole": _attention_unet(channels=32, dilation=0),
     "attention_unet_no_attention": _attention_unet(attention=False),
     "attention_unet_no_dilation": _attention_unet(dilation=0),
+    "attention_unet_no_edge": _attention_unet(without=("edge",)),
+    "attention_unet_no_ssim": _attention_unet(without=("ssim",)),
+    "attention_unet_l1_only": _attention_unet(without=("adversarial", "edge", "ssim")),
+    "attention_unet_skip": _attention_unet(skip={"accuracy": 0.8, "window": 50}),
     "attention_unet_code": _attention_unet(
-        edge_weight=25, similarity=False, average="image", normalize="batch_maximum"
+        edge_weight=25, without=("ssim",), normalize="batch_maximum", target=0.9
     ),
 }
 """What each system is trained with; every option, those that are left to their default too."""
@@ -214,7 +277,7 @@ def _complete(spec: Settings, found: Callable[..., Any]) -> Settings:
 
 def _settings(name: str) -> Settings:
     """Return all that a variant's training depends on."""
-    content = full_variant(name).model_dump(include={"generator", "discriminators"})
+    content = full_variant(name).model_dump(include={"update_order", "generator", "discriminators"})
     generator = _complete(content["generator"], generator_class(content["generator"]["network"]))
     generator["losses"] = {
         term: _complete(spec, GENERATOR_TERMS[term].function)
@@ -224,7 +287,7 @@ def _settings(name: str) -> Settings:
         role: _complete(spec, discriminator_class(spec["network"]))
         for role, spec in content["discriminators"].items()
     }
-    return {"generator": generator, "discriminators": discriminators}
+    return content | {"generator": generator, "discriminators": discriminators}
 
 
 def _flat(settings: Mapping[str, Any], path: str = "") -> Settings:
@@ -245,7 +308,7 @@ def test_losses_of_discriminators_have_no_options() -> None:
     # Else the table of the variants would not show them all.
     for term in DISCRIMINATOR_TERMS.values():
         parameters = [*inspect.signature(term.function).parameters]
-        assert parameters == ["batch", "real", "fake", "smoothing"]
+        assert parameters == ["batch", "real", "fake", "labels"]
 
 
 class Protocol(NamedTuple):
@@ -262,6 +325,10 @@ class Protocol(NamedTuple):
     epochs: int
     checkpoint: str = "last"
     flip: bool = False
+    drop_last: bool = False
+    """Whether images that fill no batch are left out, as no author does."""
+    in_training: tuple[str, int, int] | None = None
+    """The hole in training, where it is another."""
 
 
 def _folder(train: str = "", test: str = "", **others: Any) -> Settings:
@@ -283,17 +350,40 @@ CROPPED = ("crop", "bicubic", None)
 SUITES = {
     "cifar10": Protocol({"name": "cifar10"}, 128, STRETCHED, ANYWHERE, CUT, 64, 30),
     "cifar10_jpeg": Protocol(
-        _folder(official_splits=True, labels=True), 128, STRETCHED, ANYWHERE, CUT, 64, 30
+        _folder(official_splits=True, labels=True),
+        128,
+        STRETCHED,
+        ANYWHERE,
+        CUT,
+        64,
+        30,
+        drop_last=True,
     ),
     "stl10": Protocol(
-        {"name": "stl10", "unlabelled": False}, 128, STRETCHED, ANYWHERE, CUT, 64, 30
+        {"name": "stl10", "unlabelled": False},
+        128,
+        STRETCHED,
+        ANYWHERE,
+        CUT,
+        64,
+        30,
+        drop_last=True,
     ),
     "celeba_locpaint": Protocol(_celeba(30_113), 128, STRETCHED, ANYWHERE, TENTHS, 64, 30),
-    "celeba_1024_128": Protocol(_folder(), 128, CROPPED, ANYWHERE, TENTHS, 64, 30),
+    "celeba_1024_128": Protocol(_folder(), 128, CROPPED, ANYWHERE, TENTHS, 64, 30, drop_last=True),
     "celeba_1024": Protocol(
         _celeba(1024), 200, STRETCHED, ("random_square", 32, 16), (819, 102, 103), 20, 30
     ),
-    "celeba_center": Protocol(_celeba(), 128, STRETCHED, CENTER, (195_000, 2_599, 5_000), 64, 12),
+    "celeba_center": Protocol(
+        _celeba(),
+        128,
+        ("stretch", "bicubic", None),
+        CENTER,
+        (195_000, 2_599, 5_000),
+        64,
+        12,
+        in_training=ANYWHERE,
+    ),
     "imagenet_128": Protocol(
         IMAGENET, 128, ("crop", "bilinear", None), CENTER, (0.99, 0.01, 0), 64, 5, "best_val_psnr"
     ),
@@ -304,6 +394,9 @@ SUITES = {
         {"name": "tiny_imagenet"}, 128, STRETCHED, CENTER, CUT, 64, 50, "best_val_psnr"
     ),
     "paris_center": Protocol(PARIS, 128, CROPPED, CENTER, (14_000, 800, 0), 256, 200),
+    "paris_code": Protocol(
+        PARIS, 128, CROPPED, CENTER, (14_000, 800, 0), 256, 200, in_training=ANYWHERE
+    ),
     "paris_random": Protocol(PARIS, 128, CROPPED, ANYWHERE, (14_000, 800, 0), 256, 3000),
     "photos": Protocol(
         {"name": "photos", "cell": 128, "block": 64, "scales": (1, 2), "min_contrast": 4},
@@ -314,6 +407,7 @@ SUITES = {
         32,
         4,
         flip=True,
+        drop_last=True,
     ),
     "portraits": Protocol(
         {"name": "portraits", "count": 2700, "seed": 0},
@@ -324,6 +418,7 @@ SUITES = {
         32,
         4,
         flip=True,
+        drop_last=True,
     ),
 }
 OF_FACES = {"celeba_1024", "celeba_1024_128", "celeba_center", "celeba_locpaint", "portraits"}
@@ -333,6 +428,7 @@ OF_FACES = {"celeba_1024", "celeba_1024_128", "celeba_center", "celeba_locpaint"
 def test_suite_has_the_protocol_of_its_source(name: str) -> None:
     suite = load_suite(name, ROOT)
     splits, training, evaluation = suite.splits, suite.training, suite.evaluation
+    hole = training.mask
     found = Protocol(
         {"name": type(suite.source).__module__.split(".")[-1]} | suite.source.model_dump(),
         suite.image_size,
@@ -343,6 +439,8 @@ def test_suite_has_the_protocol_of_its_source(name: str) -> None:
         training.epochs,
         evaluation.checkpoint,
         training.flip,
+        training.drop_last,
+        None if hole is None else (hole.kind, hole.size, hole.margin),
     )
     assert found._asdict() == SUITES[name]._asdict()
     # Equal for all.
