@@ -166,11 +166,7 @@ def test_mistake_in_a_suite_names_key_value_and_what_is_valid(
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        (
-            "generator.optimiser",
-            ADAM,
-            r"generator\.optimiser: unknown key, did you mean optimizer",
-        ),  # codespell:ignore optimiser
+        ("generator.optimizr", ADAM, r"generator\.optimizr: unknown key, did you mean optimizer"),
         ("generator.losses.hole_mse.wait", 1, r"generator\.losses\.hole_mse\.wait: unknown key"),
         ("discriminators.binary.every", 1, r"discriminators\.binary\.every: unknown key"),
         ("origin", ABSENT, "origin: this key is missing"),
