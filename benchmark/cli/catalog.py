@@ -144,10 +144,14 @@ def attach(
 
 @app.command(rich_help_panel=UPKEEP, short_help="fetch weights for LPIPS")
 def weights() -> None:
-    """Fetch the backbone weights that LPIPS needs, and print where they lie."""
+    """Fetch the backbone weights that LPIPS needs; the next `dvc repro` scores with them."""
+    from benchmark.core.files import write_text
     from benchmark.metrics import fetch_weights
 
-    for path in fetch_weights():
+    found = fetch_weights()
+    # DVC watches this folder, and not the cache in which the weights lie.
+    write_text(paths.LPIPS / "weights.txt", "".join(f"{path.name}\n" for path in found))
+    for path in found:
         print(path)
 
 

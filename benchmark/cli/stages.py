@@ -143,8 +143,9 @@ def report() -> None:
 
 
 def _warn_of_gaps() -> None:
-    """Say which metrics cannot be computed here, and what would mend it."""
+    """Say in a line which metrics cannot be computed here, and what would mend it."""
     from benchmark.metrics import missing_metrics
 
-    for name, reason in missing_metrics().items():
-        print(f"warning: {name} is missing: {printable(reason)}", file=sys.stderr)
+    if missing := missing_metrics():
+        reason = printable(next(iter(missing.values())))
+        print(f"note: without {', '.join(missing)}: {reason}", file=sys.stderr)

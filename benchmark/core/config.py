@@ -38,7 +38,14 @@ SEED_LIMIT = 2**31
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Seed = Annotated[int, Field(ge=0, lt=SEED_LIMIT)]
-Criterion = Literal["last", "best_train_loss", "best_val_psnr", "best_val_ssim", "best_val_lpips"]
+Criterion = Literal[
+    "last",
+    "best_train_loss",
+    "best_val_psnr",
+    "best_val_ssim",
+    "best_val_stlpips",
+    "best_val_lpips",
+]
 
 
 class SelectedRun(Frozen):

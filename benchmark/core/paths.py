@@ -8,6 +8,8 @@ SUITES = Path("benchmark/suites")
 VARIANTS = Path("models/variants")
 CLAIMS = Path("benchmark/claims/claims.yaml")
 RAW = Path("data/raw")
+LPIPS = RAW / "lpips"
+"""Names the weights of LPIPS that were fetched, so that DVC sees when there are any."""
 REPORTS = Path("reports")
 REFERENCES = REPORTS / "reference"
 SCRATCH = Path("models/scratch")

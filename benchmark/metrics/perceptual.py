@@ -8,6 +8,8 @@ import hashlib
 import importlib.util
 import pickle
 import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -92,23 +94,32 @@ def _layer_maps(net: str, completed: Tensor, target: Tensor) -> list[Tensor]:
         InputError: the cached weights are not those that the file name promises.
     """
     network = _network(net, completed.device)
-    # TF32 would move the values by 1e-3; choosing algorithms by timing would not repeat.
-    exact = torch.backends.cudnn.flags(
-        enabled=torch.backends.cudnn.enabled, deterministic=True, allow_tf32=False
-    )
-    with torch.no_grad(), exact:
+    with torch.no_grad(), exact_convolutions():
         ours, truth = (
-            network.net(network.scaling_layer(image.float() / 127.5 - 1))
-            for image in (completed, target)
+            network.net(network.scaling_layer(scaled(image))) for image in (completed, target)
         )
         linears = network.lins  # codespell:ignore lins
         return [
-            linear((_unit_length(a) - _unit_length(b)) ** 2)
+            linear((unit_length(a) - unit_length(b)) ** 2)
             for linear, a, b in zip(linears, ours, truth, strict=True)
         ]
 
 
-def _unit_length(features: Tensor) -> Tensor:
+def exact_convolutions() -> AbstractContextManager[None]:
+    """Return what keeps convolutions in float32, by algorithms that repeat."""
+    # TF32 would move the values by 1e-3; choosing algorithms by timing would not repeat.
+    return torch.backends.cudnn.flags(
+        enabled=torch.backends.cudnn.enabled, deterministic=True, allow_tf32=False
+    )
+
+
+def scaled(image: Tensor) -> Tensor:
+    """Return uint8 images in [-1, 1]."""
+    return image.float() / 127.5 - 1
+
+
+def unit_length(features: Tensor) -> Tensor:
+    """Return features `[N, C, h, w]` of length 1 at each place."""
     return features / ((features**2).sum(1, keepdim=True).sqrt() + 1e-10)
 
 
@@ -147,8 +158,7 @@ def lpips_w(completed: Tensor, target: Tensor, mask: Tensor, net: str) -> Tensor
     Arguments and result are those of `Metric`, with a backbone of `BACKBONES`; errors are those of
     `_layer_maps`.
     """
-    layers = _layer_maps(net, completed, target)
-    return torch.stack([layer.mean((1, 2, 3)) for layer in layers]).sum(0).double()
+    return whole_mean(_layer_maps(net, completed, target))
 
 
 def lpips_h(completed: Tensor, target: Tensor, mask: Tensor, net: str) -> Tensor:
@@ -156,12 +166,20 @@ def lpips_h(completed: Tensor, target: Tensor, mask: Tensor, net: str) -> Tensor
 
     Arguments, result and errors are those of `lpips_w`.
     """
-    return mean_over(spatial_map(completed, target, net), dilate(mask, DILATION_PX))
+    return hole_mean(_layer_maps(net, completed, target), mask)
 
 
-def spatial_map(completed: Tensor, target: Tensor, net: str) -> Tensor:
-    """Return each pixel's LPIPS, `[N, 1, H, W]` float32, for `[N, 3, H, W]` uint8 images."""
-    size = list(target.shape[2:])
-    layers = _layer_maps(net, completed, target)
-    resized = [functional.interpolate(layer, size, mode="bilinear") for layer in layers]
+def whole_mean(layers: Sequence[Tensor]) -> Tensor:
+    """Return the sum over layers `[N, 1, h, w]` of their means, `[N]` float64."""
+    return torch.stack([layer.mean((1, 2, 3)) for layer in layers]).sum(0).double()
+
+
+def hole_mean(layers: Sequence[Tensor], mask: Tensor) -> Tensor:
+    """Return the mean of the spatial map over the hole dilated by 5 pixels, `[N]` float64."""
+    return mean_over(spatial_map(layers, mask.shape[2:]), dilate(mask, DILATION_PX))
+
+
+def spatial_map(layers: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+    """Return the sum over layers, each resized to the image, `[N, 1, H, W]` float32."""
+    resized = [functional.interpolate(layer, [*size], mode="bilinear") for layer in layers]
     return torch.stack(resized).sum(0)

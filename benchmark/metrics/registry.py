@@ -15,6 +15,7 @@ from benchmark.metrics.edges import edge_h, seam, sharpness_h
 from benchmark.metrics.error import l1_percent_h, mae, mse, psnr_db
 from benchmark.metrics.perceptual import lpips_h, lpips_missing, lpips_w
 from benchmark.metrics.pixels import check_images, known_mae_raw
+from benchmark.metrics.shift_tolerant import stlpips_h, stlpips_missing, stlpips_w
 from benchmark.metrics.ssim import ssim_h, ssim_uniform_w, ssim_w
 
 PROTOCOL = "ib1"
@@ -47,8 +48,13 @@ class Metric:
     the hole, which `check_images` accepts, to `[N]` float64."""
     pixels: Literal["completed", "raw"] = "completed"
     """What is scored: the composite, or the raw output (then by the caller)."""
-    backbone: str | None = None
-    """The LPIPS network whose weights it needs."""
+    missing: Callable[[], str | None] = lambda: None
+    """Returns why it cannot be computed here, or None where it can."""
+
+
+def _lpips(name: str, region: str, function: Callable[..., Tensor], net: str) -> Metric:
+    missing = partial(lpips_missing, net)
+    return Metric(name, region, "", "lower", partial(function, net=net), missing=missing)
 
 
 _METRICS = (
@@ -56,8 +62,24 @@ _METRICS = (
     Metric("mae_h", "h", "", "lower", partial(mae, region="h")),
     Metric("psnr_h", "h", "dB", "higher", partial(psnr_db, region="h")),
     Metric("ssim_h", "h", "", "higher", ssim_h),
-    Metric("lpips_alex", "w", "", "lower", partial(lpips_w, net="alex"), backbone="alex"),
-    Metric("lpips_alex_h", "h", "", "lower", partial(lpips_h, net="alex"), backbone="alex"),
+    Metric("stlpips_alex", "w", "", "lower", stlpips_w, missing=stlpips_missing),
+    Metric("stlpips_alex_h", "h", "", "lower", stlpips_h, missing=stlpips_missing),
+    Metric(
+        "lpips_alex",
+        "w",
+        "",
+        "lower",
+        partial(lpips_w, net="alex"),
+        missing=partial(lpips_missing, "alex"),
+    ),
+    Metric(
+        "lpips_alex_h",
+        "h",
+        "",
+        "lower",
+        partial(lpips_h, net="alex"),
+        missing=partial(lpips_missing, "alex"),
+    ),
     Metric("seam", "contour", "", "zero", seam),
     Metric("sharpness_h", "h", "", "one", sharpness_h),
     Metric("edge_h", "h", "", "lower", edge_h),
@@ -69,8 +91,22 @@ _METRICS = (
     Metric("psnr_w", "w", "dB", "higher", partial(psnr_db, region="w")),
     Metric("ssim_w", "w", "", "higher", ssim_w),
     Metric("ssim_uniform_w", "w", "", "higher", ssim_uniform_w),
-    Metric("lpips_vgg", "w", "", "lower", partial(lpips_w, net="vgg"), backbone="vgg"),
-    Metric("lpips_squeeze", "w", "", "lower", partial(lpips_w, net="squeeze"), backbone="squeeze"),
+    Metric(
+        "lpips_vgg",
+        "w",
+        "",
+        "lower",
+        partial(lpips_w, net="vgg"),
+        missing=partial(lpips_missing, "vgg"),
+    ),
+    Metric(
+        "lpips_squeeze",
+        "w",
+        "",
+        "lower",
+        partial(lpips_w, net="squeeze"),
+        missing=partial(lpips_missing, "squeeze"),
+    ),
     Metric("known_mae_raw", "known", "", "lower", known_mae_raw, pixels="raw"),
 )
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
@@ -78,11 +114,7 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
 
 def missing_metrics() -> dict[str, str]:
     """Return the metrics that cannot be computed here, each with the reason."""
-    return {
-        metric.name: reason
-        for metric in _METRICS
-        if metric.backbone and (reason := lpips_missing(metric.backbone))
-    }
+    return {metric.name: reason for metric in _METRICS if (reason := metric.missing())}
 
 
 def score_images(
@@ -133,5 +165,5 @@ def distance(value: float, better: Better) -> float:
     return abs(math.log(value)) if value > 0 else math.inf
 
 
-HEADLINE = ("mse_h", "psnr_h", "ssim_h", "lpips_alex", "seam", "sharpness_h")
+HEADLINE = ("mse_h", "psnr_h", "ssim_h", "stlpips_alex_h", "lpips_alex", "seam", "sharpness_h")
 """Metrics of the tables; the summary has all."""

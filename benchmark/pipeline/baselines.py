@@ -54,11 +54,12 @@ def _truth(test: TestSet) -> Fill:
 
 def _baseline(name: str, test: TestSet, training: NDArray[np.uint8]) -> Fill:
     """Return a baseline as a method; it gets images whose holes are blank."""
+    complete = BASELINES[name](training)
 
     def fill(rows: list[int], mask_number: int) -> Tensor:
         hole = test.masks(rows, mask_number)[:, 0].numpy()
         masked = np.where(hole[..., None], 0, test.images[rows]).astype(np.uint8)
-        filled = BASELINES[name](masked, hole, training)
+        filled = complete(masked, hole)
         return torch.from_numpy(filled).permute(0, 3, 1, 2)
 
     return fill

@@ -77,7 +77,7 @@ def equivalence_margin(metric: str) -> float:
     """Return the difference up to which two values are as good as equal; 0 where none is set."""
     if METRICS[metric].unit == "dB":
         return DECIBEL_MARGIN
-    return SIMILARITY_MARGIN if metric.startswith(("ssim_", "lpips_")) else 0.0
+    return SIMILARITY_MARGIN if metric.startswith(("ssim_", "stlpips_", "lpips_")) else 0.0
 
 
 def comparable_scores(

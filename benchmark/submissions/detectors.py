@@ -214,7 +214,7 @@ def _mask_elsewhere(sample: Sample) -> Detection | None:
 def _untold(sample: Sample, levels: float) -> Hole:
     """Return the pixels of the hole that Telea's filling gets wrong by more than some levels."""
     blank = np.where(sample.hole[..., None], 0, sample.target).astype(np.uint8)
-    guess = telea(blank[None], sample.hole[None], blank[None])[0]
+    guess = telea(blank[None], sample.hole[None])[0]
     missed = cv2.absdiff(guess, sample.target).mean(2) > levels
     return np.asarray(sample.hole & missed)
 

@@ -104,7 +104,7 @@ def _score_image(sample: Sample, name: str, baselines: bool) -> list[dict[str, A
     if baselines:
         # A baseline gets an image whose hole is blank.
         blank = np.where(hole[..., None], 0, target).astype(np.uint8)
-        methods |= {name: BASELINES[name](blank, hole, blank[:0]) for name in BASELINE_NAMES}
+        methods |= {name: BASELINES[name](blank[:0])(blank, hole) for name in BASELINE_NAMES}
     truth, mask = _tensor(target), torch.from_numpy(hole)[:, None]
     facts = {
         "seed": 0,

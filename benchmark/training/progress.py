@@ -11,6 +11,7 @@ CRITERIA = {
     "best_train_loss": ("generator/reconstruction", "lower"),
     "best_val_psnr": ("validation/psnr_h", "higher"),
     "best_val_ssim": ("validation/ssim_h", "higher"),
+    "best_val_stlpips": ("validation/stlpips_alex", "lower"),
     "best_val_lpips": ("validation/lpips_alex", "lower"),
 }
 """What each kept checkpoint is the best of: a column of the curves, and which values are better."""

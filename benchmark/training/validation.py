@@ -26,7 +26,7 @@ TILE_PX = 128
 """Side of an image in the animation, or somewhat less: small ones grow by an integer factor."""
 LABEL_PX, FONT_PX = 84, 14
 INK = (34, 34, 34)
-VALIDATION_METRICS = ("mse_h", "psnr_h", "ssim_h", "lpips_alex")
+VALIDATION_METRICS = ("mse_h", "psnr_h", "ssim_h", "stlpips_alex", "lpips_alex")
 Strip = NDArray[np.uint8]
 """Images of equal size side by side, `[H, n·W, 3]`."""
 

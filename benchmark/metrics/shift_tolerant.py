@@ -1,0 +1,163 @@
+"""ST-LPIPS (Ghildyal and Liu 2022): LPIPS on features that a shift by a pixel hardly changes.
+
+The weights come with the package `stlpips-pytorch`, so the metric is always there. The package
+itself is never imported: it needs two libraries that it does not declare, prints and unpickles. Its
+AlexNet takes no stride in a convolution, and blurs before it leaves out every second pixel.
+"""
+
+import hashlib
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, max_pool2d, pad, relu
+
+from benchmark.metrics.perceptual import (
+    MetricUnavailable,
+    exact_convolutions,
+    hole_mean,
+    scaled,
+    unit_length,
+    whole_mean,
+)
+from data.errors import InputError
+
+PACKAGE, FILE = "stlpips-pytorch", "stlpips_pytorch/weights/vST0.0/alex_shift_tolerant.pth"
+SHA256 = "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee"
+CONVOLUTIONS = (
+    ("net.slice1.0", 2), ("net.slice2.5", 2), ("net.slice3.9", 1), ("net.slice4.11", 1),
+    ("net.slice5.13", 1),
+)  # fmt: skip
+"""Name and padding of each; after each follows a layer of features."""
+SMALLEST_PX = 21
+"""Side of the smallest image that has a feature in every layer."""
+LARGEST_PX = 2**20
+"""Of larger images the window around the hole alone is looked at: nothing differs elsewhere."""
+REACH_PX, GRID_PX = 104, 8
+"""Beyond which no pixel changes a feature, and the grid of the deepest layer."""
+
+
+def stlpips_w(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Return each image's ST-LPIPS over the whole image; NaN below 21 px a side.
+
+    Arguments and result are those of `Metric`.
+
+    Raises:
+        MetricUnavailable: see `stlpips_missing`.
+        InputError: the weights are not those of the package's version 0.0.2.
+    """
+    return whole_mean(_layer_maps(completed, target, mask))
+
+
+def stlpips_h(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Return each image's mean of the spatial ST-LPIPS map over the hole dilated by 5 pixels.
+
+    Arguments, result and errors are those of `stlpips_w`.
+    """
+    return hole_mean(_layer_maps(completed, target, mask), mask)
+
+
+def stlpips_missing() -> str | None:
+    """Return why ST-LPIPS cannot be computed, or None if it can."""
+    if _weights_path() is None:
+        return f"the weights of the package {PACKAGE} are not installed"
+    return None
+
+
+def _weights_path() -> Path | None:
+    try:
+        path = Path(str(distribution(PACKAGE).locate_file(FILE)))
+    except PackageNotFoundError:
+        return None
+    return path if path.is_file() else None
+
+
+@cache
+def _weights(device: torch.device) -> dict[str, Tensor]:
+    path = _weights_path()
+    if path is None:
+        raise MetricUnavailable(str(stlpips_missing()))
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != SHA256:
+        raise InputError(f"{path}: SHA-256 {digest[:16]}…, not {SHA256[:16]}… of {PACKAGE} 0.0.2")
+    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: weight.to(device) for name, weight in weights.items()}
+
+
+def _layer_maps(completed: Tensor, target: Tensor, mask: Tensor) -> list[Tensor]:
+    """Return the distances of all layers, `[N, 1, h, w]` float32 each."""
+    height, width = target.shape[2:]
+    if min(height, width) < SMALLEST_PX:
+        return [torch.full((len(target), 1, 1, 1), float("nan"), device=target.device)]
+    if height * width <= LARGEST_PX:
+        return _distances(completed, target)
+    maps = [
+        torch.zeros(len(target), 1, h, w, device=target.device) for h, w in _sizes(height, width)
+    ]
+    for row, hole in enumerate(mask[:, 0]):
+        near, far = _window(hole)
+        inside = (slice(row, row + 1), slice(None), *map(slice, near, far))
+        for whole, found in zip(maps, _distances(completed[inside], target[inside]), strict=True):
+            # A layer of half the size begins at half the place.
+            stride = round((height, width)[0] / whole.shape[2])
+            top, left = (edge // stride for edge in near)
+            whole[row, :, top : top + found.shape[2], left : left + found.shape[3]] = found[0]
+    return maps
+
+
+def _window(hole: Tensor) -> tuple[list[int], list[int]]:
+    """Return where the window around a hole `[H, W]` begins and ends, from top and from left."""
+    near, far = [], []
+    for axis, size in enumerate(hole.shape):
+        along = hole.any(1 - axis).nonzero()
+        first, last = int(along[0]) - REACH_PX, int(along[-1]) + REACH_PX
+        near.append(max(0, first // GRID_PX * GRID_PX))
+        far.append(min(size, last // GRID_PX * GRID_PX + GRID_PX))
+    return near, far
+
+
+def _distances(completed: Tensor, target: Tensor) -> list[Tensor]:
+    weights = _weights(target.device)
+    with torch.no_grad(), exact_convolutions():
+        ours, truth = (_features(weights, scaled(image)) for image in (completed, target))
+        return [
+            conv2d((unit_length(a) - unit_length(b)) ** 2, weights[f"lin{index}.model.1.weight"])
+            for index, (a, b) in enumerate(zip(ours, truth, strict=True))
+        ]
+
+
+def _features(weights: dict[str, Tensor], image: Tensor) -> list[Tensor]:
+    """Return the features of all layers for images `[N, 3, H, W]` in [-1, 1]."""
+    x = (image - weights["scaling_layer.shift"]) / weights["scaling_layer.scale"]
+    features: list[Tensor] = []
+    for layer, (name, padding) in enumerate(CONVOLUTIONS):
+        if layer in (1, 2):
+            x = _blurred_half(max_pool2d(x, 3, stride=1))
+        x = conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], padding=padding)
+        x = relu(_blurred_half(x) if layer == 0 else x)
+        features.append(x)
+    return features
+
+
+def _blurred_half(x: Tensor) -> Tensor:
+    """Blur by [1, 2, 1] / 4 along both axes and keep every second pixel (Zhang 2019)."""
+    kernel = torch.tensor([1.0, 2.0, 1.0], device=x.device) / 4
+    filters = torch.outer(kernel, kernel).expand(x.shape[1], 1, 3, 3)
+    return conv2d(pad(x, (2, 2, 2, 2), mode="reflect"), filters, stride=2, groups=x.shape[1])
+
+
+def _sizes(height: int, width: int) -> list[tuple[int, int]]:
+    """Return the sizes of all layers' maps."""
+
+    def halved(size: int) -> int:
+        return (size + 1) // 2 + 1
+
+    def along(size: int) -> list[int]:
+        first = halved(size - 6)
+        second = halved(first - 2)
+        return [first, second, *[halved(second - 2)] * 3]
+
+    return list(zip(along(height), along(width), strict=True))
