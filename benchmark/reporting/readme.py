@@ -49,10 +49,14 @@ def update_readme(readme: Path = Path("README.md")) -> None:
 
 
 def _blocks() -> list[Block]:
-    """Return the headline and a short table of each suite, and one table of reference runs."""
+    """Return the headline and a short table of each suite, and one table of reference runs.
+
+    Those from which no verdict is drawn are left to the report.
+    """
     params = load_params()
     results = [read_results(params, name) for name in params.suites]
     local, references = suite_reports(results, read_references(), [None] * len(results))
+    references = [suite for suite in references if not suite.verdicts.withheld]
     blocks: list[Block] = []
     for suite in local:
         shown = [row for row in _standings(suite) if row.kind != ORACLE]
@@ -64,8 +68,6 @@ def _blocks() -> list[Block]:
             "`reports/reference/`. Of the baselines, Telea and the strongest are shown."
         )
         groups = [_reference_group(suite) for suite in references]
-        if any(suite.verdicts.withheld for suite in references):
-            note += " Where settings of variants have changed since, no verdict is drawn."
         blocks += [Text(note), Table("Reference runs", score_heads(COLUMNS), groups)]
     return blocks
 
@@ -73,10 +75,7 @@ def _blocks() -> list[Block]:
 def _reference_group(suite: SuiteReport) -> Group:
     shown = {*suite.results.variants, TELEA, suite.verdicts.strongest}
     rows = [row for row in _standings(suite) if row.method in shown]
-    title = f"{plain(suite.title)} (`{suite.results.suite.name}`)"
-    if suite.reference is not None and suite.verdicts.withheld:
-        title += f", made by {suite.reference.facts.version}: settings differ"
-    return Group(score_rows(rows, COLUMNS), title)
+    return Group(score_rows(rows, COLUMNS), f"{plain(suite.title)} (`{suite.results.suite.name}`)")
 
 
 def _standings(suite: SuiteReport) -> list[Standing]:

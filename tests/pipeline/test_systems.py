@@ -357,7 +357,6 @@ SUITES = {
         CUT,
         64,
         30,
-        drop_last=True,
     ),
     "stl10": Protocol(
         {"name": "stl10", "unlabelled": False},
@@ -367,7 +366,6 @@ SUITES = {
         CUT,
         64,
         30,
-        drop_last=True,
     ),
     "celeba_locpaint": Protocol(_celeba(30_113), 128, STRETCHED, ANYWHERE, TENTHS, 64, 30),
     "celeba_1024_128": Protocol(_folder(), 128, CROPPED, ANYWHERE, TENTHS, 64, 30, drop_last=True),

@@ -28,8 +28,9 @@ VERDICTS = (
     "difference is better or worse where its p value, adjusted by Holm for all comparisons shown "
     "together, is below 0.05; equivalent where its whole 95 % interval lies within the margin of "
     "practical equivalence (0.1 dB, 0.002 of SSIM, ST-LPIPS or LPIPS: the shaded band of a chart; "
-    "metrics without a margin have none); and inconclusive else. The interval is for one comparison. From "
-    "three training seeds on, intervals and p cover the choice of seeds besides that of images. "
+    "metrics without a margin have none); and inconclusive else. The interval is for one "
+    "comparison. From three training seeds on, intervals and p cover the choice of seeds besides "
+    "that of images. "
     "Beside a variant stands: ✗ loses to the named baseline, ≈ is not distinguishable from it, ✓ "
     "beats every baseline that ran, by `mse_h`."
 )
