@@ -365,11 +365,11 @@ def test_missing_runs_are_named() -> None:
 def test_a_metric_without_values_is_not_a_missing_run() -> None:
     tested, gaps = load_claims(ROOT)["c1"], np.full(NUM_IMAGES, np.nan)
     found = results(
-        {"localizer": gaps, "binary": gaps}, "lpips_alex", missing={"lpips_alex": "no weights"}
+        {"localizer": gaps, "binary": gaps}, "stlpips_alex", missing={"stlpips_alex": "no weights"}
     )
-    assert reason(tested, found) == "lpips_alex has no values (no weights)"
+    assert reason(tested, found) == "stlpips_alex has no values (no weights)"
     assert reason(tested, results({"localizer": PSNR, "binary": PSNR})) == (
-        "lpips_alex has no values"
+        "stlpips_alex has no values"
     )
 
 

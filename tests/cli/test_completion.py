@@ -66,7 +66,7 @@ def in_bash(rest: str, start: str = sys.executable, folder: Path = ROOT) -> list
         ("train --suite portraits --s", ["--seed"]),  # --suite is there already
         ("tolerances --suite portraits --suit", ["--suite"]),  # may be repeated
         ("inpaint --overwrite --crit", ["--criterion"]),
-        ("inpaint --criterion best_val_s", ["best_val_ssim"]),
+        ("inpaint --criterion best_val_s", ["best_val_ssim", "best_val_stlpips"]),
         ("describe ", VARIANTS),
         ("describe l2 --", ["--suite", "--json", "--help"]),
         ("completion z", ["zsh"]),

@@ -449,12 +449,12 @@ def test_suite_has_the_protocol_of_its_source(name: str) -> None:
 
 
 CLAIMS = {
-    "c1": [("better", "lpips_alex", "localizer", "binary")],
-    "c2": [("better", "lpips_alex", "localizer", "l2")],
+    "c1": [("better", "stlpips_alex", "localizer", "binary")],
+    "c2": [("better", "stlpips_alex", "localizer", "l2")],
     "c3": [("better", "psnr_h", "l2", "binary")],
     "c4": [
-        ("better", "lpips_alex", "staged", "localizer"),
-        ("better", "lpips_alex", "staged", "binary"),
+        ("better", "stlpips_alex", "staged", "localizer"),
+        ("better", "stlpips_alex", "staged", "binary"),
     ],
     "c5": [("differ", "psnr_h", "localizer", "localizer_raw")],
     "c6": [("sees_seam", "localizer", "localizer")],

@@ -58,7 +58,7 @@ def test_curves_are_the_means_of_the_losses_and_of_the_validation(
     run = train_tiny("staged")
     curves = pd.read_csv(run.curves)
     variant = tiny_variant("staged")
-    validation = ["mse_h", "psnr_h", "ssim_h", "lpips_alex"]
+    validation = ["mse_h", "psnr_h", "ssim_h", "stlpips_alex", "lpips_alex"]
     expected = [
         "epoch",
         "images_seen",
@@ -91,6 +91,7 @@ def test_kept_checkpoints_are_the_best_of_the_curves() -> None:
         "best_train_loss": curves["generator/reconstruction"].idxmin(),
         "best_val_psnr": curves["validation/psnr_h"].idxmax(),
         "best_val_ssim": curves["validation/ssim_h"].idxmax(),
+        "best_val_stlpips": curves["validation/stlpips_alex"].idxmin(),
     }
     files = {entry["file"] for entry in kept.values()}
     assert {path.name for path in run.checkpoints.glob("*.safetensors")} == files

@@ -67,7 +67,8 @@ def test_scores_are_the_means_over_all_images() -> None:
     # Float64 sums in another order.
     assert scores["validation/mse_h"] == pytest.approx(np.mean(errors), rel=1e-12)
     assert scores["validation/psnr_h"] == pytest.approx(np.mean(-10 * np.log10(errors)), rel=1e-12)
-    assert set(scores) == {"validation/mse_h", "validation/psnr_h", "validation/ssim_h"}
+    names = ("mse_h", "psnr_h", "ssim_h", "stlpips_alex")
+    assert set(scores) == {f"validation/{name}" for name in names}
 
 
 def test_perfect_image_counts_with_the_cap_of_its_psnr(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +87,10 @@ def test_perfect_image_counts_with_the_cap_of_its_psnr(monkeypatch: pytest.Monke
 def test_batch_size_changes_nothing(batch_size: int) -> None:
     suite = tiny_suite(evaluation={"batch_size": batch_size})
     expected, found = _validate(), _validate(suite=suite)
-    assert found.scores == pytest.approx(expected.scores, rel=1e-12)  # sums in another order
+    for name, value in expected.scores.items():
+        # Sums in another order; float32 convolutions block differently.
+        room = 1e-6 if "lpips" in name else 1e-12
+        assert found.scores[name] == pytest.approx(value, rel=room)
     np.testing.assert_array_equal(found.completed, expected.completed)
 
 
