@@ -11,10 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.restoration import inpaint_biharmonic
 
-from models.ppca import fit_ppca
-
-Images = NDArray[np.uint8]
-Holes = NDArray[np.bool_]
+from models.ppca import Holes, Images, fit_ppca
 
 RADIUS_PX = 3
 BIHARMONIC_LIMIT_PX = 128

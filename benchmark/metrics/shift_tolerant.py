@@ -31,6 +31,8 @@ CONVOLUTIONS = (
     ("net.slice5.13", 1),
 )  # fmt: skip
 """Name and padding of each; after each follows a layer of features."""
+STRIDES = (2, 4, 8, 8, 8)
+"""Pixels from one place of a layer to the next."""
 SMALLEST_PX = 21
 """Side of the smallest image that has a feature in every layer."""
 LARGEST_PX = 2**20
@@ -100,9 +102,8 @@ def _layer_maps(completed: Tensor, target: Tensor, mask: Tensor) -> list[Tensor]
     for row, hole in enumerate(mask[:, 0]):
         near, far = _window(hole)
         inside = (slice(row, row + 1), slice(None), *map(slice, near, far))
-        for whole, found in zip(maps, _distances(completed[inside], target[inside]), strict=True):
-            # A layer of half the size begins at half the place.
-            stride = round((height, width)[0] / whole.shape[2])
+        found_in = _distances(completed[inside], target[inside])
+        for whole, found, stride in zip(maps, found_in, STRIDES, strict=True):
             top, left = (edge // stride for edge in near)
             whole[row, :, top : top + found.shape[2], left : left + found.shape[3]] = found[0]
     return maps

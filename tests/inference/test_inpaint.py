@@ -114,6 +114,17 @@ def refusal(capsys: pytest.CaptureFixture[str], *options: str, masks: str = "mas
     return lines[0]
 
 
+def test_network_that_is_shown_a_part_of_the_hole_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variant = tiny_variant("l2")
+    generator = variant.generator.model_copy(update={"shown_border_px": 4})
+    shown = variant.model_copy(update={"generator": generator})
+    monkeypatch.setattr("benchmark.inference.trained.load_variant", lambda name: shown)
+    save("images/a.png", noise(40, 50))
+    assert "l2 is shown 4 px of what is in the hole" in refusal(capsys, masks="center")
+
+
 # What is filled
 
 

@@ -5,6 +5,7 @@ import math
 import shutil
 import warnings
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import lpips
@@ -12,12 +13,16 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from ruamel.yaml import YAML
 from torch import Tensor
 
+from benchmark.__main__ import main
+from benchmark.core import paths
 from benchmark.metrics import METRICS, MetricUnavailable, missing_metrics, perceptual, score_images
 from benchmark.metrics.perceptual import fetch_weights, lpips_h, lpips_missing, lpips_w, spatial_map
 from benchmark.metrics.regions import dilate
 from data.errors import InputError
+from tests.support.tiny import ROOT
 
 CPU = torch.device("cpu")
 MODELS = {
@@ -194,3 +199,22 @@ def test_fetching_keeps_verified_files_and_refuses_others(checkpoints: Path) -> 
     perceptual.BACKBONES["alex"] = wrong.name
     with pytest.raises(InputError, match="alex-00000000"):
         fetch_weights()
+
+
+def test_weights_that_were_fetched_are_named_where_dvc_watches(
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = _make_backbone("alex", checkpoints)
+    for net in ("vgg", "squeeze"):
+        perceptual.BACKBONES.pop(net)
+    monkeypatch.chdir(tmp_path)
+    assert main(["weights"]) == 0
+    assert (paths.LPIPS / "weights.txt").read_text() == f"{fetched.name}\n"
+    pipeline = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+    scoring = {name for name, stage in pipeline.items() if str(paths.LPIPS) in _deps(stage)}
+    assert scoring == {"baselines", "evaluate"}
+
+
+def _deps(stage: dict[str, Any]) -> list[str]:
+    deps: list[str] = stage.get("do", stage)["deps"]
+    return deps

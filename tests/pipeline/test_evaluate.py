@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from benchmark.__main__ import main
 from benchmark.core import paths
 from benchmark.core.config import Suite
 from benchmark.core.hashing import file_sha256
@@ -34,6 +35,7 @@ from tests.support.promises import tally
 from tests.support.tiny import (
     HOLE_PX,
     IMAGE_PX,
+    ROOT,
     files_below,
     full_variant,
     isolate,
@@ -160,6 +162,26 @@ def test_other_splits_are_scored_apart(split: Literal["train", "val"], checkout:
     assert content["split"] == split
     mean = found.groupby("image")["mse_h"].mean().mean()
     assert content["methods"]["l2"]["mse_h"]["mean"] == pytest.approx(mean, rel=1e-12)
+
+
+def test_command_scores_another_split_alone_and_names_gaps_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def record(*arguments: Any) -> Path:
+        asked.append(arguments[-1])
+        return Path("reports/splits/val")
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("benchmark.pipeline.evaluate.evaluate_split", record)
+    monkeypatch.setattr("benchmark.pipeline.evaluate.evaluate_run", None)  # not called
+    reasons = {"lpips_alex": "no weights", "lpips_vgg": "no other weights"}
+    monkeypatch.setattr("benchmark.metrics.missing_metrics", lambda: reasons)
+    assert main("evaluate --suite portraits --variant l2 --split val".split()) == 0
+    found = capsys.readouterr()
+    assert asked == ["val"] and found.out == "reports/splits/val\n"
+    assert found.err == "note: without lpips_alex, lpips_vgg: no weights\n"
 
 
 def test_scores_of_the_validation_split_are_those_of_the_curves(checkout: Path) -> None:
