@@ -1,30 +1,23 @@
 """One comparison that a claim makes and the results of suites → its difference and verdict."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from benchmark.claims.definitions import AcrossSuites, CostPair, Pair, SeamReliance
-from benchmark.claims.verdicts import (
-    ClaimVerdict,
-    verdict_of_difference,
-    verdict_of_reliance,
-)
+from benchmark.claims.verdicts import ClaimVerdict, Prediction, verdict_of
 from benchmark.evaluation.results import Results
 from benchmark.metrics import METRICS
-from benchmark.stats.comparison import (
-    comparable_scores,
-    paired_differences,
-    score_matrix,
-)
+from benchmark.stats.comparison import Scores, comparable_name, is_more_better
 from benchmark.stats.intervals import (
-    MIN_SEEDS,
-    Array,
     Interval,
-    paired_interval,
+    Sample,
+    interval_of_difference,
     unpaired_interval,
 )
+from benchmark.stats.rulebook import Effect
 
 
 class UntestableError(Exception):
@@ -37,37 +30,53 @@ class ClaimComparison:
 
     what: str
     """Which difference, as `metric: a - b`."""
-    difference: float
-    low: float
-    high: float
-    """Ends of the interval; equal to the difference where that is exact."""
-    verdict: ClaimVerdict
+    effect: Effect
+    predicted: Prediction
+    """Where the claim says that the difference lies."""
     images: int = 0
     """Of the smaller side where they differ; 0 for what needs none."""
     seeds: int = 0
     """Training seeds that were compared; 0 for what needs none."""
-    covers_seeds: bool = False
-    """Whether the interval covers the choice of training seeds, besides that of images."""
     decimals: int = 5
     """With which it is printed."""
+
+    @property
+    def verdict(self) -> ClaimVerdict:
+        """What became of the prediction."""
+        return verdict_of(self.effect.reading, self.predicted)
+
+    @property
+    def difference(self) -> float:
+        """The mean difference."""
+        return self.effect.interval.mean
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval; the difference where that is exact."""
+        return self.effect.interval.low
+
+    @property
+    def high(self) -> float:
+        """The upper end of the interval; the difference where that is exact."""
+        return self.effect.interval.high
+
+    @property
+    def covers_seeds(self) -> bool:
+        """Whether the interval covers the choice of training seeds, besides that of images."""
+        return self.effect.interval.covers_seeds
 
 
 def compare_methods(kind: str, pair: Pair, results: Results) -> ClaimComparison:
     """Compare two methods of a suite, image by image; `kind` is a key of `Claim`.
 
-    Two variants are compared seed by seed, with the seeds that both have; a baseline has none.
-
     Raises:
-        UntestableError: the metric has no values, or the variants have no seed in common.
+        UntestableError: the metric has no values.
     """
-    frame, what = _comparable(kind, pair.metric, results)
-    ours, other = (score_matrix(frame, name, pair.metric) for name in (pair.variant, pair.than))
-    differences = paired_differences(ours, other, pair.than not in results.baselines)
-    if not len(differences):
-        raise UntestableError(f"{pair.variant} and {pair.than} have no training seed in common")
-    values = _scored_images(differences, pair.metric, results)
-    what = f"{what}: {pair.variant} - {pair.than}"
-    return _comparison(kind, pair.metric, what, paired_interval(values), values.shape)
+    ours, other = (_scores(kind, pair.metric, name, results) for name in (pair.variant, pair.than))
+    images = ours.scored.intersection(other.scored)
+    sides = [_sample(side, images, pair.metric, results) for side in (ours, other)]
+    what = f"{_name(kind, pair.metric)}: {pair.variant} - {pair.than}"
+    return _comparison(kind, pair.metric, what, interval_of_difference(*sides), sides)
 
 
 def compare_suites(pair: AcrossSuites, ours: Results, other: Results) -> ClaimComparison:
@@ -78,15 +87,12 @@ def compare_suites(pair: AcrossSuites, ours: Results, other: Results) -> ClaimCo
     Raises:
         UntestableError: the metric has no values.
     """
-    sides, what = [], ""
+    sides = []
     for results in (ours, other):
-        frame, what = _comparable("better", pair.metric, results)
-        scores = score_matrix(frame, pair.variant, pair.metric)
-        sides.append(_scored_images(scores, pair.metric, results))
-    what = f"{what}: {pair.variant} on {pair.suite} - on {pair.than}"
-    seeds, images = (min(sizes) for sizes in zip(*(side.shape for side in sides), strict=True))
-    interval = unpaired_interval(sides[0], sides[1])
-    return _comparison("better", pair.metric, what, interval, (seeds, images))
+        scores = _scores("better", pair.metric, pair.variant, results)
+        sides.append(_sample(scores, scores.scored, pair.metric, results))
+    what = f"{_name('better', pair.metric)}: {pair.variant} on {pair.suite} - on {pair.than}"
+    return _comparison("better", pair.metric, what, unpaired_interval(*sides), sides)
 
 
 def compare_costs(pair: CostPair, results: Results) -> ClaimComparison:
@@ -99,10 +105,8 @@ def compare_costs(pair: CostPair, results: Results) -> ClaimComparison:
         ours, other = (results.flops[name] / 1e9 for name in (pair.variant, pair.than))
     except KeyError as error:
         raise UntestableError(f"the operations of {error.args[0]} are not known") from None
-    difference = ours - other
-    verdict: ClaimVerdict = "supported" if difference < 0 else "refuted"
     what = f"GFLOP per image: {pair.variant} - {pair.than}"
-    return ClaimComparison(what, difference, difference, difference, verdict, decimals=3)
+    return ClaimComparison(what, Effect(Interval(ours - other, ())), "below", decimals=3)
 
 
 def read_seam_reliance(claimed: SeamReliance, results: Results) -> ClaimComparison:
@@ -127,42 +131,48 @@ def read_seam_reliance(claimed: SeamReliance, results: Results) -> ClaimComparis
             f"{name} of {variant} was not asked; `python -m benchmark evaluate` asks it"
         )
     value, low, high, images = np.mean(rows, axis=0).tolist()
-    verdict = verdict_of_reliance(diagnosed)
     what = f"found by {name} of {variant}: seam_only - seam_free"
-    return ClaimComparison(what, value, low, high, verdict, int(images), len(rows))
+    error = (high - low) / 4
+    effect = Effect(Interval(value, ((error**2, np.inf),), covers_seeds=False))
+    return ClaimComparison(what, effect, "above", int(images), len(rows))
 
 
-def _comparable(kind: str, metric: str, results: Results) -> tuple[pd.DataFrame, str]:
-    """Return a score table with a metric in comparable units, and the metric's name then."""
+def _scores(kind: str, metric: str, method: str, results: Results) -> Scores:
+    """Return a method's scores in comparable units."""
     if metric not in results.frame:
         raise UntestableError(f"{metric} has no values")
-    return comparable_scores(results.frame, metric, results.image_px, to_ideal=kind != "higher")
+    return results.scores(method, metric, to_ideal=kind != "higher")
 
 
-def _scored_images(table: pd.DataFrame, metric: str, results: Results) -> Array:
-    """Return the images of a table `[seeds, images]` that have all values."""
-    kept = table.dropna(axis="columns")
-    if kept.shape[1] == 1:
+def _name(kind: str, metric: str) -> str:
+    """Return what a metric is called in the units in which it is compared."""
+    return comparable_name(metric, to_ideal=kind != "higher")
+
+
+def _sample(scores: Scores, images: pd.Index, metric: str, results: Results) -> Sample:
+    """Return the scores of some images, of which there must be two."""
+    if len(images) == 1:
         raise UntestableError(f"{metric} has values of one image, which is too few")
-    if kept.empty:
+    if len(images) == 0:
         reason = results.missing.get(metric)
         raise UntestableError(f"{metric} has no values" + (f" ({reason})" if reason else ""))
-    return kept.to_numpy()
+    return scores.sample(images)
 
 
 def _comparison(
-    kind: str, metric: str, what: str, interval: Interval, shape: tuple[int, ...]
+    kind: str, metric: str, what: str, interval: Interval, sides: Sequence[Sample]
 ) -> ClaimComparison:
-    seeds, images = shape
-    in_thousandths = METRICS[metric].unit == "dB" or METRICS[metric].better == "one"
+    facts = METRICS[metric]
+    is_up = kind == "higher" or is_more_better(metric)
+    effect = Effect(interval, facts.margin)
+    predicted: Prediction = "above" if is_up else "below"
+    if kind == "as_good":
+        effect = Effect(interval, null=-facts.margin if is_up else facts.margin)
     return ClaimComparison(
         what=what,
-        difference=interval.mean,
-        low=interval.low,
-        high=interval.high,
-        verdict=verdict_of_difference(kind, metric, interval.low, interval.high),
-        images=images,
-        seeds=seeds,
-        covers_seeds=seeds >= MIN_SEEDS,
-        decimals=3 if in_thousandths else 5,
+        effect=effect,
+        predicted="either side" if kind == "differ" else predicted,
+        images=min(side.scores.shape[1] for side in sides),
+        seeds=min((side.scores.shape[0] for side in sides if side.is_trained), default=0),
+        decimals=3 if facts.unit == "dB" or facts.better == "one" else 5,
     )

@@ -1,7 +1,7 @@
 """Claims and the results of suites → a verdict on each claim, suite by suite."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 
@@ -21,6 +21,7 @@ from benchmark.claims.verdicts import (
     overall_verdict,
 )
 from benchmark.evaluation.results import Results
+from benchmark.stats.rulebook import Effect, family
 
 Place = tuple[str, Results]
 """What a place with results is called, and the results of its suite."""
@@ -37,7 +38,7 @@ class ClaimFinding:
 
     @property
     def verdict(self) -> ClaimVerdict:
-        """All comparisons must hold, and one can refute the claim."""
+        """All comparisons must hold."""
         return joint_verdict(comparison.verdict for comparison in self.comparisons)
 
 
@@ -57,8 +58,28 @@ class ClaimResult:
 
 
 def evaluate_claims(claims: Mapping[str, Claim], places: Sequence[Place]) -> dict[str, ClaimResult]:
-    """Test every claim in every place that has the runs for it, this checkout's before others."""
-    return {name: _evaluate(claim, places) for name, claim in claims.items()}
+    """Test every claim in every place that has the runs for it, this checkout's before others.
+
+    All comparisons together are one family: with a probability of 5 % any verdict is false.
+    """
+    found = {name: _evaluate(claim, places) for name, claim in claims.items()}
+    findings = [finding for result in found.values() for finding in result.findings]
+    # What is exact is not tested.
+    tested = [c.effect for f in findings for c in f.comparisons if c.effect.interval.parts]
+    adjusted = iter(family(tested))
+    return {name: _adjusted(result, adjusted) for name, result in found.items()}
+
+
+def _adjusted(result: ClaimResult, effects: Iterator[Effect]) -> ClaimResult:
+    """Return a result with the next adjusted effects in place of its own."""
+    findings = []
+    for finding in result.findings:
+        comparisons = tuple(
+            replace(c, effect=next(effects)) if c.effect.interval.parts else c
+            for c in finding.comparisons
+        )
+        findings.append(replace(finding, comparisons=comparisons))
+    return replace(result, findings=tuple(findings))
 
 
 def _evaluate(claim: Claim, places: Sequence[Place]) -> ClaimResult:

@@ -1,59 +1,33 @@
-"""Intervals of differences → the verdict on a claim.
+"""What an effect says → the verdict on a claim.
 
-A prediction is supported where the whole 95 % interval of the difference lies beyond the margin of
-practical equivalence on the predicted side, refuted where none of it does, and else inconclusive.
+The rule is that of all tables (`stats/rulebook.py`): a prediction is supported or reversed where
+the difference lies on the one side or the other, negligible where it lies within the margin, and
+else inconclusive.
 """
 
 from collections.abc import Iterable
 from typing import Literal
 
-from benchmark.metrics import METRICS
-from benchmark.stats.comparison import equivalence_margin
+from benchmark.stats.rulebook import Reading
 
-ClaimVerdict = Literal["supported", "refuted", "inconclusive"]
+ClaimVerdict = Literal["supported", "reversed", "negligible", "inconclusive"]
 OverallVerdict = ClaimVerdict | Literal["mixed", "not testable"]
+Prediction = Literal["above", "below", "either side"]
 
 
-def verdict_of_difference(kind: str, metric: str, low: float, high: float) -> ClaimVerdict:
-    """Return what the interval of `ours - other` says of a prediction.
-
-    Args:
-        kind: the key of `Claim`: `better`, `higher`, `as_good` or `differ`.
-        metric: in which the difference was measured.
-        low: lower end of the interval.
-        high: its upper end.
-    """
-    margin = equivalence_margin(metric)
-    if kind == "differ":
-        if low > margin or high < -margin:
-            return "supported"
-        return "refuted" if -margin <= low and high <= margin else "inconclusive"
-    if kind != "higher" and METRICS[metric].better != "higher":
-        low, high = -high, -low
-    if kind == "as_good":
-        margin = -margin
-    if low > margin:
-        return "supported"
-    return "refuted" if high <= margin else "inconclusive"
-
-
-def verdict_of_reliance(diagnosed: Iterable[str]) -> ClaimVerdict:
-    """Return what the diagnoses of all seeds say of a discriminator that is said to see seams.
-
-    A diagnosis also asks whether the discriminator finds anything at all, which the difference
-    between its two stimuli does not say.
-    """
-    verdicts: dict[frozenset[str], ClaimVerdict] = {
-        frozenset({"boundary"}): "supported",
-        frozenset({"content"}): "refuted",
-    }
-    return verdicts.get(frozenset(diagnosed), "inconclusive")
+def verdict_of(reading: Reading, predicted: Prediction) -> ClaimVerdict:
+    """Return what the reading of a difference says of what was predicted."""
+    if reading == "open":
+        return "inconclusive"
+    if reading == "within":
+        return "negligible"
+    return "supported" if predicted in (reading, "either side") else "reversed"
 
 
 def joint_verdict(verdicts: Iterable[ClaimVerdict]) -> ClaimVerdict:
-    """Return the verdict on a claim in one place: all comparisons must hold, one can refute it."""
+    """Return the verdict on a claim in one place: all comparisons must hold."""
     found = {*verdicts}
-    order: tuple[ClaimVerdict, ...] = ("refuted", "inconclusive", "supported")
+    order: tuple[ClaimVerdict, ...] = ("reversed", "negligible", "inconclusive", "supported")
     return next(verdict for verdict in order if verdict in found)
 
 

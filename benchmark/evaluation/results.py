@@ -1,7 +1,8 @@
 """From the files of a suite's runs and baselines to all that is said of them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ from benchmark.evaluation.score_table import (
     check_same_images,
 )
 from benchmark.metrics import METRICS
-from benchmark.stats.comparison import METRIC, ORACLE, TELEA, comparable_scores
-from benchmark.stats.intervals import paired_interval
+from benchmark.stats.comparison import METRIC, ORACLE, TELEA, Scores, comparable_scores, scores_of
+from benchmark.stats.intervals import Spread, interval_of_mean
 from benchmark.training.describe import generator_flops
 from data.errors import InputError, printable
 
@@ -57,6 +58,8 @@ class Results:
     """Operations of a variant's generator for one image."""
     origins: Mapping[tuple[str, int], Origin]
     """Code, configuration, data and machines of a run, by variant and seed."""
+    spreads: Mapping[tuple[str, str], Spread] = field(default_factory=dict)
+    """Of a variant's mean in a metric between seeds, where other runs have shown it."""
 
     @cached_property
     def methods(self) -> tuple[str, ...]:
@@ -88,6 +91,19 @@ class Results:
             rows = trained[(trained["seed"] == seed) | (trained["method"] == TELEA)]
             parts[seed] = with_skill(aggregate(rows, self.image_px, self.missing))
         return parts
+
+    def scores(self, method: str, metric: str, to_ideal: bool = True) -> Scores:
+        """Return a method's scores in a metric of the score table, see `comparable_scores`."""
+        key = metric, to_ideal
+        if key not in self._comparable:
+            self._comparable[key] = comparable_scores(self.frame, metric, self.image_px, to_ideal)
+        is_trained, spread = method in self.variants, self.spreads.get((method, metric))
+        return scores_of(self._comparable[key], method, metric, is_trained, spread)
+
+    @cached_property
+    def _comparable(self) -> dict[tuple[str, bool], pd.DataFrame]:
+        """Score tables by metric and whether distances from the ideal are compared."""
+        return {}
 
     @property
     def num_images(self) -> int:
@@ -206,20 +222,16 @@ def mean_intervals(
     results: Results, method: str, metrics: Sequence[str]
 ) -> dict[str, tuple[float, float]]:
     """Return the 95 % intervals of a method's means, of the metrics that have enough scores."""
-    rows = results.frame[results.frame["method"] == method]
-    names = [name for name in metrics if name in rows and name in METRICS]
-    scaled = {
-        name: comparable_scores(rows, name, results.image_px)[0][name]
-        for name in names
-        if METRICS[name].unit == "dB"
-    }
-    means = rows.assign(**scaled).groupby(["seed", "image"])[names].mean()
     intervals = {}
-    for name in names:
-        scores = means[name].unstack("image").dropna(axis="columns").to_numpy(float)
-        if scores.shape[1] > 1:
-            found = paired_interval(scores)
-            intervals[name] = found.low, found.high
+    for name in metrics:
+        if name not in results.frame or name not in METRICS:
+            continue
+        scores = results.scores(method, name, to_ideal=False)
+        if len(scores.scored) > 1:
+            found = interval_of_mean(scores.sample(scores.scored))
+            ends = (found.low, found.high)
+            is_ratio = METRICS[name].better == "one"
+            intervals[name] = (math.exp(ends[0]), math.exp(ends[1])) if is_ratio else ends
     return intervals
 
 

@@ -51,6 +51,19 @@ class Metric:
     missing: Callable[[], str | None] = lambda: None
     """Returns why it cannot be computed here, or None where it can."""
 
+    @property
+    def margin(self) -> float:
+        """The difference up to which two means are as good as equal, as comparisons scale them.
+
+        A tenth of a decibel, and what that is of a squared error near .02; 5 % of a ratio; a gray
+        level of a step; .002 of a similarity or a distance on [0, 1].
+        """
+        if self.unit:
+            return {"dB": 0.1, "%": 0.2}[self.unit]
+        if self.better in ("one", "zero"):
+            return math.log(1.05) if self.better == "one" else 1 / 255
+        return 0.0005 if self.name.startswith("mse_") else 0.002
+
 
 def _lpips(name: str, region: str, function: Callable[..., Tensor], net: str) -> Metric:
     missing = partial(lpips_missing, net)

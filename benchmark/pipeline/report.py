@@ -11,13 +11,12 @@ from benchmark.core import paths
 from benchmark.core.config import Params
 from benchmark.core.files import write_text
 from benchmark.evaluation.reference_runs import read_references
-from benchmark.evaluation.results import read_results
 from benchmark.reporting.blocks import Downloads, Figures, Pictures, Section, figures_in, walk
 from benchmark.reporting.figures.pictures import read_pictures, save_image
 from benchmark.reporting.html_page import html_page
 from benchmark.reporting.markdown import markdown_page
 from benchmark.reporting.sections import all_sections
-from benchmark.reporting.suite_report import Report, suite_reports
+from benchmark.reporting.suite_report import Report, local_results, suite_reports
 
 TITLE = "InpaintBench report"
 
@@ -42,7 +41,7 @@ def read_report(params: Params) -> Report:
         InputError: a file of one of the runs is missing or damaged.
     """
     claims, references = load_claims(), read_references()
-    results = [read_results(params, name) for name in params.suites]
+    results = local_results(params)
     pictures = [read_pictures(one) for one in results]
     places = [(one.suite.name, one) for one in results]
     places += [

@@ -5,11 +5,10 @@ from pathlib import Path
 from benchmark.core.config import load_params
 from benchmark.core.files import write_text
 from benchmark.evaluation.reference_runs import read_references
-from benchmark.evaluation.results import read_results
 from benchmark.reporting.blocks import Block, Group, Table, Text
 from benchmark.reporting.dialect import plain
 from benchmark.reporting.markdown import markdown_blocks
-from benchmark.reporting.suite_report import SuiteReport, suite_reports
+from benchmark.reporting.suite_report import SuiteReport, local_results, suite_reports
 from benchmark.reporting.tables import (
     Standing,
     columns_of,
@@ -54,7 +53,7 @@ def _blocks() -> list[Block]:
     Those from which no verdict is drawn are left to the report.
     """
     params = load_params()
-    results = [read_results(params, name) for name in params.suites]
+    results = local_results(params)
     local, references = suite_reports(results, read_references(), [None] * len(results))
     references = [suite for suite in references if not suite.verdicts.withheld]
     blocks: list[Block] = []

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 
@@ -11,13 +11,15 @@ from benchmark.core.config import Params, load_variant
 from benchmark.core.paths import REFERENCES
 from benchmark.core.yaml_files import load
 from benchmark.evaluation.reference_runs import Reference
-from benchmark.evaluation.results import Results
-from benchmark.metrics.registry import Column
+from benchmark.evaluation.results import Results, read_results
+from benchmark.metrics.registry import METRICS, Column
 from benchmark.reporting.figures.pictures import Pictures
 from benchmark.reporting.figures.style import Style, styles_of
 from benchmark.reporting.tables import Leaderboard, leaderboard
 from benchmark.reporting.verdicts import Verdicts
+from benchmark.stats.intervals import Spread
 from benchmark.training.describe import generator_parameters
+from benchmark.versions.tolerances import read_tolerances
 from data.errors import InputError
 from models.variant import Variant
 
@@ -142,3 +144,28 @@ def _images_seen(results: Results, name: str) -> float:
             return math.nan
         seen.append(int(curve["images_seen"].iloc[results.epochs[name, seed] - 1]))
     return round(fmean(seen))
+
+
+def local_results(params: Params) -> list[Results]:
+    """Read the results of the selected suites, with what is known of the spread between seeds.
+
+    Raises:
+        InputError: a file of one of the runs is missing or damaged.
+    """
+    found = [read_results(params, name) for name in params.suites]
+    return [replace(results, spreads=_measured_spreads(results)) for results in found]
+
+
+def _measured_spreads(results: Results) -> dict[tuple[str, str], Spread]:
+    """Return the spreads that were measured with the settings and images of these results."""
+    tolerances, suite, spreads = read_tolerances(), results.suite.name, {}
+    for variant in results.variants:
+        origins = [
+            origin.provenance["training"]
+            for (name, _), origin in results.origins.items()
+            if name == variant
+        ]
+        for metric in METRICS:
+            if spread := tolerances.spread(suite, variant, metric, origins):
+                spreads[variant, metric] = spread
+    return spreads

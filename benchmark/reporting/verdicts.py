@@ -7,21 +7,18 @@ from itertools import combinations, product
 import numpy as np
 
 from benchmark.evaluation.results import Results, mean_of
-from benchmark.stats.bootstrap import resampled_means
+from benchmark.stats.bootstrap import FEWEST_SEEDS, resampled_means
 from benchmark.stats.comparison import (
     METRIC,
     TELEA,
+    UNDECIDED,
     Comparison,
     NothingInCommonError,
-    comparable_scores,
-    compare_matrices,
+    compare,
     family,
-    score_matrix,
 )
-from benchmark.stats.intervals import MIN_SEEDS
 
-UNDECIDED = ("inconclusive", "equivalent")
-"""Verdicts that name no winner."""
+PROVISIONAL = " (provisional)"
 
 
 class Verdicts:
@@ -45,9 +42,10 @@ class Verdicts:
         """The variants by the mean of the deciding metric."""
 
     @property
-    def seeds(self) -> int:
-        """The fewest seeds of any comparison."""
-        return min(comparison.seeds for comparison in [*self.against, *self.between])
+    def covers_seeds(self) -> bool:
+        """Whether all intervals cover the choice of training seeds, besides that of images."""
+        every = [*self.against, *self.between]
+        return all(comparison.effect.interval.covers_seeds for comparison in every)
 
     @property
     def headline(self) -> str:
@@ -62,38 +60,32 @@ class Verdicts:
 
 def against_baselines(results: Results, metric: str = METRIC) -> list[Comparison]:
     """Compare every variant with every baseline that have values of a metric."""
-    pairs = product(results.variants, results.baselines)
-    return _family(results, pairs, metric, has_seeds=False)
+    return _family(results, product(results.variants, results.baselines), metric)
 
 
 def between_variants(results: Results, metric: str = METRIC) -> list[Comparison]:
-    """Compare all pairs of variants that have values of a metric and a seed in common."""
-    return _family(results, combinations(results.variants, 2), metric, has_seeds=True)
+    """Compare all pairs of variants that have values of a metric."""
+    return _family(results, combinations(results.variants, 2), metric)
 
 
-def _family(
-    results: Results, pairs: Iterable[tuple[str, str]], metric: str, has_seeds: bool
-) -> list[Comparison]:
-    scored = {
-        name for name in results.methods if mean_of(results.aggregate[name].get(metric)) is not None
+def _family(results: Results, pairs: Iterable[tuple[str, str]], metric: str) -> list[Comparison]:
+    scores = {
+        name: results.scores(name, metric)
+        for name in results.methods
+        if mean_of(results.aggregate[name].get(metric)) is not None
     }
-    if not scored:
-        return []
-    frame, _ = comparable_scores(results.frame, metric, results.image_px)
-    matrices = {name: score_matrix(frame, name, metric) for name in scored}
     found = []
-    for pair in pairs:
-        if scored.issuperset(pair):
-            ours, theirs = (matrices[name] for name in pair)
+    for ours, reference in pairs:
+        if scores.keys() >= {ours, reference}:
             with suppress(NothingInCommonError):
-                found.append(compare_matrices(*pair, metric, ours, theirs, has_seeds=has_seeds))
+                found.append(compare(scores[ours], scores[reference], metric))
     return family(found)
 
 
 def resamples_seeds(results: Results) -> bool:
     """Return whether all variants have the same seeds, and enough of them to be resampled."""
     every = {tuple(results.seeds_of(name)) for name in results.variants}
-    return len(every) == 1 and len(*every) >= MIN_SEEDS
+    return len(every) == 1 and len(*every) >= FEWEST_SEEDS
 
 
 def chances_of_best(results: Results) -> dict[str, float]:
@@ -103,8 +95,9 @@ def chances_of_best(results: Results) -> dict[str, float]:
     `resamples_seeds`.
     """
     methods = [*results.variants, *results.baselines]
-    scores = {name: score_matrix(results.frame, name).to_numpy(float) for name in methods}
-    means = resampled_means(scores, resamples_seeds(results))
+    scores = {name: results.scores(name, METRIC) for name in methods}
+    samples = {name: found.sample(found.scored) for name, found in scores.items()}
+    means = resampled_means(samples, resamples_seeds(results))
     every = np.array([means[name] for name in methods])
     is_best = every == every.min(axis=0)
     chances = (is_best / is_best.sum(axis=0)).mean(axis=1)
@@ -121,12 +114,14 @@ def marker(comparisons: Sequence[Comparison], strongest: str) -> str:
         comparisons: of one variant, with every baseline.
         strongest: the baseline with the best mean.
     """
-    verdicts = {c.reference: c.verdict for c in comparisons}
-    for reference in (TELEA, strongest, *verdicts):
-        if verdicts.get(reference) == "worse":
-            return f"✗ loses to {reference}"
-    even = [name for name, verdict in verdicts.items() if verdict in UNDECIDED]
-    return f"≈ even with {', '.join(even)}" if even else "✓ beats every baseline"
+    found = {c.reference: c for c in comparisons}
+    for reference in (TELEA, strongest, *found):
+        if reference in found and found[reference].verdict == "worse":
+            return f"✗ loses to {reference}{PROVISIONAL * found[reference].is_provisional}"
+    even = [name for name, comparison in found.items() if comparison.verdict in UNDECIDED]
+    if even:
+        return f"≈ even with {', '.join(even)}"
+    return f"✓ beats every baseline{PROVISIONAL * any(c.is_provisional for c in comparisons)}"
 
 
 def headline(means: Mapping[str, float], comparisons: Sequence[Comparison], strongest: str) -> str:
@@ -150,6 +145,8 @@ def headline(means: Mapping[str, float], comparisons: Sequence[Comparison], stro
             f"{who} (best: {best}, {METRIC} {means[best]:.4f} against {means[reference]:.4f})"
         )
     text = "; ".join(sentences)
+    if any(comparison.is_provisional for comparison in comparisons):
+        text += "; provisional, as nobody knows what another training seed changes"
     return f"{text[:1].upper()}{text[1:]}."
 
 
@@ -172,12 +169,11 @@ def _who(better: int, worse: int, total: int, reference: str) -> str:
     return f"against {reference}, of {total} learned variants {', '.join(parts)}"
 
 
-def coverage(seeds: int) -> str:
+def coverage(covers_seeds: bool) -> str:
     """Say what the intervals cover."""
-    if seeds < MIN_SEEDS:
-        count = "1 seed" if seeds == 1 else f"{seeds} seeds"
-        return (
-            f"With {count} the intervals cover image sampling only, not what another training seed "
-            "would change."
-        )
-    return f"The intervals cover the sampling of images and of training seeds ({seeds} seeds)."
+    if covers_seeds:
+        return "The intervals cover the sampling of images and of training seeds."
+    return (
+        "Provisional verdicts (*) are of one training seed: their intervals cover image sampling "
+        "only, not what another seed would change."
+    )

@@ -1,7 +1,7 @@
 """Scores of images and seeds → bootstrap replicates of means, and the p of a sign-flip test.
 
 The draws depend on the numbers of images and seeds alone. So equal data give equal results, and all
-methods that are compared are resampled alike: the same images, and the same seeds.
+methods that are compared are resampled alike: the same images. Seeds are drawn for each method.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,22 +10,24 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.stats.intervals import Array, Sample
 from data.draws import WORDS_PER_INDEX, integers_below, random_bits
 
-Array = NDArray[np.float64]
 REPLICATES = 10_000
 SEED = 0
+FEWEST_SEEDS = 3
+"""Fewer are not resampled: two give three different samples."""
 EXHAUSTIVE = 12
 """Up to so many images all ways to flip signs are gone through."""
 _AT_A_TIME = 2**22
 """Draws in memory."""
 
 
-def resampled_means(scores: Mapping[str, Array], seeds_too: bool) -> dict[str, Array]:
+def resampled_means(samples: Mapping[str, Sample], seeds_too: bool) -> dict[str, Array]:
     """Return the means of crossed bootstrap replicates of images and, if wanted, of seeds.
 
     Args:
-        scores: `[seeds, images]` by method; of one number of images.
+        samples: by method; of the same images. Groups of images are drawn whole.
         seeds_too: whether seeds are resampled besides images; with a few of them, such replicates
             vary less than the choice of seeds does.
 
@@ -34,16 +36,24 @@ def resampled_means(scores: Mapping[str, Array], seeds_too: bool) -> dict[str, A
 
     Source: Owen, The pigeonhole bootstrap (2007).
     """
-    (images,) = {array.shape[1] for array in scores.values()}
-    means: dict[str, list[Array]] = {name: [] for name in scores}
-    for first, number in _parts(images):
-        of_images = _weights("images", images, first, number)
-        for name, array in scores.items():
+    (images,) = {sample.scores.shape[1] for sample in samples.values()}
+    groups = next((s.groups for s in samples.values() if s.groups is not None), np.arange(images))
+    sizes = np.bincount(groups)
+    sums = {
+        name: np.array([np.bincount(groups, weights=row) for row in sample.scores])
+        for name, sample in samples.items()
+    }
+    means: dict[str, list[Array]] = {name: [] for name in samples}
+    for first, number in _parts(sizes.size):
+        drawn = _counts("images", sizes.size, first, number)
+        for name, of_groups in sums.items():
+            seeds = of_groups.shape[0]
             if seeds_too:
-                of_seeds = _weights("seeds", array.shape[0], first, number)
-                means[name].append(((of_seeds @ array) * of_images).sum(axis=1))
+                of_seeds = _counts(f"seeds of {name}", seeds, first, number) / seeds
+                totals = ((of_seeds @ of_groups) * drawn).sum(axis=1)
             else:
-                means[name].append(of_images @ array.mean(axis=0))
+                totals = drawn @ of_groups.mean(axis=0)
+            means[name].append(totals / (drawn @ sizes))
     return {name: np.concatenate(parts) for name, parts in means.items()}
 
 
@@ -54,12 +64,12 @@ def _parts(images: int) -> Iterator[tuple[int, int]]:
         yield first, min(some, REPLICATES - first)
 
 
-def _weights(what: str, count: int, first: int, replicates: int) -> Array:
-    """Return the weights of a sample's members, `[replicates, count]`, each row of sum 1."""
+def _counts(what: str, count: int, first: int, replicates: int) -> NDArray[np.int64]:
+    """Return how often each member of a sample is drawn, `[replicates, count]`."""
     per_replicate = -(-count // WORDS_PER_INDEX)
     labels: list[str | int] = ["bootstrap", SEED, what, count]
     bits = random_bits(labels, replicates * per_replicate, first * per_replicate)
-    return counts_of(integers_below(bits.reshape(replicates, -1)[:, :count], count)) / count
+    return counts_of(integers_below(bits.reshape(replicates, -1)[:, :count], count))
 
 
 def counts_of(drawn: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -77,20 +87,19 @@ def sign_flip_p(differences: Array) -> float:
     of its time.
 
     Args:
-        differences: `[seeds, images]`; seeds are averaged.
+        differences: one for each image or group, seeds averaged.
     """
-    per_image = differences.mean(axis=0)
-    images = per_image.size
+    images = differences.size
     # Sums of the same numbers in another order differ by less.
-    bound = abs(float(per_image.sum())) - 1e-12 * float(np.abs(per_image).sum())
+    bound = abs(float(differences.sum())) - 1e-12 * float(np.abs(differences).sum())
     if images <= EXHAUSTIVE:
         flips = np.array([*product((-1.0, 1.0), repeat=images)])
-        return float((np.abs(flips @ per_image) >= bound).mean())
+        return float((np.abs(flips @ differences) >= bound).mean())
     words = -(-images // (64 * WORDS_PER_INDEX))
     extreme = 1
-    for first, count in _parts(images):
-        bits = random_bits(["sign flips", SEED, images], count * words, first * words)
-        flips = np.unpackbits(bits.astype("<u8").view(np.uint8).reshape(count, -1), axis=1)
-        sums = per_image.sum() - 2 * (flips[:, :images] @ per_image)
+    for first, number in _parts(images):
+        bits = random_bits(["sign flips", SEED, images], number * words, first * words)
+        flips = np.unpackbits(bits.astype("<u8").view(np.uint8).reshape(number, -1), axis=1)
+        sums = differences.sum() - 2 * (flips[:, :images] @ differences)
         extreme += int((np.abs(sums) >= bound).sum())
     return extreme / (REPLICATES + 1)

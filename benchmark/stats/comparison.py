@@ -1,9 +1,6 @@
-"""Who wins: paired comparisons of two methods in one metric, on the same images and holes.
+"""Who wins: comparisons of two methods in one metric, on the same images and holes."""
 
-Two variants are compared seed by seed, with the seeds that both have; a baseline has none.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,8 +10,19 @@ from numpy.typing import NDArray
 
 from benchmark.metrics import METRICS
 from benchmark.metrics.error import psnr_cap_db
+from benchmark.stats import rulebook
 from benchmark.stats.bootstrap import sign_flip_p
-from benchmark.stats.intervals import CONFIDENCE, holm, improvement, paired_interval, wilcoxon_p
+from benchmark.stats.intervals import (
+    Array,
+    Interval,
+    Sample,
+    Spread,
+    group_means,
+    improvement,
+    interval_of_difference,
+    wilcoxon_p,
+)
+from benchmark.stats.rulebook import Effect, Reading
 
 TELEA = "telea"
 """The baseline that skill is measured against."""
@@ -22,15 +30,44 @@ ORACLE = "oracle"
 """The truth itself; it must score perfectly, and is never ranked or compared."""
 METRIC = "mse_h"
 """The metric that decides who wins; lower is better."""
-DECIBEL_MARGIN, SIMILARITY_MARGIN = 0.1, 0.002
 FLATTEST = 1e-6
 """Ratios below it count as this: a constant filling has no gradient, and 0 no logarithm."""
 
 Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
+UNDECIDED = ("inconclusive", "equivalent")
+"""Verdicts that name no winner."""
 
 
 class NothingInCommonError(ValueError):
-    """Two methods have no seed, or no score of a metric, in common."""
+    """Two methods have no score of a metric in common."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A method's scores in a metric, scaled by `comparable_scores`."""
+
+    method: str
+    table: pd.DataFrame
+    """As `score_matrix` returns it."""
+    groups: pd.Series | None = None
+    """The group of each image, where images are not one each."""
+    is_trained: bool = True
+    """Whether other training seeds would give other scores."""
+    spread: Spread | None = None
+
+    def sample(self, images: Sequence[str] | pd.Index) -> Sample:
+        """Return the scores of some images as numbers; of the seeds that have any."""
+        table = self.table.dropna(how="all")[images]
+        groups = None
+        if self.groups is not None:
+            groups = pd.factorize(self.groups.loc[table.columns])[0].astype(np.int64)
+        return Sample(table.to_numpy(np.float64), groups, self.is_trained, self.spread)
+
+    @property
+    def scored(self) -> pd.Index:
+        """The images that have a score of every seed that has any."""
+        table = self.table.dropna(how="all")
+        return table.columns[table.notna().all() & bool(len(table))]
 
 
 @dataclass(frozen=True)
@@ -40,32 +77,70 @@ class Comparison:
     method: str
     reference: str
     metric: str
-    difference: float
-    low: float
-    high: float
-    p: float
-    """Two-sided, of the distribution that the interval is from."""
-    p_adjusted: float
-    """By Holm, over the comparisons that are shown together."""
+    effect: Effect
     wilcoxon_p: float
-    """Of the signed-rank test over images."""
+    """Of the signed-rank test over groups of images."""
     permutation_p: float
-    """Of the sign-flip test over images."""
+    """Of the sign-flip test over groups of images."""
     improvement: float
     """The probability that the method is better on an image."""
     images: int
     seeds: int
-    margin: float
-    """The difference up to which two methods are as good as equal."""
+    """Of what was trained; the smaller number of two."""
+
+    @property
+    def difference(self) -> float:
+        """The mean difference."""
+        return self.effect.interval.mean
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval, for this comparison alone."""
+        return self.effect.interval.low
+
+    @property
+    def high(self) -> float:
+        """The upper end of the interval, for this comparison alone."""
+        return self.effect.interval.high
+
+    @property
+    def p(self) -> float:
+        """Two-sided, of no difference."""
+        return self.effect.p
+
+    @property
+    def p_adjusted(self) -> float:
+        """By Holm, over the comparisons that are shown together."""
+        return self.effect.p_adjusted
+
+    @property
+    def margin(self) -> float:
+        """The difference up to which two methods are as good as equal."""
+        return self.effect.margin
 
     @property
     def verdict(self) -> Verdict:
-        """What interval and adjusted p say of the method."""
-        if -self.margin <= self.low and self.high <= self.margin and self.margin > 0:
-            return "equivalent"
-        if self.p_adjusted >= 1 - CONFIDENCE:
-            return "inconclusive"
-        return "better" if (self.difference > 0) == is_more_better(self.metric) else "worse"
+        """What is said of the method."""
+        return verdict_of(self.effect.reading, self.metric)
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether a verdict rests on images alone: what other seeds change is not known."""
+        return not self.effect.interval.covers_seeds and self.verdict != "inconclusive"
+
+    @property
+    def verdict_text(self) -> str:
+        """The verdict as printed."""
+        return f"{self.verdict} (provisional)" if self.is_provisional else self.verdict
+
+
+def verdict_of(reading: Reading, metric: str) -> Verdict:
+    """Return what the reading of a difference says of the method that comes first."""
+    if reading == "open":
+        return "inconclusive"
+    if reading == "within":
+        return "equivalent"
+    return "better" if (reading == "above") == is_more_better(metric) else "worse"
 
 
 def is_more_better(metric: str) -> bool:
@@ -73,16 +148,9 @@ def is_more_better(metric: str) -> bool:
     return METRICS[metric].better == "higher"
 
 
-def equivalence_margin(metric: str) -> float:
-    """Return the difference up to which two values are as good as equal; 0 where none is set."""
-    if METRICS[metric].unit == "dB":
-        return DECIBEL_MARGIN
-    return SIMILARITY_MARGIN if metric.startswith(("ssim_", "stlpips_", "lpips_")) else 0.0
-
-
 def comparable_scores(
     frame: pd.DataFrame, metric: str, image_px: int, to_ideal: bool = True
-) -> tuple[pd.DataFrame, str]:
+) -> pd.DataFrame:
     """Scale a metric so that differences mean something.
 
     Ratios become logarithms, in which double is as far from 1 as half. Where nearer to the ideal is
@@ -95,17 +163,25 @@ def comparable_scores(
         to_ideal: whether distances are wanted where nearer is better, or the values themselves.
 
     Returns:
-        `method`, `seed`, `image` and the metric; and what it is called then.
+        `method`, `seed`, `image`, the `group` where there is one, and the metric.
     """
-    facts, values, what = METRICS[metric], frame[metric], metric
+    facts, values = METRICS[metric], frame[metric]
     if facts.unit == "dB":
         pixels = frame["hole_px"] if facts.region == "h" else image_px
         values = values.mask(values == np.inf, psnr_cap_db(pixels))
     if facts.better == "one":
-        values, what = np.log(values.clip(lower=FLATTEST)), f"ln {metric}"
+        values = np.log(values.clip(lower=FLATTEST))
     if facts.better in ("zero", "one") and to_ideal:
-        values, what = values.abs(), f"|{what}|"
-    return frame[["method", "seed", "image"]].assign(**{metric: values}), what
+        values = values.abs()
+    keys = [name for name in ("method", "seed", "image", "group") if name in frame]
+    return frame[keys].assign(**{metric: values})
+
+
+def comparable_name(metric: str, to_ideal: bool = True) -> str:
+    """Return what a metric is called once it is scaled by `comparable_scores`."""
+    better = METRICS[metric].better
+    name = f"ln {metric}" if better == "one" else metric
+    return f"|{name}|" if better in ("zero", "one") and to_ideal else name
 
 
 def score_matrix(frame: pd.DataFrame, method: str, metric: str = METRIC) -> pd.DataFrame:
@@ -124,107 +200,78 @@ def score_matrix(frame: pd.DataFrame, method: str, metric: str = METRIC) -> pd.D
     return rows.groupby(["seed", "image"])[metric].mean().unstack("image")
 
 
-def paired_differences(
-    ours: pd.DataFrame, reference: pd.DataFrame, has_seeds: bool
-) -> pd.DataFrame:
-    """Return `ours - reference`, `[seeds, images]`, of the images that have both.
-
-    Args:
-        ours: as `score_matrix` returns it.
-        reference: the same.
-        has_seeds: whether the reference was trained; else it is compared with all seeds of ours.
-
-    Returns:
-        The seeds that both have; none if there are none.
-    """
-    if not has_seeds:
-        return _complete(ours - reference.mean(axis=0))
-    seeds = ours.index.intersection(reference.index)
-    return _complete(ours.loc[seeds] - reference.loc[seeds])
-
-
-def _complete(differences: pd.DataFrame) -> pd.DataFrame:
-    """Leave out seeds without any value, then images that lack one of another seed."""
-    scored = differences.dropna(how="all")
-    return (differences if scored.empty else scored).dropna(axis="columns")
-
-
-def compare(
+def scores_of(
     frame: pd.DataFrame,
     method: str,
-    reference: str,
     metric: str = METRIC,
-    *,
-    has_seeds: bool = False,
-    image_px: int = 0,
-) -> Comparison:
-    """Compare two methods on the images of a score_table.
+    is_trained: bool = True,
+    spread: Spread | None = None,
+) -> Scores:
+    """Return a method's scores from a table that `comparable_scores` returned."""
+    return Scores(method, score_matrix(frame, method, metric), groups_of(frame), is_trained, spread)
 
-    Args:
-        frame: the score_table.
-        method: the one.
-        reference: the other.
-        metric: in which they are compared.
-        has_seeds: whether the reference was trained; see `paired_differences`.
-        image_px: pixels of an image, for PSNRs of it.
+
+def groups_of(frame: pd.DataFrame) -> pd.Series | None:
+    """Return the group of each image of a score table; None where every image is one."""
+    if "group" not in frame:
+        return None
+    return frame.drop_duplicates("image").set_index("image")["group"]
+
+
+def compare(ours: Scores, reference: Scores, metric: str = METRIC) -> Comparison:
+    """Compare two methods on the images that both have scores of.
 
     Raises:
         ValueError: the two were not scored on the same images.
-        NothingInCommonError: they have no seed or no score in common.
+        NothingInCommonError: they have no score in common.
     """
-    scaled, _ = comparable_scores(frame, metric, image_px)
-    ours, theirs = (score_matrix(scaled, name, metric) for name in (method, reference))
-    return compare_matrices(method, reference, metric, ours, theirs, has_seeds=has_seeds)
-
-
-def compare_matrices(
-    method: str,
-    reference: str,
-    metric: str,
-    ours: pd.DataFrame,
-    theirs: pd.DataFrame,
-    *,
-    has_seeds: bool,
-) -> Comparison:
-    """Compare two methods by their comparable scores, as `score_matrix` returns them.
-
-    Raises:
-        ValueError, NothingInCommonError: see `compare`.
-    """
-    if not ours.columns.equals(theirs.columns):
-        raise ValueError(f"{method} and {reference} were not scored on the same images")
-    differences = paired_differences(ours, theirs, has_seeds)
-    if differences.empty:
-        raise NothingInCommonError(f"{method} and {reference} have no seed or score in common")
-    return comparison_of(method, reference, metric, differences.to_numpy(dtype=np.float64))
+    if not ours.table.columns.equals(reference.table.columns):
+        both = f"{ours.method} and {reference.method}"
+        raise ValueError(f"{both} were not scored on the same images")
+    images = ours.scored.intersection(reference.scored)
+    if images.empty:
+        raise NothingInCommonError(f"{ours.method} and {reference.method} have no score in common")
+    sides = ours.sample(images), reference.sample(images)
+    interval = interval_of_difference(*sides)
+    differences = sides[0].scores.mean(axis=0) - sides[1].scores.mean(axis=0)
+    seeds = min((side.scores.shape[0] for side in sides if side.is_trained), default=1)
+    names = ours.method, reference.method, metric
+    return comparison_of(names, interval, differences, sides[0].groups, seeds)
 
 
 def comparison_of(
-    method: str, reference: str, metric: str, differences: NDArray[np.float64]
+    names: tuple[str, str, str],
+    interval: Interval,
+    differences: Array,
+    groups: NDArray[np.int64] | None,
+    seeds: int,
 ) -> Comparison:
-    """Return what paired differences `[seeds, images]` say, as if nothing else were compared."""
-    interval = paired_interval(differences)
-    seeds, images = differences.shape
+    """Return what the differences of images say, as if nothing else were compared.
+
+    Args:
+        names: the one method, the other, and the metric.
+        interval: of their difference.
+        differences: `[images]`, means over seeds.
+        groups: number of each image's group.
+        seeds: how many there are.
+    """
+    method, reference, metric = names
+    of_groups = group_means(differences, groups)
     return Comparison(
         method=method,
         reference=reference,
         metric=metric,
-        difference=interval.mean,
-        low=interval.low,
-        high=interval.high,
-        p=interval.p,
-        p_adjusted=interval.p,
-        wilcoxon_p=wilcoxon_p(differences),
-        permutation_p=sign_flip_p(differences),
+        effect=Effect(interval, METRICS[metric].margin),
+        wilcoxon_p=wilcoxon_p(of_groups),
+        permutation_p=sign_flip_p(of_groups),
         improvement=improvement(differences if is_more_better(metric) else -differences),
-        images=images,
+        images=differences.size,
         seeds=seeds,
-        margin=equivalence_margin(metric),
     )
 
 
 def family(comparisons: Iterable[Comparison]) -> list[Comparison]:
     """Return comparisons that are shown together, their p values adjusted for their number."""
     found = list(comparisons)
-    adjusted = holm([comparison.p for comparison in found])
-    return [replace(c, p_adjusted=p) for c, p in zip(found, adjusted, strict=True)]
+    effects = rulebook.family([comparison.effect for comparison in found])
+    return [replace(c, effect=effect) for c, effect in zip(found, effects, strict=True)]

@@ -1,8 +1,9 @@
-"""Intervals and tests of paired differences `[seeds, images]`, with closed forms and SciPy.
+"""Scores `[seeds, images]` → intervals of means and differences, by closed forms.
 
-Seeds and images are crossed: every seed is scored on the same images. A difference is taken as
-`mean + seed + image + residual`, each with a variance of its own, so that the mean's is
-`seed/S + image/N + residual/SN`.
+Images are common to all that is compared, so differences are taken image by image. Training seeds
+are not: seed 0 of one variant and seed 0 of another are independent draws. Hence the variance of a
+difference has three kinds of parts: `images / N + seeds of ours / S + seeds of the other / S`.
+Images of one group (blocks of one photograph, pictures of one person) count as one draw.
 """
 
 import math
@@ -11,168 +12,208 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 Array = NDArray[np.float64]
+Part = tuple[float, float]
+"""A variance of a mean, and the degrees of freedom of its estimate."""
 CONFIDENCE = 0.95
-MIN_SEEDS = 3
-"""With fewer seeds their spread cannot be estimated, and intervals cover image sampling only."""
+MIN_SEEDS = 2
+"""One seed alone does not show how much seeds differ."""
+_LEAST_EXPONENT = -150.0
+"""Of levels; beyond it, squares of quantiles are no longer finite."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The standard deviation of a mean between training seeds, measured with other runs."""
+
+    sd: float
+    degrees: float
+    """Of freedom: the seeds measured, less one; infinite where it is taken as known."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Scores of one method.
+
+    A spread measured elsewhere counts where it is from more seeds than the sample has. Of one seed
+    nobody can tell the residual from what images differ by, so that it counts twice then.
+    """
+
+    scores: Array
+    """`[seeds, images]`."""
+    groups: NDArray[np.int64] | None = None
+    """Number of each image's group, from 0; without it each image is a group."""
+    is_trained: bool = True
+    """Whether other training seeds would give other scores."""
+    spread: Spread | None = None
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean, how sure it is, and the p of the hypothesis that it is 0."""
+    """An estimate and how sure it is."""
 
     mean: float
-    low: float
-    high: float
-    p: float
-    """Two-sided, of the t distribution that the interval is from."""
+    parts: tuple[Part, ...]
+    """What its variance is the sum of; none where the estimate is exact."""
+    covers_seeds: bool = True
+    """Whether the choice of training seeds is covered, besides that of images."""
+
+    @property
+    def low(self) -> float:
+        """The lower end."""
+        return self.mean - self.reach(1 - CONFIDENCE)
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+        return self.mean + self.reach(1 - CONFIDENCE)
+
+    def reach(self, level: float) -> float:
+        """Return half the width of the interval that is wrong with the probability `level`.
+
+        Source: Cochran, Approximate significance levels of the Behrens-Fisher test (1964), of which
+        this is the form for a sum of variances: each counts with a t quantile of its own.
+        """
+        quantiles = [float(special.stdtrit(degrees, level / 2)) for _, degrees in self.parts]
+        pairs = zip(quantiles, self.parts, strict=True)
+        return math.sqrt(sum(quantile**2 * variance for quantile, (variance, _) in pairs))
+
+    def p(self, hypothesis: float = 0.0) -> float:
+        """Return the two-sided p of a value: the level of the interval that ends there."""
+        distance = abs(self.mean - hypothesis)
+        if distance == 0 or any(math.isinf(variance) for variance, _ in self.parts):
+            return 1.0
+        if self.reach(10**_LEAST_EXPONENT) < distance:
+            return 0.0
+
+        def beyond(exponent: float) -> float:
+            return self.reach(10**exponent) - distance
+
+        return float(10 ** optimize.brentq(beyond, _LEAST_EXPONENT, 0.0, xtol=1e-13, rtol=1e-13))
 
 
-@dataclass(frozen=True)
-class Components:
-    """Variances of what a crossed difference is made of; an estimate may be negative."""
-
-    seed: float
-    image: float
-    residual: float
+def interval_of_mean(sample: Sample) -> Interval:
+    """Return the interval of a method's mean, or of paired differences given as one sample."""
+    images = image_part(sample.scores.mean(axis=0), sample.groups)
+    return _interval(float(sample.scores.mean()), [images], [sample])
 
 
-def variance_components(differences: Array) -> Components:
-    """Estimate the variances by the method of moments.
+def interval_of_difference(ours: Sample, reference: Sample) -> Interval:
+    """Return the interval of `mean(ours) - mean(reference)`, scored on the same images.
 
-    Args:
-        differences: `[seeds, images]`, at least two of each.
+    The seeds of both are independent draws, as in Welch's test: two variants that start with the
+    same seed end with weights of which that seed says nothing (the simulation in
+    tests/stats/test_intervals.py has what pairing seeds by their labels would cost).
+    """
+    differences = ours.scores.mean(axis=0) - reference.scores.mean(axis=0)
+    images = image_part(differences, ours.groups)
+    return _interval(float(differences.mean()), [images], [ours, reference])
+
+
+def unpaired_interval(ours: Sample, reference: Sample) -> Interval:
+    """Return the interval of `mean(ours) - mean(reference)`, scored on different images."""
+    mean = float(ours.scores.mean() - reference.scores.mean())
+    images = [image_part(side.scores.mean(axis=0), side.groups) for side in (ours, reference)]
+    return _interval(mean, images, [ours, reference])
+
+
+def _interval(mean: float, images: Sequence[Part], samples: Sequence[Sample]) -> Interval:
+    trained = [sample for sample in samples if sample.is_trained]
+    seeds = [part for sample in trained if (part := seed_part(sample))]
+    variance, degrees = _welch(images)
+    # The residual is in the means of seeds already.
+    variance -= sum(residual_variance(s) for s in trained if len(s.scores) >= MIN_SEEDS)
+    kept = tuple(part for part in ((variance, degrees), _welch(seeds)) if part[0] > 0)
+    return Interval(mean, kept, covers_seeds=len(seeds) == len(trained))
+
+
+def _welch(parts: Sequence[Part]) -> Part:
+    """Return the sum of independent variances, with Satterthwaite's degrees of freedom.
+
+    Source: Welch, The generalization of Student's problem (1947).
+    """
+    total = sum(variance for variance, _ in parts)
+    if math.isinf(total):
+        return total, 1.0
+    squares = sum(variance**2 / degrees for variance, degrees in parts)
+    return total, total**2 / squares if squares else math.inf
+
+
+def seed_part(sample: Sample) -> Part | None:
+    """Return the variance of a mean that training seeds make; None where nobody knows it.
+
+    It holds the residual, by which seeds differ from image to image, and which is taken off the
+    images' part: of few seeds this covers more than the other way round.
+    """
+    seeds, spread = sample.scores.shape[0], sample.spread
+    if spread is not None and spread.degrees > seeds - 1:
+        return spread.sd**2 / seeds, spread.degrees
+    if seeds < MIN_SEEDS:
+        return None
+    return float(sample.scores.mean(axis=1).var(ddof=1)) / seeds, seeds - 1.0
+
+
+def residual_variance(sample: Sample) -> float:
+    """Return the variance of the mean that is neither of images nor of seeds; two seeds at least.
 
     Source: Searle, Casella and McCulloch, Variance Components (1992), section 4.3: the two-way
     crossed design without interaction.
     """
-    seeds, images = differences.shape
-    of_seeds, of_images = differences.mean(axis=1), differences.mean(axis=0)
-    rest = differences - of_seeds[:, None] - of_images + differences.mean()
-    residual = float((rest**2).sum()) / ((seeds - 1) * (images - 1))
-    return Components(
-        seed=float(of_seeds.var(ddof=1)) - residual / images,
-        image=float(of_images.var(ddof=1)) - residual / seeds,
-        residual=residual,
-    )
+    seeds = len(sample.scores)
+    rest = sample.scores - sample.scores.mean(axis=0)
+    total = math.fsum(image_part(row, sample.groups)[0] for row in rest)
+    return total / ((seeds - 1) * seeds)
 
 
-def paired_interval(differences: Array) -> Interval:
-    """Return the interval of the mean of paired differences.
+def image_part(values: Array, groups: NDArray[np.int64] | None = None) -> Part:
+    """Return the variance of a mean over images, and its degrees of freedom.
 
-    With fewer than `MIN_SEEDS` seeds it is that of a paired t test on the images' differences,
-    averaged over seeds. From then on it covers the choice of seeds too: the squared half-widths of
-    images and of seeds, each with its own t quantile, are added, which covers what it should with
-    three seeds of any spread; degrees of freedom by Satterthwaite and the percentile bootstrap
-    cover less there (tests/stats/test_intervals.py has the simulation).
+    With groups, it is the cluster-robust one, scaled so that it has no bias where the means of
+    groups vary alike.
 
     Args:
-        differences: `[seeds, images]`.
+        values: `[images]`.
+        groups: number of each image's group, from 0.
 
     Returns:
-        Ends `(-inf, inf)` and p 1 for one image.
+        An infinite variance for one group alone.
 
-    Source: Cochran, Approximate significance levels of the Behrens-Fisher test (1964), of which
-    this is the form for a sum of variance components.
+    Source: Bell and McCaffrey, Bias reduction in standard errors for linear regression with
+    multi-stage samples (2002), for a mean.
     """
-    seeds, images = differences.shape
-    mean = float(differences.mean())
-    if images < 2:
-        return Interval(mean, -math.inf, math.inf, 1.0)
-    parts = [(_variance_of_mean(differences.mean(axis=0)), images - 1.0)]
-    if seeds >= MIN_SEEDS:
-        # The residual is in the images' means already, and would count twice.
-        residual = variance_components(differences).residual / (seeds * images)
-        of_seeds = _variance_of_mean(differences.mean(axis=1)) - residual
-        parts.append((max(0.0, of_seeds), seeds - 1.0))
-    return _interval(mean, parts)
+    sizes = np.ones(values.size) if groups is None else np.bincount(groups)
+    if sizes.size < 2:
+        return math.inf, 1.0
+    weights = sizes / values.size
+    squares = weights**2
+    found = float((squares * (group_means(values, groups) - values.mean()) ** 2).sum())
+    share = float((squares * (1 - 2 * weights + squares.sum())).sum() / squares.sum())
+    return found / share, sizes.size - 1.0
 
 
-def unpaired_interval(ours: Array, reference: Array) -> Interval:
-    """Return the interval of `mean(ours) - mean(reference)`, scored on different images.
-
-    That of Welch's t test on the images' means; from `MIN_SEEDS` seeds on with the variance between
-    a side's seeds added, as in `paired_interval`.
-
-    Args:
-        ours: `[seeds, images]`.
-        reference: the same, of another number of seeds and images; at least two images each.
-    """
-    mean, sides = float(ours.mean() - reference.mean()), (ours, reference)
-    parts = [_welch([side.mean(axis=0) for side in sides])]
-    if of_seeds := [side.mean(axis=1) for side in sides if side.shape[0] >= MIN_SEEDS]:
-        parts.append(_welch(of_seeds))
-    return _interval(mean, parts)
-
-
-def _welch(samples: Sequence[Array]) -> tuple[float, float]:
-    """Return the variance of the sum of some samples' means, and its degrees of freedom."""
-    variances = [_variance_of_mean(sample) for sample in samples]
-    total = sum(variances)
-    squares = sum(v**2 / (s.size - 1) for v, s in zip(variances, samples, strict=True))
-    return total, total**2 / squares if squares else 1.0
-
-
-def _variance_of_mean(sample: Array) -> float:
-    return float(sample.var(ddof=1)) / sample.size
-
-
-def _interval(mean: float, parts: Sequence[tuple[float, float]]) -> Interval:
-    """Return the interval of a mean whose variance is a sum, given with degrees of freedom."""
-    parts = [(variance, degrees) for variance, degrees in parts if variance > 0]
-    if not parts:
-        return Interval(mean, mean, mean, 1.0 if mean == 0 else 0.0)
-    reach = _reach(parts, 1 - CONFIDENCE)
-    return Interval(mean, mean - reach, mean + reach, _p(mean, parts))
-
-
-def _reach(parts: Sequence[tuple[float, float]], level: float) -> float:
-    """Return half the width of an interval that is wrong with the probability `level`."""
-    return math.sqrt(sum(float(stats.t.isf(level / 2, n)) ** 2 * v for v, n in parts))
-
-
-def _p(mean: float, parts: Sequence[tuple[float, float]]) -> float:
-    """Return the level of the interval that ends at 0."""
-    least = -150.0  # beyond it, squares of quantiles are no longer finite
-    if mean == 0 or _reach(parts, 10**least) < abs(mean):
-        return 1.0 if mean == 0 else 0.0
-
-    def beyond(exponent: float) -> float:
-        return _reach(parts, 10**exponent) - abs(mean)
-
-    return float(10 ** optimize.brentq(beyond, least, 0.0, xtol=1e-13, rtol=1e-13))
+def group_means(values: Array, groups: NDArray[np.int64] | None) -> Array:
+    """Return the mean of each group of images; `[images]` becomes `[groups]`."""
+    if groups is None:
+        return values
+    return np.bincount(groups, weights=values) / np.bincount(groups)
 
 
 def wilcoxon_p(differences: Array) -> float:
-    """Return the two-sided p of Wilcoxon's signed-rank test over images, seeds averaged.
+    """Return the two-sided p of Wilcoxon's signed-rank test.
 
     Args:
-        differences: `[seeds, images]`.
+        differences: one for each image or group, seeds averaged.
     """
-    per_image = differences.mean(axis=0)
     # Without a difference there is nothing to rank.
-    return float(stats.wilcoxon(per_image).pvalue) if per_image.any() else 1.0
+    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
 
 
 def improvement(gains: Array) -> float:
     """Return the probability that one side beats the other on an image; a tie counts half.
 
     Args:
-        gains: `[seeds, images]`, positive where it does.
+        gains: positive where it does.
     """
     return float(((gains > 0) + 0.5 * (gains == 0)).mean())
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p values of which none below a level means an error with less than that probability.
-
-    Source: Holm, A simple sequentially rejective multiple test procedure (1979).
-    """
-    values = np.array(p_values, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    factors = np.arange(len(values), 0, -1)
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.maximum.accumulate(np.minimum(1.0, factors * values[order]))
-    return [float(p) for p in adjusted]

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from benchmark.evaluation.metrics_file import LARGEST
@@ -13,12 +12,14 @@ from benchmark.evaluation.score_table import metric_columns
 from benchmark.metrics import METRICS
 from benchmark.stats.comparison import (
     Comparison,
+    Scores,
     comparable_scores,
     comparison_of,
     family,
-    paired_differences,
+    groups_of,
     score_matrix,
 )
+from benchmark.stats.intervals import Spread, interval_of_mean
 from benchmark.versions.diff import changed_files, origin_changes, setting_changes
 from benchmark.versions.snapshot import Snapshot, Subject
 from data.errors import InputError
@@ -27,6 +28,8 @@ State = Literal["identical", "compared", "not comparable", "new", "vanished"]
 PAIRED = ("method", "seed", "image", "mask", "hole_px")
 """What a score of the one version has to have in common with one of the other."""
 SCORED: tuple[State, ...] = ("identical", "compared")
+FEWEST_SEEDS = 3
+"""From so many on their own differences show what seeds change."""
 OLD, NEW = " old", " new"
 """Ends of the names of columns; no metric's name has a space."""
 
@@ -179,7 +182,11 @@ def _metric_changes(
             if means == (None, None):
                 continue
             same = means[0] == means[1] and not _moves(pairs, metric)
-            compared = None if same else _compared(pairs, method, metric, image_px)
+            compared = None
+            if not same and pairs is not None:
+                is_trained = subjects[0].is_run
+                known = old.spread(suite, method, metric) if is_trained else None
+                compared = _compared(pairs, method, metric, image_px, is_trained, known)
             found.append(MetricChange(suite, method, metric, *means, compared, same))
     return _adjusted(found)
 
@@ -201,8 +208,8 @@ def _pairs(old: Snapshot, new: Snapshot, method: str, subjects: Sequence[Subject
     for side, end in ((old, OLD), (new, NEW)):
         frame = pd.concat([side.score_table(subject) for subject in subjects], ignore_index=True)
         names = {metric: f"{metric}{end}" for metric in metric_columns(frame)}
-        rows = frame.loc[frame["method"] == method, [*PAIRED, *names]]
-        sides.append(rows.rename(columns=names))
+        kept = [*PAIRED, *names, *({"group"} & {*frame} if end == NEW else ())]
+        sides.append(frame.loc[frame["method"] == method, kept].rename(columns=names))
     return sides[0].merge(sides[1], on=list(PAIRED))
 
 
@@ -215,24 +222,38 @@ def _moves(pairs: pd.DataFrame | None, metric: str) -> bool:
 
 
 def _compared(
-    pairs: pd.DataFrame | None, method: str, metric: str, image_px: int
+    pairs: pd.DataFrame,
+    method: str,
+    metric: str,
+    image_px: int,
+    is_trained: bool,
+    known: Spread | None,
 ) -> Comparison | None:
-    """Compare a method with itself on the images, holes and seeds of both score tables."""
+    """Compare a method with itself on the images, holes and seeds of both score tables.
+
+    Here seeds are paired: where code that scores has changed, all seeds move alike. From three
+    seeds on their differences show the spread; with fewer, it is that of two runs, taken as known
+    from what was measured: a gate rather refuses once too often.
+    """
     columns = [f"{metric}{end}" for end in (NEW, OLD)]
-    if pairs is None or metric not in METRICS or not {*columns} <= {*pairs.columns}:
+    if metric not in METRICS or not {*columns} <= {*pairs.columns}:
         return None
-    tables = []
-    whole = pairs.dropna(subset=columns)
+    whole, tables = pairs.dropna(subset=columns), []
     for column in columns:
-        scores = whole[list(PAIRED)].assign(**{metric: whole[column]})
-        scaled, _ = comparable_scores(scores, metric, image_px)
+        scaled = comparable_scores(whole.assign(**{metric: whole[column]}), metric, image_px)
         if not (scaled[metric].abs() < LARGEST).all():
             raise InputError(f"{method}: a score in {metric} is infinite, or not below {LARGEST:g}")
         tables.append(score_matrix(scaled, method, metric))
-    differences = paired_differences(tables[0], tables[1], has_seeds=True).to_numpy(np.float64)
-    if not differences.size:
+    moved, spread = tables[0] - tables[1], None
+    if known is not None and len(moved) < FEWEST_SEEDS:
+        spread = Spread(math.sqrt(2) * known.sd, math.inf)
+    scores = Scores(method, moved, groups_of(whole), is_trained, spread)
+    if scores.scored.empty:
         return None
-    return comparison_of(method, "old", metric, differences)
+    sample = scores.sample(scores.scored)
+    means, seeds = sample.scores.mean(axis=0), len(sample.scores)
+    names = method, "old", metric
+    return comparison_of(names, interval_of_mean(sample), means, sample.groups, seeds)
 
 
 def _adjusted(changes: Sequence[MetricChange]) -> list[MetricChange]:

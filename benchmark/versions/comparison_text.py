@@ -11,7 +11,6 @@ from tabulate import tabulate
 from benchmark.core.text import escape_markdown, markdown_row, one_line, p_text
 from benchmark.metrics import PROTOCOL
 from benchmark.metrics.registry import HEADLINE
-from benchmark.stats.intervals import MIN_SEEDS
 from benchmark.versions.compare import MetricChange, SubjectChange, VersionComparison
 from benchmark.versions.snapshot import Snapshot
 from benchmark.versions.tolerances import BASELINES, Tolerances
@@ -209,7 +208,7 @@ def _notes(found: VersionComparison) -> list[str]:
     if not compared:
         return []
     covers = "the sampling of images and of training seeds"
-    if min(c.seeds for c in compared) < MIN_SEEDS:
+    if not all(comparison.effect.interval.covers_seeds for comparison in compared):
         covers = "image sampling only, not what another training seed would change"
     return [
         f"Paired differences new - old on {min(c.images for c in compared)} images or more, the "

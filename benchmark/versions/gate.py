@@ -5,18 +5,14 @@ depend on images, holes and metrics alone. What trains may not be worse, image b
 than its tolerance.
 """
 
-import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from scipy.stats import norm
-
 from benchmark.evaluation.metrics_file import AnyMean, BaselineMetrics, RunMetrics, read_metrics
 from benchmark.metrics import METRICS
-from benchmark.stats.comparison import equivalence_margin
-from benchmark.stats.intervals import CONFIDENCE, MIN_SEEDS
+from benchmark.stats.comparison import Comparison
 from benchmark.versions.compare import MetricChange, VersionComparison, compare_versions
 from benchmark.versions.comparison_text import comparison_json
 from benchmark.versions.snapshot import MADE_BY, Snapshot, Subject
@@ -177,7 +173,7 @@ def _judge(change: MetricChange, limits: "_Limits") -> Failure | None:
     found = change.comparison
     if found is None or found.verdict != "worse":
         return None
-    limit = limits.of(change, found.seeds)
+    limit = limits.of(change, found)
     if abs(found.difference) <= limit:
         return None
     interval = f"{found.difference:+.4g} [{found.low:+.4g}, {found.high:+.4g}]"
@@ -189,7 +185,7 @@ def _judge(change: MetricChange, limits: "_Limits") -> Failure | None:
 
 
 class _Limits:
-    """By how much methods may get worse: what another seed, or another machine, would change."""
+    """By how much methods may get worse where nothing is at fault."""
 
     def __init__(self, base: Snapshot, found: VersionComparison) -> None:
         trained = [c for c in found.subjects if c.subject.is_run]
@@ -197,29 +193,21 @@ class _Limits:
         self._elsewhere = {(c.subject.suite, c.subject.name) for c in trained if c.environment}
         self._base = base
         self.without_seed_sd: set[str] = set()
-        """Metrics of methods whose seeds were not measured: their limits are narrower."""
+        """Metrics of methods whose seeds were not measured: their images alone decide."""
         self.widened: set[str] = set()
         """Methods whose limits are wider, as they were made on another machine."""
 
-    def of(self, change: MetricChange, seeds: int) -> float:
-        """Return by how much the mean over some seeds may get worse."""
+    def of(self, change: MetricChange, found: Comparison) -> float:
+        """Return by how much the mean may get worse, beyond what images and seeds may change."""
         key = (change.suite, change.method)
-        limit = equivalence_margin(change.metric)
+        if not found.effect.interval.covers_seeds:
+            self.without_seed_sd.add("/".join((*key, change.metric)))
         if key in self._elsewhere:
             tolerance = self._base.tolerances.tolerance(*key, change.metric)
             if tolerance is not None:
-                limit = max(limit, tolerance)
                 self.widened.add("/".join(key))
-        if seeds >= MIN_SEEDS:  # then the interval covers them
-            return limit
-        seed_sd = self._base.seed_sd(*key, change.metric)
-        if seed_sd is None:
-            self.without_seed_sd.add("/".join((*key, change.metric)))
-            return limit
-        # The difference of two means over seeds. The deviation is known from a few seeds, and a
-        # gate rather refuses once too often: hence no wider quantile for that.
-        reach = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(2 / seeds) * seed_sd
-        return max(limit, reach)
+                return max(found.margin, tolerance)
+        return found.margin
 
 
 def gate_text(result: GateResult) -> str:

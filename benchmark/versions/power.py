@@ -2,20 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from benchmark.metrics import METRICS
-from benchmark.stats.comparison import (
-    comparable_scores,
-    equivalence_margin,
-    paired_differences,
-    score_matrix,
-)
-from benchmark.stats.intervals import MIN_SEEDS, Array, Components, variance_components
-from benchmark.stats.power import detectable_difference, images_needed
+from benchmark.stats.comparison import Scores, comparable_scores, scores_of
+from benchmark.stats.intervals import MIN_SEEDS, Sample
+from benchmark.stats.power import Components, components_of, detectable_difference, images_needed
 from benchmark.versions.snapshot import Snapshot, Subject
 from benchmark.versions.tolerances import TOLERANCES
 from data.errors import InputError
@@ -72,8 +67,7 @@ def make_plan(
         method: the one.
         reference: the other; a variant or a baseline.
         metric: in which they are compared.
-        difference: that is to be seen, in the metric's unit; without it the margin of equivalence
-            or, where there is none, a tenth of the reference's mean.
+        difference: that is to be seen, in the metric's unit; without it the margin of equivalence.
         power: the probability that it is seen.
 
     Raises:
@@ -85,23 +79,19 @@ def make_plan(
         raise InputError(f"--difference {difference}: must be above 0")
     if not 0 < power < 1:
         raise InputError(f"--power {power}: must be between 0 and 1")
-    tables = [_table(results, suite, name, metric) for name in (method, reference)]
-    seeded = _subjects(results, suite, reference)[0].is_run
-    found = paired_differences(tables[0], tables[1], has_seeds=seeded).to_numpy(dtype=np.float64)
-    if found.size == 0 or found.shape[1] < 2:
+    ours, other = (_scores(results, suite, name, metric) for name in (method, reference))
+    shared = ours.scored.intersection(other.scored)
+    if len(shared) < 2:
         raise InputError(f"{method} and {reference} share fewer than two scored images of {suite}")
-    if not np.isfinite(found).all():
+    sides = ours.sample(shared), other.sample(shared)
+    if not all(np.isfinite(side.scores).all() for side in sides):
         raise InputError(f"{suite}: a score in {metric} of {method} or {reference} is infinite")
-    trained = (method, reference) if seeded else (method,)
-    components, origin = _components(found, results, suite, trained, metric)
+    components, origin = components_of(*sides), _seeds_known_from(sides)
     if components.image <= 0 and components.residual <= 0:
         raise InputError(f"{metric} of {method} and {reference} differs by the same on all images")
     if difference is None:
-        tenth = abs(float(tables[1].to_numpy(dtype=np.float64).mean())) / 10
-        difference = equivalence_margin(metric) or tenth
-        if difference == 0:
-            raise InputError(f"--difference: must be given, as the {metric} of {reference} is 0")
-    images = found.shape[1]
+        difference = METRICS[metric].margin
+    images = len(shared)
     rows = tuple(
         Row(
             seeds,
@@ -125,30 +115,27 @@ def _subjects(results: Snapshot, suite: str, name: str) -> list[Subject]:
     return [s for s in present if s.name == name] or [s for s in present if not s.is_run]
 
 
-def _table(results: Snapshot, suite: str, name: str, metric: str) -> pd.DataFrame:
+def _scores(results: Snapshot, suite: str, name: str, metric: str) -> Scores:
     subjects = _subjects(results, suite, name)
     frame = pd.concat([results.score_table(subject) for subject in subjects], ignore_index=True)
     if name not in set(frame["method"]) or metric not in frame:
         names = ", ".join(dict.fromkeys(frame["method"]))
         raise InputError(f"{suite}: there are no scores in {metric} of {name}; there are {names}")
-    scaled, _ = comparable_scores(frame, metric, results.image_px(suite))
-    return score_matrix(scaled, name, metric).dropna(axis="columns")
+    scaled = comparable_scores(frame, metric, results.image_px(suite))
+    is_trained = subjects[0].is_run
+    spread = results.spread(suite, name, metric) if is_trained else None
+    return scores_of(scaled, name, metric, is_trained, spread)
 
 
-def _components(
-    found: Array, results: Snapshot, suite: str, trained: Sequence[str], metric: str
-) -> tuple[Components, str]:
-    """Return the variances of a difference, and where that between seeds is from."""
-    if found.shape[0] >= 2:
-        parts = variance_components(found)
-        whole = Components(*(max(0.0, value) for value in asdict(parts).values()))
-        return whole, f"{found.shape[0]} seeds of the score tables"
-    of_images = float(found.var(ddof=1))
-    sds = [results.seed_sd(suite, name, metric) for name in trained]
-    known = [sd for sd in sds if sd is not None]
-    if len(known) < len(sds):
-        return Components(0.0, of_images, 0.0), ""
-    return Components(sum(sd**2 for sd in known), of_images, 0.0), TOLERANCES.as_posix()
+def _seeds_known_from(sides: Sequence[Sample]) -> str:
+    """Say where the variance between seeds is from; nothing where a side's is not known."""
+    seeds = [len(side.scores) for side in sides if side.is_trained]
+    if not seeds:
+        return "neither is trained"
+    if min(seeds) >= MIN_SEEDS:
+        return f"{min(seeds)} seeds of the score tables"
+    known = all(side.spread for side in sides if side.is_trained)
+    return TOLERANCES.as_posix() if known else ""
 
 
 def plan_text(plan: Plan) -> str:
@@ -158,7 +145,7 @@ def plan_text(plan: Plan) -> str:
     lines = [
         f"{plan.suite}, {plan.metric}: {plan.method} - {plan.reference}; {plan.images} test images",
         f"standard deviation of the difference between images {sds[0]}, of the rest {sds[1]}",
-        f"between training seeds {math.sqrt(parts.seed):.4g} ({plan.seed_variance_from})"
+        f"between training seeds {math.sqrt(sum(parts.seeds)):.4g} ({plan.seed_variance_from})"
         if plan.seed_variance_from
         else "between training seeds: not known, so left out below; `tolerances` measures it",
         "",

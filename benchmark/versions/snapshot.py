@@ -24,6 +24,7 @@ from benchmark.evaluation.metrics_file import AnyMetrics, read_any_metrics
 from benchmark.evaluation.provenance import AnyProvenance
 from benchmark.evaluation.reference_runs import FACTS, SUITE, Facts
 from benchmark.evaluation.score_table import read_score_table
+from benchmark.stats.intervals import Spread
 from benchmark.versions.earlier_names import RENAMED, renamed
 from benchmark.versions.tolerances import BASELINES, TOLERANCES, Tolerances, read_tolerances
 from data.errors import InputError, printable
@@ -198,11 +199,11 @@ class Snapshot:
         file = self.place(path)
         return renamed((file.is_file() and load(_Anything, file).model_extra) or {})
 
-    def seed_sd(self, suite: str, variant: str, metric: str) -> float | None:
-        """Return what is known of a variant's seeds, see `Tolerances.seed_sd`."""
+    def spread(self, suite: str, variant: str, metric: str) -> Spread | None:
+        """Return what is known of a variant's seeds, see `Tolerances.spread`."""
         runs = [s for s in self.subjects if s.is_run and (s.suite, s.name) == (suite, variant)]
         origins = [self.origin(run).training.digests for run in runs]
-        return self.tolerances.seed_sd(suite, variant, metric, origins)
+        return self.tolerances.spread(suite, variant, metric, origins)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from benchmark.core.config import Name
 from benchmark.core.files import write_text
 from benchmark.core.hashing import json_digest
 from benchmark.core.yaml_files import load
+from benchmark.stats.intervals import Spread
 
 TOLERANCES = Path("benchmark/versions/tolerances.yaml")
 COMMAND = "python -m benchmark tolerances"
@@ -104,10 +105,10 @@ class Tolerances(_Strict):
             f"`{COMMAND}` measures them"
         )
 
-    def seed_sd(
+    def spread(
         self, suite: str, variant: str, metric: str, origins: Iterable[Mapping[str, Any]]
-    ) -> float | None:
-        """Return the standard deviation of a variant's mean over seeds, as comparisons scale it.
+    ) -> Spread | None:
+        """Return the spread of a variant's mean over seeds, as comparisons scale it.
 
         For a ratio, whose logarithms are compared, it is the relative one. Where distances from 0
         are compared, it is that of the mean itself, which moves no less than the mean distance does
@@ -126,7 +127,8 @@ class Tolerances(_Strict):
         digests = {origin_digest(origin) for origin in origins}
         if measured is None or digests != {measured.digest}:
             return None
-        return self.suite(suite).values(metric, "seed_sd").get(variant)
+        sd = self.suite(suite).values(metric, "seed_sd").get(variant)
+        return None if sd is None else Spread(sd, len(measured.seeds) - 1)
 
 
 def origin_digest(origin: Mapping[str, Any]) -> str:

@@ -22,9 +22,11 @@ from benchmark.core.config import load_suite, load_variant, names_in
 from benchmark.evaluation.results import Results
 from benchmark.reporting.markdown import markdown_table
 from benchmark.reporting.sections.claims import claims_csv, claims_json, claims_table
-from benchmark.stats.intervals import unpaired_interval
+from benchmark.stats.intervals import Sample, Spread, unpaired_interval
+from benchmark.stats.rulebook import Effect
 from data.errors import InputError
 from models.baselines import BASELINES
+from tests.support.comparisons import interval
 from tests.support.tiny import ROOT, tiny_suite
 
 NUM_IMAGES = 8
@@ -137,18 +139,19 @@ def test_a_wrong_key_is_named_with_its_file(tmp_path: Path, broken: str, message
     [
         # The interval is `mean ± REACH * size`, and REACH about 1.67; the margin is .1 dB.
         ("better", 1.0, 0.1, "supported"),
-        ("better", -1.0, 0.1, "refuted"),
-        ("better", 0.2, 0.1, "inconclusive"),  # .03 to .37
-        ("better", 0.0, 0.01, "refuted"),  # no difference worth the name
+        ("better", -1.0, 0.1, "reversed"),
+        ("better", 0.2, 0.1, "supported"),  # .03 to .37
+        ("better", 0.1, 0.1, "inconclusive"),  # -.07 to .27
+        ("better", 0.0, 0.01, "negligible"),  # no difference worth the name
         ("better", 0.0, 1.0, "inconclusive"),
         ("higher", 1.0, 0.1, "supported"),
         ("differ", 1.0, 0.1, "supported"),
         ("differ", -1.0, 0.1, "supported"),
-        ("differ", 0.02, 0.01, "refuted"),
-        ("differ", 0.2, 0.1, "inconclusive"),
+        ("differ", 0.02, 0.01, "negligible"),
+        ("differ", 0.1, 0.1, "inconclusive"),
         ("as_good", 1.0, 0.1, "supported"),
         ("as_good", -0.05, 0.01, "supported"),
-        ("as_good", -1.0, 0.1, "refuted"),
+        ("as_good", -1.0, 0.1, "reversed"),
         ("as_good", -0.2, 0.1, "inconclusive"),  # -.37 to -.03
     ],
 )
@@ -174,12 +177,12 @@ def test_better_is_the_direction_of_the_metric(metric: str, sign: int) -> None:
     scores = {"ours": base + sign * 0.01 + 1e-4 * WOBBLE, "theirs": base}
     assert only(claim(better=pair(metric)), results(scores, metric)).verdict == "supported"
     reverse = claim(better=pair(metric, "theirs", "ours"))
-    assert only(reverse, results(scores, metric)).verdict == "refuted"
+    assert only(reverse, results(scores, metric)).verdict == "reversed"
 
 
-def test_similarities_have_a_margin_and_errors_have_none() -> None:
+def test_the_margin_is_that_of_the_metric() -> None:
     base = np.linspace(0.2, 0.3, NUM_IMAGES)
-    for metric, sign, verdict in (("ssim_h", 1, "refuted"), ("mse_h", -1, "supported")):
+    for metric, sign, verdict in (("ssim_h", 1, "negligible"), ("mse_h", -1, "supported")):
         scores = {"ours": base + sign * 0.001 + 1e-5 * WOBBLE, "theirs": base}
         assert only(claim(better=pair(metric)), results(scores, metric)).verdict == verdict
 
@@ -189,7 +192,7 @@ def test_of_the_seam_its_distance_from_zero_counts() -> None:
     signs = np.array([1, -1] * (NUM_IMAGES // 2))
     scores = {"ours": signs * (0.05 + 1e-3 * WOBBLE), "theirs": np.full(NUM_IMAGES, 0.01)}
     found = only(claim(better=pair("seam")), results(scores, "seam"))
-    assert found.verdict == "refuted"
+    assert found.verdict == "reversed"
     assert found.comparisons[0].difference == pytest.approx(0.04, abs=1e-12)
     assert found.comparisons[0].what == "|seam|: ours - theirs"
 
@@ -219,34 +222,47 @@ def test_an_exact_completion_counts_as_off_by_one_in_one_channel() -> None:
     assert part.difference == pytest.approx((cap - PSNR[0]) / NUM_IMAGES, rel=1e-12)
 
 
-def test_seeds_are_paired_and_covered_from_three_on() -> None:
-    theirs = PSNR + np.array([[0.0], [5.0], [-5.0]])  # cancels where equal seeds are paired
-    gains = np.array([0.8, 0.9, 1.0])
-    found = only(claim(better=pair()), results({"ours": theirs + gains[:, None], "theirs": theirs}))
-    expected = stats.ttest_1samp(gains, 0).confidence_interval(0.95)
+def test_seeds_are_independent_draws_and_covered_from_two_on() -> None:
+    sides = np.array([0.8, 0.9, 1.0]), np.array([0.0, 0.3])
+    ours, theirs = (PSNR + side[:, None] for side in sides)
+    found = only(claim(better=pair()), results({"ours": ours, "theirs": theirs}))
+    expected = stats.ttest_ind(*sides, equal_var=False).confidence_interval(0.95)
     (part,) = found.comparisons
     # Images differ by rounding alone, which leaves a variance of about 1e-30.
     assert (part.low, part.high) == pytest.approx((expected.low, expected.high), rel=1e-9)
-    assert (part.seeds, part.covers_seeds, found.verdict) == (3, True, "supported")
+    assert (part.seeds, part.covers_seeds, found.verdict) == (2, True, "inconclusive")
+    apart = results({"ours": ours, "theirs": theirs}, seeds={"ours": [0, 1, 4], "theirs": [5, 6]})
+    assert only(claim(better=pair()), apart).comparisons[0].low == part.low
 
 
-def test_only_seeds_that_both_have_are_compared() -> None:
-    scores: dict[str, ArrayLike] = {"ours": np.stack([PSNR + 9, PSNR + 1]), "theirs": PSNR}
-    found = only(claim(better=pair()), results(scores, seeds={"ours": [0, 4], "theirs": [4]}))
-    assert (found.comparisons[0].difference, found.comparisons[0].seeds) == (1, 1)
-    apart = results(scores, seeds={"ours": [0, 4], "theirs": [5]})
-    assert reason(claim(better=pair()), apart) == "ours and theirs have no training seed in common"
+def test_a_measured_spread_makes_one_seed_count_for_less() -> None:
+    scores = {"ours": PSNR + 1 + 0.1 * WOBBLE, "theirs": PSNR}
+    (part,) = only(claim(better=pair()), results(scores)).comparisons
+    assert (part.verdict, part.covers_seeds) == ("supported", False)
+    spreads = {(name, "psnr_h"): Spread(0.3, 2) for name in scores}
+    (part,) = only(claim(better=pair()), results(scores, spreads=spreads)).comparisons
+    assert (part.verdict, part.covers_seeds) == ("inconclusive", True)
+
+
+def test_all_claims_are_one_family() -> None:
+    # Alone it has a p of about .03.
+    scores = {"ours": PSNR + 0.17 + 0.1 * WOBBLE, "theirs": PSNR}
+    places = [("tiny", results(scores))]
+    alone = evaluate_claims({"a": claim(better=pair())}, places)
+    assert alone["a"].overall == "supported"
+    many = evaluate_claims({name: claim(better=pair()) for name in "abcd"}, places)
+    assert [result.overall for result in many.values()] == ["inconclusive"] * 4
 
 
 @pytest.mark.parametrize(
     ("gains", "verdict"),
     [
         ((1.0, 2.0), "supported"),
-        ((1.0, 1.0), "refuted"),  # 1 over ratio_1, but 0 over ratio_100
-        ((-1.0, 2.0), "refuted"),
+        ((1.0, 1.0), "negligible"),  # 1 over ratio_1, but 0 over ratio_100
+        ((-1.0, 2.0), "reversed"),
     ],
 )
-def test_one_part_can_refute_a_claim_of_several(gains: tuple[float, float], verdict: str) -> None:
+def test_one_part_can_decide_a_claim_of_several(gains: tuple[float, float], verdict: str) -> None:
     names = [f"context_encoder_ratio_{weight}" for weight in (1, 100, 1000)]
     values = [PSNR, PSNR + gains[0] + 0.01 * WOBBLE, PSNR + gains[1] - 0.01 * WOBBLE]
     found = only(load_claims(ROOT)["c7"], results(dict(zip(names, values, strict=True))))
@@ -263,7 +279,7 @@ def test_a_part_that_is_open_leaves_a_claim_open() -> None:
 def test_whole_image_processing_must_be_as_good_and_cheaper() -> None:
     tested = load_claims(ROOT)["c12"]
     scores: dict[str, ArrayLike] = {"attention_unet_whole": PSNR, "attention_unet": PSNR}
-    for ours, verdict in ((11_000_000_000, "supported"), (50_000_000_000, "refuted")):
+    for ours, verdict in ((11_000_000_000, "supported"), (50_000_000_000, "reversed")):
         flops = {"attention_unet_whole": ours, "attention_unet": 43_400_000_000}
         found = only(tested, results(scores, flops=flops))
         assert found.verdict == verdict
@@ -332,7 +348,8 @@ def test_two_suites_give_the_interval_of_welchs_test() -> None:
 def test_seeds_of_two_suites_are_covered_from_three_on() -> None:
     sides = np.array([17.0, 17.2, 17.5]), np.array([15.0, 15.1, 15.6, 15.3])
     expected = stats.ttest_ind(*sides, equal_var=False).confidence_interval(0.95)
-    found = unpaired_interval(*(np.repeat(side[:, None], 20, axis=1) for side in sides))
+    ours, other = (Sample(np.repeat(side[:, None], 20, axis=1)) for side in sides)
+    found = unpaired_interval(ours, other)
     # Images are equal up to rounding, which leaves a variance of about 1e-30.
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-9)
 
@@ -344,7 +361,7 @@ def test_every_variant_is_held_against_the_baseline_by_itself() -> None:
     found = evaluated(tested, results(scores, "mse_h"))
     assert [(f.runs[0], f.verdict) for f in found.findings] == [
         ("tiny/good/seed0", "supported"),
-        ("tiny/bad/seed0", "refuted"),
+        ("tiny/bad/seed0", "reversed"),
     ]
     assert found.findings[0].runs[1] == "tiny/biharmonic"
     assert found.overall == "mixed"
@@ -387,7 +404,7 @@ def _simulated(rng: np.random.Generator, gain: float) -> dict[str, NDArray[np.fl
     }
 
 
-@pytest.mark.parametrize(("gain", "right"), [(1.0, "supported"), (-1.0, "refuted")])
+@pytest.mark.parametrize(("gain", "right"), [(1.0, "supported"), (-1.0, "reversed")])
 def test_noise_of_seeds_and_images_hides_no_large_difference(gain: float, right: str) -> None:
     rng = np.random.default_rng(0)
     verdicts = [only(claim(better=pair()), results(_simulated(rng, gain))).verdict
@@ -415,7 +432,7 @@ def test_the_table_shows_findings_and_what_could_not_be_tested() -> None:
     titles = [row[0] for row in rows if not any(row[1:])]
     assert titles[0].startswith("c1. **") and titles[2].startswith("c10. **")
     assert titles[1] == (
-        "c3. **Adversarial training costs PSNR.** (LocPaint) ≠ mixed: 1 refuted, 1 supported"
+        "c3. **Adversarial training costs PSNR.** (LocPaint) ≠ mixed: 1 reversed, 1 supported"
     )
     assert titles[3] == "c99. **A\\_&lt;b&gt;.** (\\*x\\*\\|y)"
     assert (
@@ -423,25 +440,24 @@ def test_the_table_shows_findings_and_what_could_not_be_tested() -> None:
         in lines
     )
     place = "tiny\\_b (reference: &lt;GPU&gt; \\| model\\_x)"
-    (refuted,) = (row for row in rows if row[1] == "✗ refuted")
-    assert refuted[0] == place
+    (against,) = (row for row in rows if row[1] == "✗ reversed")
+    assert against[0] == place
     open_ones = [row for row in rows if row[1] == "· not testable"]
     assert len(open_ones) == 3, "c1, c10 and c99"
     assert "attention\\_unet, attention\\_unet\\_no\\_attention on any one suite" in open_ones[1][2]
     assert open_ones[2] == [f"tiny, {place}", "· not testable", "psnr\\_w has no values", "", ""]
 
 
-def test_parts_of_a_claim_say_which_of_them_refutes_it() -> None:
-    part = {"images": 8, "seeds": 1, "covers_seeds": True, "decimals": 1}
-    first, second = (
-        ClaimComparison(what, 1.0, 0.5, 1.5, verdict, **part)  # type: ignore[arg-type]
-        for what, verdict in (("a", "supported"), ("b", "refuted"))
-    )
+def test_parts_of_a_claim_say_which_of_them_fails() -> None:
+    effect = Effect(interval(0.5, 1.5))
+    first = ClaimComparison("a", effect, "above", 8, 1, 1)
+    second = ClaimComparison("b", effect, "below", 8, 1, 1)
     finding = ClaimFinding("tiny", (first, second), ())
     tested = ClaimResult(claim(better=pair()), (finding,), ())
     text = markdown_table(claims_table({"c1": tested}))
     assert (
-        "a +1.0 \\[+0.5, +1.5\\] (supported)<br>b +1.0 \\[+0.5, +1.5\\] (refuted) | 8 | 1 |" in text
+        "a +1.0 \\[+0.5, +1.5\\] (supported)<br>b +1.0 \\[+0.5, +1.5\\] (reversed) | 8 | 1 |"
+        in text
     )
 
 
@@ -449,7 +465,7 @@ def test_json_and_csv_hold_every_comparison() -> None:
     tested = _tested()
     content = json.loads(json.dumps(claims_json(tested), allow_nan=False))
     assert content["c3"]["overall"] == "mixed"
-    assert [f["verdict"] for f in content["c3"]["findings"]] == ["supported", "refuted"]
+    assert [f["verdict"] for f in content["c3"]["findings"]] == ["supported", "reversed"]
     assert content["c3"]["findings"][0]["runs"] == ["tiny/l2/seed0", "tiny/binary/seed0"]
     assert content["c3"]["findings"][0]["evidence"][0]["difference"] == 1
     assert content["c10"]["overall"] == "not testable"

@@ -7,11 +7,12 @@ import pytest
 from scipy import stats
 
 from benchmark.stats.bootstrap import REPLICATES, resampled_means, sign_flip_p
+from benchmark.stats.intervals import Sample
 
 
 def test_spread_of_replicates_is_the_standard_error_of_the_mean() -> None:
     scores = np.random.default_rng(0).normal(5, 2, (1, 200))
-    means = resampled_means({"a": scores}, seeds_too=False)["a"]
+    means = resampled_means({"a": Sample(scores)}, seeds_too=False)["a"]
     assert means.shape == (REPLICATES,)
     # Closed form: sd with divisor N over sqrt(N). 3 % of the width, of which the draws of 10,000
     # replicates take a standard error of .7 %.
@@ -28,7 +29,7 @@ def test_crossed_replicates_have_the_variance_that_owen_gives() -> None:
     scores = (
         rng.normal(0, 1, (seeds, 1)) + rng.normal(0, 1, (1, images)) + rng.normal(0, 1, (4, 60))
     )
-    means = resampled_means({"a": scores}, seeds_too=True)["a"]
+    means = resampled_means({"a": Sample(scores)}, seeds_too=True)["a"]
     # Of a product of two multinomial means: rows, columns, and what rows and columns leave.
     rows, columns = scores.mean(axis=1), scores.mean(axis=0)
     rest = scores - rows[:, None] - columns + scores.mean()
@@ -40,18 +41,38 @@ def test_crossed_replicates_have_the_variance_that_owen_gives() -> None:
 def test_methods_are_resampled_alike() -> None:
     rng = np.random.default_rng(2)
     first = rng.normal(0, 1, (3, 50))
-    means = resampled_means({"a": first, "b": first + 2, "c": rng.normal(0, 1, (3, 50))}, True)
+    scores = {"a": first, "b": first + 2, "c": rng.normal(0, 1, (3, 50))}
+    samples = {name: Sample(found) for name, found in scores.items()}
+    means = resampled_means(samples, seeds_too=False)
     assert means["b"] - means["a"] == pytest.approx(np.full(REPLICATES, 2.0), abs=1e-12)
     assert np.corrcoef(means["a"], means["c"])[0, 1] < 0.9
+    # Seeds of different methods are independent draws.
+    of_seeds = {name: Sample(np.array([[1.0], [2.0], [4.0]])) for name in "ab"}
+    drawn = resampled_means(of_seeds, seeds_too=True)
+    assert abs(np.corrcoef(drawn["a"], drawn["b"])[0, 1]) < 0.05  # five standard errors
+
+
+def test_groups_are_drawn_whole() -> None:
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(6), [4, 4, 4, 1, 1, 1])
+    values = rng.normal(0, 1, 6)[groups]
+    means = resampled_means({"a": Sample(values[None], groups)}, seeds_too=False)["a"]
+    draws = np.random.default_rng(4).integers(0, 6, (20_000, 6))
+    sizes = np.bincount(groups)
+    drawn = [values[np.concatenate([np.flatnonzero(groups == g) for g in d])] for d in draws]
+    expected = np.array([row.mean() for row in drawn])
+    assert sizes.tolist() == [4, 4, 4, 1, 1, 1]
+    # Standard errors of two spreads, of 10,000 and of 20,000 draws: under 1.2 %; three.
+    assert means.std() == pytest.approx(expected.std(), rel=0.036)
 
 
 def test_replicates_depend_on_nothing_but_the_scores() -> None:
     scores = np.arange(12.0).reshape(3, 4)
-    alone = resampled_means({"a": scores}, True)["a"]
-    beside = resampled_means({"b": scores[:1], "a": scores}, True)["a"]
+    alone = resampled_means({"a": Sample(scores)}, True)["a"]
+    beside = resampled_means({"b": Sample(scores[:1]), "a": Sample(scores)}, True)["a"]
     assert (alone == beside).all()
     # Pinned: draws are values, whatever the version of NumPy.
-    assert alone[:4] * 12 == pytest.approx([33, 95, 40, 76])
+    assert alone[:4] * 12 == pytest.approx([65, 79, 72, 28])
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 12])
@@ -60,7 +81,7 @@ def test_few_images_are_flipped_exhaustively(count: int) -> None:
     sums = [abs(np.dot(signs, values)) for signs in product((-1, 1), repeat=count)]
     observed = abs(values.sum())
     expected = np.mean([total >= observed - 1e-12 for total in sums])
-    assert sign_flip_p(values[None]) == pytest.approx(expected, rel=1e-12)
+    assert sign_flip_p(values) == pytest.approx(expected, rel=1e-12)
 
 
 def test_few_images_give_the_exact_p_of_scipy() -> None:
@@ -68,7 +89,7 @@ def test_few_images_give_the_exact_p_of_scipy() -> None:
     test = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=2**10, vectorized=True
     )
-    assert sign_flip_p(values[None]) == pytest.approx(test.pvalue, rel=1e-12)
+    assert sign_flip_p(values) == pytest.approx(test.pvalue, rel=1e-12)
 
 
 def test_many_images_give_about_the_p_of_scipy() -> None:
@@ -79,14 +100,9 @@ def test_many_images_give_about_the_p_of_scipy() -> None:
     )  # fmt: skip
     error = np.sqrt(test.pvalue * (1 - test.pvalue) * (1 / REPLICATES + 1 / 40_000))
     assert 0.01 < test.pvalue < 0.9
-    assert sign_flip_p(values[None]) == pytest.approx(test.pvalue, abs=4 * float(error))
+    assert sign_flip_p(values) == pytest.approx(test.pvalue, abs=4 * float(error))
 
 
 def test_a_sure_difference_has_the_least_p_that_there_is() -> None:
-    assert sign_flip_p(np.full((1, 100), 0.3)) == 1 / (REPLICATES + 1)
-    assert sign_flip_p(np.zeros((1, 100))) == 1
-
-
-def test_seeds_are_averaged_before_signs_are_flipped() -> None:
-    values = np.random.default_rng(7).normal(0.3, 1, (3, 9))
-    assert sign_flip_p(values) == sign_flip_p(values.mean(axis=0)[None])
+    assert sign_flip_p(np.full(100, 0.3)) == 1 / (REPLICATES + 1)
+    assert sign_flip_p(np.zeros(100)) == 1

@@ -7,19 +7,19 @@ from scipy import stats
 
 from benchmark.stats.comparison import (
     Comparison,
+    comparable_name,
     comparable_scores,
     compare,
     family,
-    paired_differences,
-    score_matrix,
+    scores_of,
 )
+from benchmark.stats.intervals import Spread
 from tests.support.comparisons import comparison
 
 
 def _compared(frame: pd.DataFrame, method: str, reference: str) -> Comparison:
-    found = compare(frame, method, reference)
-    assert found is not None
-    return found
+    ours, other = (scores_of(frame, n, is_trained=n == "gan") for n in (method, reference))
+    return compare(ours, other)
 
 
 def _frame(scores: dict[str, list[list[float]]]) -> pd.DataFrame:
@@ -47,54 +47,91 @@ def test_comparison_has_what_scipy_says_of_the_differences() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "low", "high", "p", "expected"),
+    ("metric", "low", "high", "expected"),
     [
-        ("mse_h", -0.3, -0.1, 0.001, "better"),
-        ("mse_h", 0.1, 0.3, 0.001, "worse"),
-        ("mse_h", -0.3, -0.1, 0.06, "inconclusive"),  # after Holm
-        ("psnr_h", 0.2, 0.4, 0.001, "better"),
-        ("psnr_h", -0.4, -0.2, 0.001, "worse"),
-        ("psnr_h", 0.02, 0.08, 0.001, "equivalent"),  # sure, and nobody can see it
-        ("psnr_h", 0.02, 0.12, 0.001, "better"),
-        ("psnr_h", -0.2, 0.12, 0.6, "inconclusive"),
-        ("ssim_h", -0.001, 0.0015, 0.7, "equivalent"),
-        ("ssim_h", -0.003, 0.0015, 0.7, "inconclusive"),
+        ("mse_h", -0.3, -0.1, "better"),
+        ("mse_h", 0.1, 0.3, "worse"),
+        ("mse_h", -0.0004, 0.0003, "equivalent"),
+        ("psnr_h", 0.2, 0.4, "better"),
+        ("psnr_h", -0.4, -0.2, "worse"),
+        ("psnr_h", 0.02, 0.08, "equivalent"),  # sure, and nobody can see it
+        ("psnr_h", 0.02, 0.12, "better"),
+        ("psnr_h", -0.2, 0.12, "inconclusive"),
+        ("ssim_h", -0.001, 0.0015, "equivalent"),
+        ("ssim_h", -0.003, 0.0015, "inconclusive"),
+        ("seam", -0.003, 0.003, "equivalent"),  # less than a gray level
     ],
 )
-def test_verdicts(metric: str, low: float, high: float, p: float, expected: str) -> None:
-    assert comparison("a", "b", low, high, metric=metric, p=p).verdict == expected
+def test_verdicts(metric: str, low: float, high: float, expected: str) -> None:
+    assert comparison("a", "b", low, high, metric=metric).verdict == expected
+
+
+def test_a_verdict_of_images_alone_is_provisional() -> None:
+    assert comparison("a", "b", 1, 2, covers_seeds=False).verdict_text == "worse (provisional)"
+    assert comparison("a", "b", 1, 2).verdict_text == "worse"
+    # Nothing is said that seeds could take back.
+    assert comparison("a", "b", -1, 2, covers_seeds=False).verdict_text == "inconclusive"
 
 
 def test_family_is_adjusted_together() -> None:
-    found = family([comparison("a", "b", 1, 2, p=p) for p in (0.03, 0.01, 0.04, 0.02)])
-    assert [c.p_adjusted for c in found] == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert [c.p for c in found] == [0.03, 0.01, 0.04, 0.02]
+    alone = comparison("a", "b", 0.01, 0.21)
+    found = family([alone] * 4)
+    assert [c.verdict for c in found] == ["inconclusive"] * 4 and alone.verdict == "worse"
+    assert found[0].p == alone.p and found[0].p_adjusted == pytest.approx(4 * alone.p)
 
 
-def test_seeds_are_paired_between_variants_and_not_with_a_baseline() -> None:
+def test_all_seeds_of_both_variants_count() -> None:
     frame = _frame({"a": [[1, 2], [3, 4], [5, 6]], "b": [[1, 1], [2, 2]], "telea": [[1, 2]]})
-    tables = {name: score_matrix(frame, name) for name in ("a", "b", "telea")}
-    found = paired_differences(tables["a"], tables["b"], has_seeds=True)
-    assert found.to_numpy().tolist() == [[0, 1], [1, 2]]
-    found = paired_differences(tables["a"], tables["telea"], has_seeds=False)
-    assert found.to_numpy().tolist() == [[0, 0], [2, 2], [4, 4]]
-    other = tables["b"].rename(index={0: 7, 1: 8})
-    assert paired_differences(tables["a"], other, has_seeds=True).empty
+    scores = {
+        name: scores_of(frame, name, is_trained=name != "telea") for name in ("a", "b", "telea")
+    }
+    found = compare(scores["a"], scores["b"])
+    assert (found.difference, found.seeds) == (3.5 - 1.5, 2)
+    assert compare(scores["a"], scores["telea"]).seeds == 3
+
+
+def test_a_measured_spread_turns_a_sure_victory_into_an_open_question() -> None:
+    rng = np.random.default_rng(1)
+    reference = rng.normal(0.03, 0.01, 100)
+    frame = _frame(
+        {"gan": [list(reference - 0.0015 + rng.normal(0, 1e-4, 100))], "telea": [list(reference)]}
+    )
+    telea = scores_of(frame, "telea", is_trained=False)
+    alone = compare(scores_of(frame, "gan"), telea)
+    assert alone.verdict_text == "better (provisional)"
+    known = compare(scores_of(frame, "gan", spread=Spread(0.001, 2)), telea)
+    assert known.verdict_text == "inconclusive"
+
+
+def test_images_of_a_group_count_as_one() -> None:
+    frame = _frame({"gan": [[2.0, 2.1, 1.0, 1.1, 3.0]], "telea": [[1.0] * 5]})
+    groups = dict(zip(sorted(set(frame["image"])), "aabbc", strict=True))
+    found = _compared(frame.assign(group=frame["image"].map(groups)), "gan", "telea")
+    assert found.images == 5
+    assert found.effect.interval.parts[0][1] == 2  # degrees of freedom of three groups
+    assert found.wilcoxon_p == stats.wilcoxon([1.05, 0.05, 2.0]).pvalue
+
+
+def test_images_that_lack_a_score_are_left_out() -> None:
+    frame = _frame({"gan": [[2.0, np.nan, 3.0], [np.nan] * 3], "telea": [[1.0, 1.0, 1.0]]})
+    found = _compared(frame, "gan", "telea")
+    assert (found.images, found.seeds, found.difference) == (2, 1, 1.5)
 
 
 def test_ratios_are_compared_by_their_logarithms_and_distances_from_the_ideal() -> None:
     frame = _frame({"a": [[0.5, 2.0, 0.0]]}).rename(columns={"mse_h": "sharpness_h"})
-    scaled, what = comparable_scores(frame, "sharpness_h", 0)
-    assert what == "|ln sharpness_h|"
+    scaled = comparable_scores(frame, "sharpness_h", 0)
+    assert comparable_name("sharpness_h") == "|ln sharpness_h|"
     # Half is as far as double; 0 counts as a millionth.
     assert scaled["sharpness_h"].tolist() == pytest.approx([np.log(2), np.log(2), np.log(1e6)])
-    kept, what = comparable_scores(frame, "sharpness_h", 0, to_ideal=False)
-    assert what == "ln sharpness_h" and kept["sharpness_h"][0] == pytest.approx(-np.log(2))
+    kept = comparable_scores(frame, "sharpness_h", 0, to_ideal=False)
+    assert comparable_name("sharpness_h", to_ideal=False) == "ln sharpness_h"
+    assert kept["sharpness_h"][0] == pytest.approx(-np.log(2))
 
 
 def test_infinite_psnr_counts_as_one_level_in_one_channel() -> None:
     frame = _frame({"a": [[np.inf, 20.0]]}).rename(columns={"mse_h": "psnr_w"})
-    scaled, _ = comparable_scores(frame, "psnr_w", image_px=100)
+    scaled = comparable_scores(frame, "psnr_w", image_px=100)
     assert scaled["psnr_w"].tolist() == pytest.approx([10 * np.log10(255**2 * 300), 20])
 
 
@@ -111,7 +148,7 @@ def test_one_image_distinguishes_nothing() -> None:
     assert found.verdict == "inconclusive"
 
 
-def test_equal_methods_are_inconclusive_without_a_margin() -> None:
+def test_equal_methods_are_equivalent() -> None:
     scores = [[0.1, 0.2, 0.3]]
     found = _compared(_frame({"gan": scores, "telea": scores}), "gan", "telea")
-    assert (found.low, found.high, found.verdict) == (0, 0, "inconclusive")
+    assert (found.low, found.high, found.verdict) == (0, 0, "equivalent")

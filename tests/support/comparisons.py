@@ -1,6 +1,19 @@
 """Comparisons as they might have come out."""
 
-from benchmark.stats.comparison import METRIC, Comparison, equivalence_margin
+import math
+
+from scipy.stats import norm
+
+from benchmark.metrics import METRICS
+from benchmark.stats.comparison import METRIC, Comparison
+from benchmark.stats.intervals import Interval
+from benchmark.stats.rulebook import Effect
+
+
+def interval(low: float, high: float, covers_seeds: bool = True) -> Interval:
+    """Return an interval with these ends, of a variance that is known."""
+    error = (high - low) / 2 / float(norm.ppf(0.975))
+    return Interval((low + high) / 2, ((error**2, math.inf),), covers_seeds)
 
 
 def comparison(
@@ -9,23 +22,17 @@ def comparison(
     low: float,
     high: float,
     metric: str = METRIC,
-    p: float | None = None,
+    covers_seeds: bool = True,
 ) -> Comparison:
-    """Return a comparison with an interval; without a p, one that fits it."""
-    p = (0.5 if low <= 0 <= high else 0.001) if p is None else p
+    """Return a comparison with an interval, on its own."""
     return Comparison(
         method=method,
         reference=reference,
         metric=metric,
-        difference=(low + high) / 2,
-        low=low,
-        high=high,
-        p=p,
-        p_adjusted=p,
-        wilcoxon_p=p,
-        permutation_p=p,
+        effect=Effect(interval(low, high, covers_seeds), METRICS[metric].margin),
+        wilcoxon_p=0.5,
+        permutation_p=0.5,
         improvement=0.5,
         images=10,
         seeds=1,
-        margin=equivalence_margin(metric),
     )

@@ -9,7 +9,8 @@ import pandas as pd
 
 from benchmark.core.config import Params
 from benchmark.evaluation.metrics_file import AnyMetrics
-from benchmark.stats.intervals import Array, Components
+from benchmark.stats.intervals import Array
+from benchmark.stats.power import Components
 from benchmark.versions.snapshot import Snapshot, Subject
 from tests.support.report_tree import SUITE
 
@@ -24,7 +25,7 @@ class Drawn(Snapshot):
 
 def crossed(rng: np.random.Generator, parts: Components, seeds: int, images: int) -> Array:
     """Return numbers `[seeds, images]` of mean 0 that are made of seeds, images and the rest."""
-    of_seeds = rng.normal(0, parts.seed**0.5, (seeds, 1))
+    of_seeds = rng.normal(0, sum(parts.seeds) ** 0.5, (seeds, 1))
     of_images = rng.normal(0, parts.image**0.5, (1, images))
     numbers: Array = of_seeds + of_images + rng.normal(0, parts.residual**0.5, (seeds, images))
     return numbers

@@ -13,7 +13,7 @@ from scipy import stats
 from benchmark.__main__ import main
 from benchmark.core import paths
 from benchmark.evaluation.score_table import read_score_table
-from benchmark.stats.intervals import Components
+from benchmark.stats.power import Components
 from benchmark.versions.compare import MetricChange, VersionComparison, compare_versions
 from benchmark.versions.comparison_text import (
     LONGEST_LINE,
@@ -420,9 +420,9 @@ FAMILY = {"a": 0.0, "b": 0.0, "c": 0.0, "d": 0.6}
 def _wrong_families(folder: Path, trials: int, seeds: int, seed: int) -> float:
     """Return the share of families with a wrong verdict, scores of images being hole PSNRs."""
     rng = np.random.default_rng(seed)
-    parts = Components(seed=0.02, image=0.5, residual=0.3)
+    parts = Components(seeds=(0.02,), image=0.5, residual=0.3)
     if seeds < 3:
-        parts = Components(0.0, parts.image, parts.residual)
+        parts = Components((), parts.image, parts.residual)
     wrong = 0
     for _ in range(trials):
         versions = two_versions(folder, rng, FAMILY, parts, (seeds, 40), "psnr_h")

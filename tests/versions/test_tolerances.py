@@ -8,6 +8,7 @@ import pytest
 
 from benchmark.__main__ import main
 from benchmark.core.config import load_suite, load_variant
+from benchmark.stats.intervals import Spread
 from benchmark.training.gan import training_digest
 from benchmark.versions import tolerance_measurement
 from benchmark.versions.rebuild import Setting, copy_sources
@@ -105,9 +106,9 @@ def test_tolerances_follow_from_the_measurements() -> None:
     assert found.tolerance("tiny", "l2", "psnr_h") == 0
     assert found.tolerance("tiny", "l2", "lpips_alex") is None
     # .1, .13, .16 have a standard deviation of .03, and .1, .16, .22 one of .06.
-    assert found.seed_sd("tiny", "l2", "mse_h", [origin()]) == 0.03
-    assert found.seed_sd("tiny", "staged", "mse_h", [origin("staged")] * 3) == 0.06
-    assert found.seed_sd("tiny", BASELINES, "mse_h", []) is None
+    assert found.spread("tiny", "l2", "mse_h", [origin()]) == Spread(0.03, 2)
+    assert found.spread("tiny", "staged", "mse_h", [origin("staged")] * 3) == Spread(0.06, 2)
+    assert found.spread("tiny", BASELINES, "mse_h", []) is None
     assert read_tolerances() == found
 
 
@@ -172,7 +173,7 @@ def test_interrupted_measurement_continues(stopped_at: int) -> None:
 def test_one_seed_has_no_standard_deviation() -> None:
     found = measure(Calculator(), variants=("l2",), seeds=(0,))
     assert found.suite("tiny").measured["l2"].seeds == ()
-    assert found.seed_sd("tiny", "l2", "mse_h", [origin()]) is None
+    assert found.spread("tiny", "l2", "mse_h", [origin()]) is None
     assert found.tolerance("tiny", "l2", "mse_h") == 0.009
 
 
@@ -203,7 +204,7 @@ def test_tolerances_apply_to_the_same_settings_and_images() -> None:
     assert found.gap("tiny", BASELINES, {"data_sha256": DATA}) is None
     for changed in ({"config_sha256": "0" * 64}, {"data_sha256": "e" * 64}):
         assert found.gap("tiny", "l2", origin() | changed) is not None
-        assert found.seed_sd("tiny", "l2", "mse_h", [origin(), origin() | changed]) is None
+        assert found.spread("tiny", "l2", "mse_h", [origin(), origin() | changed]) is None
     for suite, variant in (("tiny", "staged"), ("photos", "l2")):
         words = f"no tolerances were measured for {suite}/{variant} with these settings and images"
         assert str(found.gap(suite, variant, origin())).startswith(words)
@@ -213,7 +214,7 @@ def test_variant_of_which_seeds_alone_were_measured_has_no_tolerance() -> None:
     measure(Calculator(), variants=("l2",))
     found = measure(Calculator(), variants=("staged",), settings=())
     assert found.gap("tiny", "staged", origin("staged")) is not None
-    assert found.seed_sd("tiny", "staged", "mse_h", [origin("staged")]) == 0.06
+    assert found.spread("tiny", "staged", "mse_h", [origin("staged")]) == Spread(0.06, 2)
 
 
 def test_standard_deviation_is_that_of_the_sample_and_of_ratios_relative() -> None:

@@ -72,14 +72,15 @@ def _draw_row(axes: Axes, comparison: Comparison, style: Style, y: float) -> Non
     # The interval of a single image is infinite.
     low, high = np.clip([comparison.low, comparison.high], *axes.get_xlim())
     draw(axes, [low, comparison.difference, high], [y] * 3, text, **style.interval)
-    said = axes.text(RIGHT + 10, y, f"{SIGNS[verdict]} {verdict}", va="center", transform=beside)
+    words = f"{SIGNS[verdict]} {verdict}{'*' * comparison.is_provisional}"
+    said = axes.text(RIGHT + 10, y, words, va="center", transform=beside)
     said.set(color=COLORS[verdict], weight="bold")
 
 
 def comparison_text(comparison: Comparison) -> str:
     """Return a comparison in words and numbers."""
     pair = f"{comparison.method} against {comparison.reference}"
-    return f"{pair}: {difference_text(comparison)}, {comparison.verdict}"
+    return f"{pair}: {difference_text(comparison)}, {comparison.verdict_text}"
 
 
 def difference_text(comparison: Comparison) -> str:

@@ -7,18 +7,28 @@ from typing import Any
 from benchmark.claims.comparisons import ClaimComparison
 from benchmark.claims.testing import ClaimFinding, ClaimResult
 from benchmark.core.text import csv_text
+from benchmark.metrics import METRICS
 from benchmark.reporting.blocks import Block, Cell, Group, Head, Row, Section, Table, Text
 from benchmark.reporting.dialect import plain, with_code
 from benchmark.reporting.suite_report import Report
-from benchmark.stats.comparison import DECIBEL_MARGIN, SIMILARITY_MARGIN
-from benchmark.stats.intervals import MIN_SEEDS
 
 UNTESTED = "not testable"
-SIGNS = {"supported": "✓", "refuted": "✗", "inconclusive": "?", "mixed": "≠", UNTESTED: "·"}
+SIGNS = {
+    "supported": "✓",
+    "reversed": "✗",
+    "negligible": "=",
+    "inconclusive": "?",
+    "mixed": "≠",
+    UNTESTED: "·",
+}
 HEADS = ("where", "verdict", "difference [95 % interval]", "images", "seeds")
 COLUMNS = ("claim", "who", "suite", "verdict", "comparison", "comparison_verdict")
 NUMBERS = ("difference", "low", "high", "images", "seeds", "covers_seeds")
 COVERAGE_MARK = "*"
+MARGINS = ", ".join(
+    f"{METRICS[name].margin:.2g} {METRICS[name].unit or name}"
+    for name in ("psnr_h", "mse_h", "ssim_h", "stlpips_alex")
+)
 
 
 def section(report: Report) -> Section:
@@ -31,19 +41,20 @@ def section(report: Report) -> Section:
         ),
         claims_table(report.tested),
         Text(
-            "The difference is the mean of paired differences, image by image and seed by seed. "
-            "Supported: its whole interval lies beyond the margin of practical equivalence "
-            f"({DECIBEL_MARGIN} dB; {SIMILARITY_MARGIN} of SSIM and LPIPS; none for others) on the "
-            "side that the claim predicts. Refuted: none of it does. Inconclusive: part of it. Of "
-            "a claim with several comparisons all must hold. Ratios are compared by their "
-            "logarithms (ln); |…| is the distance from the ideal. Intervals are not widened for "
-            "the number of comparisons. `claims.json` names all runs.",
+            "The difference is the mean over images, seeds averaged. Supported: it lies on the "
+            "side that the claim predicts. Reversed: it lies on the other. Negligible: it lies "
+            f"within the margin of practical equivalence ({MARGINS}). Else it is inconclusive. "
+            "The rule is that of all tables: p values are adjusted by Holm over everything in this "
+            "table, so that with a probability of 5 % any verdict here is false; intervals are for "
+            "one comparison. Of a claim with several comparisons all must hold. Ratios are "
+            "compared by their logarithms (ln); |…| is the distance from the ideal. `claims.json` "
+            "names all runs.",
             "notes",
         ),
     ]
     findings = [finding for claim in report.tested.values() for finding in claim.findings]
     if any(part.seeds and not part.covers_seeds for f in findings for part in f.comparisons):
-        note = f"Fewer than {MIN_SEEDS} training seeds: the interval covers image sampling only."
+        note = "Provisional: one training seed, so that the interval covers image sampling only."
         blocks.insert(2, Text(f"\\{COVERAGE_MARK} {note}", "notes"))
     return Section("Does it hold here?", blocks, "does-it-hold-here", "Does it hold?")
 

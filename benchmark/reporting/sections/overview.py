@@ -11,12 +11,12 @@ from benchmark.reporting.verdicts import coverage
 
 def section(report: Report) -> Section:
     """Return each suite's headline, and the verdict on every variant."""
-    seeds = min(suite.verdicts.seeds for suite in report.local)
+    covers_seeds = all(suite.verdicts.covers_seeds for suite in report.local)
     blocks = [
         Text(
             "A learned variant is worth its training only where it beats interpolation that "
             "learned nothing, so every suite begins with that comparison. "
-            f"Protocol `{PROTOCOL}`. {coverage(seeds)}",
+            f"Protocol `{PROTOCOL}`. {coverage(covers_seeds)}",
             "lead",
         ),
         Cards([_card(suite) for suite in report.local]),

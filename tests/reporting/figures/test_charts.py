@@ -20,6 +20,8 @@ from benchmark.reporting.figures.forest import forest_svg
 from benchmark.reporting.figures.plot import is_logarithmic
 from benchmark.reporting.figures.style import PALETTE, styles_of
 from benchmark.reporting.figures.svg import STYLE, swatch
+from benchmark.stats.intervals import Interval
+from benchmark.stats.rulebook import Effect
 from tests.reporting.figures.made_up import NAMES, charts
 from tests.support.chromium import chromium, find_chromium
 from tests.support.comparisons import comparison
@@ -180,10 +182,11 @@ def test_a_forest_has_differences_where_the_axis_says_and_its_zero() -> None:
     found = [
         comparison("a", "x", -3.0, -1.0),
         comparison("a", "y", 1.0, 3.0),
-        comparison("b", "x", -1.0, 1.0, p=0.5),
-        comparison("b", "y", -math.inf, math.inf, p=1),
+        comparison("b", "x", -1.0, 1.0),
+        comparison("b", "y", -1.0, 1.0),
     ]
-    found[3] = replace(found[3], difference=2.0)
+    endless = Effect(Interval(2.0, ((math.inf, 1.0),)))
+    found[3] = replace(found[3], effect=endless)
     svg = forest_svg("t", found, styles_of(["a", "b"]), "mse_h")
     zero, unit = _scale(svg, "x")
     for note, value in (("a against x", -2), ("a against y", 2), ("b against x", 0)):

@@ -27,8 +27,8 @@ from benchmark.reporting.verdicts import (
     resamples_seeds,
 )
 from benchmark.stats.bootstrap import REPLICATES
-from benchmark.stats.comparison import METRIC, Comparison, comparable_scores, is_more_better
-from benchmark.versions.tolerances import COMMAND, read_tolerances
+from benchmark.stats.comparison import METRIC, Comparison, comparable_name, is_more_better
+from benchmark.versions.tolerances import COMMAND
 
 AGAINST, BETWEEN = "Against the baselines", "Between the variants"
 HEADS = (
@@ -37,7 +37,7 @@ HEADS = (
 )
 COLUMNS = (
     *("method", "reference", "metric", "verdict", "difference", "low", "high", "p", "p_adjusted"),
-    *("wilcoxon_p", "permutation_p", "improvement", "images", "seeds", "margin"),
+    *("wilcoxon_p", "permutation_p", "improvement", "images", "seeds", "margin", "is_provisional"),
 )
 MEASURED = f"as `{COMMAND}` measured it with these settings"
 
@@ -79,10 +79,15 @@ def _plots(suite: SuiteReport) -> list[Choice]:
 
 
 def _plot(suite: SuiteReport, what: str, metric: str, comparisons: Sequence[Comparison]) -> Figure:
-    _, scaled = comparable_scores(suite.results.frame, metric, suite.results.image_px)
     title = f"{suite.title}: {what.lower()}, {metric}"
     path = f"figures/{suite.file}_{what.split()[0].lower()}_{metric}.svg"
-    return Figure(path, forest_svg(title, comparisons, suite.styles, scaled), "", title, metric)
+    return Figure(
+        path,
+        forest_svg(title, comparisons, suite.styles, comparable_name(metric)),
+        "",
+        title,
+        metric,
+    )
 
 
 def chances_text(results: Results, verdicts: Verdicts) -> str:
@@ -105,38 +110,27 @@ def seeds_text(results: Results) -> str:
         if len(means := [m for m in seed_means(results, name, METRIC) if m is not None]) > 1
     ]
     where = "" if spreads else f", {MEASURED}"
-    spreads = spreads or _measured_spreads(results)
+    spreads = spreads or [
+        (name, (spread.sd, int(spread.degrees) + 1))
+        for name in results.variants
+        if (spread := results.spreads.get((name, METRIC)))
+    ]
     if not spreads:
         return "What another training seed changes is not known: there is one seed."
     listed = ", ".join(f"{plain(n)} {spread:.5f} ({count} seeds)" for n, (spread, count) in spreads)
     return f"Standard deviation of the mean `{METRIC}` between seeds{where}: {listed}."
 
 
-def _measured_spreads(results: Results) -> list[tuple[str, tuple[float, int]]]:
-    """Return the spreads that were measured with the settings and images of these results."""
-    found = []
-    tolerances, suite = read_tolerances(), results.suite.name
-    for variant, measured in tolerances.suite(suite).measured.items():
-        origins = [
-            origin.provenance["training"]
-            for (name, _), origin in results.origins.items()
-            if name == variant
-        ]
-        sd = tolerances.seed_sd(suite, variant, METRIC, origins)
-        if sd is not None:
-            found.append((variant, (sd, len(measured.seeds))))
-    return found
-
-
 def _tables(verdicts: Verdicts) -> list[Block]:
     wanted = "positive" if is_more_better(METRIC) else "negative"
     blocks: list[Block] = [
         Text(
-            f"Paired differences in `{METRIC}`, on the same images and holes and, between "
-            f"variants, with the same seeds; {wanted} is better for the first. The interval is for "
-            "one comparison; p (Holm) is that of the interval's distribution, adjusted for the "
-            "number of rows, and decides the verdict. Sign flips and Wilcoxon test over images "
-            "alone. Better on: the share of images on which the first is better, ties by half."
+            f"Paired differences in `{METRIC}`, on the same images and holes; {wanted} is better "
+            "for the first. The interval is for one comparison, and covers images and training "
+            "seeds unless the verdict is provisional; p (Holm) is that of the interval's "
+            "distribution, adjusted for the number of rows, and decides the verdict. Sign flips "
+            "and Wilcoxon test over images alone. Better on: the share of images on which the "
+            "first is better, ties by half."
         )
     ]
     for title, comparisons in ((AGAINST, verdicts.against), (BETWEEN, verdicts.between)):
@@ -150,7 +144,7 @@ def _cells(comparison: Comparison) -> list[str]:
     p_values = (comparison.p_adjusted, comparison.permutation_p, comparison.wilcoxon_p)
     return [
         f"{comparison.method} - {comparison.reference}",
-        f"{SIGNS[comparison.verdict]} {comparison.verdict}",
+        f"{SIGNS[comparison.verdict]} {comparison.verdict_text}",
         difference_text(comparison),
         *map(p_text, p_values),
         f"{100 * comparison.improvement:.0f} %",

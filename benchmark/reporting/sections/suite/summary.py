@@ -11,7 +11,7 @@ from benchmark.reporting.verdicts import coverage
 def section(suite: SuiteReport) -> Section:
     """Return the description, facts and headline of a suite."""
     results, reference = suite.results, suite.reference
-    facts = [_images(results), coverage(suite.verdicts.seeds), _checkpoints(results)]
+    facts = [_images(results), coverage(suite.verdicts.covers_seeds), _checkpoints(results)]
     if reference is not None:
         kept = "Kept from another machine or budget; its images and weights are not here."
         facts = [kept, *reference_facts(reference), *facts]

@@ -1,0 +1,118 @@
+"""What intervals are said to show, by cases worked by hand and by simulated reports."""
+
+import math
+
+import numpy as np
+import pytest
+
+from benchmark.stats.intervals import Sample, Spread, interval_of_difference
+from benchmark.stats.rulebook import Effect, family, holm
+from tests.support.comparisons import interval
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "expected"),
+    [
+        (0.2, 0.4, 0.0, "above"),
+        (-0.4, -0.2, 0.0, "below"),
+        (-0.1, 0.2, 0.0, "open"),
+        (-0.1, 0.2, 0.3, "within"),
+        (0.1, 0.2, 0.3, "within"),  # sure, and nobody can see it
+        (0.1, 0.4, 0.3, "above"),
+        (-0.4, 0.1, 0.3, "open"),
+    ],
+)
+def test_readings(low: float, high: float, margin: float, expected: str) -> None:
+    assert Effect(interval(low, high), margin).reading == expected
+
+
+def test_a_null_that_is_not_zero_is_what_an_effect_is_above_of() -> None:
+    assert Effect(interval(-0.2, 0.4), null=-0.3).reading == "above"
+    assert Effect(interval(-0.2, 0.4), null=-0.1).reading == "open"
+
+
+def test_p_within_is_the_level_of_the_interval_that_ends_at_the_margin() -> None:
+    effect = Effect(interval(-0.1, 0.3), margin=0.3)
+    assert effect.p_within == pytest.approx(0.05)
+    assert Effect(interval(0.2, 0.6), margin=0.3).p_within == 1
+
+
+def test_holm_against_a_case_worked_by_hand() -> None:
+    # .01 x 4, .02 x 3, then .03 x 2 = .06 (not below .06), .04 x 1 raised to .06.
+    assert holm([0.03, 0.01, 0.04, 0.02], 4) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    # At most two are true: .01 x 2, .02 x 2, .03 x 2, then .04 x 1 raised.
+    assert holm([0.03, 0.01, 0.04, 0.02], 2) == pytest.approx([0.06, 0.02, 0.06, 0.04])
+    assert holm([0.9, 0.8], 2) == [1.0, 1.0]
+    assert holm([], 0) == []
+
+
+def test_a_family_of_one_is_not_adjusted() -> None:
+    effect = Effect(interval(-0.1, 0.3), margin=0.35)
+    (found,) = family([effect])
+    assert found.adjusted == pytest.approx((effect.p, effect.p_within))
+
+
+def test_what_is_shown_together_is_adjusted_together() -> None:
+    # Each alone has p = .04; of five, .2.
+    effects = family([Effect(interval(0.005, 0.205))] * 5)
+    assert [e.reading for e in effects] == ["open"] * 5
+    assert effects[0].p_adjusted == pytest.approx(5 * effects[0].p)
+    sure = family([Effect(interval(-0.1, 0.1), 0.3)] * 5)
+    assert [e.reading for e in sure] == ["within"] * 5
+
+
+SPREAD, IMAGE_SD, MARGIN = 0.00077, 0.012, 0.0005
+"""Of `staged` on photos in mse_h, between seeds and between images; the margin of mse_h."""
+
+
+def _false_verdicts(
+    rng: np.random.Generator, seeds: int, images: int, true: float, measured: bool
+) -> bool:
+    """Simulate a suite of five variants and eight baselines: is anything said of it false?"""
+
+    def trained() -> Sample:
+        noise = rng.normal(0, IMAGE_SD / 2, (seeds, images))
+        of_seeds = rng.normal(0, SPREAD, (seeds, 1))
+        # What was measured is the spread of three other seeds.
+        sd = float(rng.normal(0, SPREAD, 3).std(ddof=1))
+        scores = shared + true + of_seeds + noise - noise.mean(axis=1, keepdims=True)
+        return Sample(scores, spread=Spread(sd, 2.0) if measured else None)
+
+    shared = rng.exponential(IMAGE_SD, (1, images))
+    baselines = []
+    for _ in range(8):
+        of_method = rng.normal(0, IMAGE_SD, (1, images))
+        baselines.append(Sample(shared + of_method, is_trained=False))
+    variants = [trained() for _ in range(5)]
+    effects = [
+        Effect(interval_of_difference(ours, reference), MARGIN)
+        for ours in variants
+        for reference in baselines
+    ]
+    wrong = {"within"} if abs(true) >= MARGIN else {"above", "below"}
+    if true:
+        wrong |= {"below"} if true > 0 else {"above"}
+    return any(effect.reading in wrong for effect in family(effects))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("true", [0.0, MARGIN])
+@pytest.mark.parametrize(
+    ("seeds", "measured"), [(1, True), (2, False), (2, True), (3, False), (5, False)]
+)
+def test_a_report_says_anything_false_in_one_of_twenty(
+    seeds: int, measured: bool, true: float
+) -> None:
+    rng = np.random.default_rng(seeds)
+    trials = 400
+    wrong = sum(_false_verdicts(rng, seeds, 150, true, measured) for _ in range(trials))
+    # 5 %, and two standard errors of a share of .05 of 400.
+    assert wrong / trials < 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
+
+
+@pytest.mark.slow
+def test_images_alone_would_say_something_false_of_most_reports() -> None:
+    rng = np.random.default_rng(1)
+    wrong = sum(_false_verdicts(rng, 1, 5000, 0.0, measured=False) for _ in range(100))
+    # The reason why such verdicts are called provisional.
+    assert wrong / 100 > 0.5
