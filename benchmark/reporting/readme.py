@@ -59,7 +59,7 @@ def _blocks() -> list[Block]:
     blocks: list[Block] = []
     for suite in local:
         shown = [row for row in _standings(suite) if row.kind != ORACLE]
-        headline = f"{plain(suite.title)}. {plain(suite.verdicts.headline)}"
+        headline = f"{plain(suite.title)}. {plain(suite.headline)}"
         blocks += [Text(headline, "headline"), scores_table(suite.title, shown, COLUMNS)]
     if references:
         note = (

@@ -2,17 +2,23 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.claims.testing import ClaimResult
 from benchmark.core.config import Params, load_variant
 from benchmark.core.paths import REFERENCES
 from benchmark.core.yaml_files import load
+from benchmark.evaluation.curves import Key
 from benchmark.evaluation.reference_runs import Reference
 from benchmark.evaluation.results import Results, read_results
 from benchmark.metrics.registry import METRICS, Column
+from benchmark.reporting.budget import Budget, budget_clause, budgets, training_flops
 from benchmark.reporting.figures.pictures import Pictures
 from benchmark.reporting.figures.style import Style, styles_of
 from benchmark.reporting.tables import Leaderboard, leaderboard
@@ -72,6 +78,33 @@ class SuiteReport:
             for name in self.results.variants
         }
 
+    @cached_property
+    def settings(self) -> dict[str, Variant]:
+        """The variants as they were trained, by name, of which the present code can read."""
+        found = {}
+        for name in self.results.variants:
+            with suppress(InputError):
+                found[name] = _settings(self.reference, name)
+        return found
+
+    @cached_property
+    def training_flops(self) -> dict[Key, NDArray[np.float64]]:
+        """Operations of the whole training until each epoch's end, by variant and seed."""
+        return training_flops(self.results, self.settings)
+
+    @cached_property
+    def budgets(self) -> dict[str, Budget]:
+        """What the training of each variant took."""
+        return budgets(self.results, self.settings, self.training_flops)
+
+    @property
+    def headline(self) -> str:
+        """What is said first of the suite, and after how much training it holds."""
+        clause = budget_clause(self.budgets.values())
+        if self.verdicts.withheld or not clause:
+            return self.verdicts.headline
+        return f"{self.verdicts.headline} This is {clause}."
+
     @property
     def title(self) -> str:
         """The suite's title and, of reference runs, their machine."""
@@ -121,17 +154,17 @@ def suite_reports(
     return local, [SuiteReport(one.results, styles, reference=one) for one in references]
 
 
+def _settings(reference: Reference | None, name: str) -> Variant:
+    if reference is None:
+        return load_variant(name)
+    return load(Variant, REFERENCES / reference.name / "variants" / f"{name}.yaml", name=name)
+
+
 def _parameters(suite: SuiteReport, name: str) -> float:
     """Return the parameters of a generator, if it can still be built."""
-    settings, reference = suite.results.suite, suite.reference
     try:
-        if reference is None:
-            variant = load_variant(name)
-        else:
-            folder = REFERENCES / reference.name / "variants"
-            variant = load(Variant, folder / f"{name}.yaml", name=name)
-        return generator_parameters(settings, variant)
-    except InputError:
+        return generator_parameters(suite.results.suite, suite.settings[name])
+    except (KeyError, InputError):
         return math.nan
 
 

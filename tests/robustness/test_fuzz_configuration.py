@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from benchmark.__main__ import main
+from benchmark.claims.budgets import BUDGETS, load_budgets
 from benchmark.claims.definitions import load_claims
 from benchmark.claims.reported import REPORTED, load_reported
 from benchmark.core import paths
@@ -51,6 +52,7 @@ KINDS: dict[str, tuple[Path, list[Path], Callable[[Path], object]]] = {
     ),
     "claims": (paths.CLAIMS, [paths.CLAIMS], load_claims),
     "published": (REPORTED, [REPORTED], load_reported),
+    "budgets": (BUDGETS, [BUDGETS], load_budgets),
 }
 """Where a file lies, what it is made of, and what reads it."""
 

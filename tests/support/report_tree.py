@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from numpy.typing import ArrayLike
 
+from benchmark.claims.budgets import BUDGETS
 from benchmark.claims.reported import REPORTED
 from benchmark.core import paths
 from benchmark.core.config import load_suite, load_variant
@@ -75,7 +76,7 @@ class Checkout:
         for folder in (paths.SUITES, paths.VARIANTS):
             (root / folder).mkdir(parents=True)
         (root / paths.SUITES / f"{suite}.yaml").write_text(SUITE)
-        for path in (paths.CLAIMS, REPORTED):
+        for path in (paths.CLAIMS, REPORTED, BUDGETS):
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text((ROOT / path).read_text(encoding="utf-8"), encoding="utf-8")
         self._write_prepared()

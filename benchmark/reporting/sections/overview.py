@@ -30,4 +30,4 @@ def _card(suite: SuiteReport) -> Card:
         (Cell(name, mark=swatch(suite.styles[name])), verdict_cell(verdicts.marker(name)))
         for name in verdicts.best_first
     ]
-    return Card(suite.title, suite.name, rows, plain(verdicts.headline))
+    return Card(suite.title, suite.name, rows, plain(suite.headline))

@@ -18,7 +18,7 @@ def section(suite: SuiteReport) -> Section:
     blocks: list[Block] = [
         Text(plain(results.suite.description)),
         Items(facts, "facts"),
-        Text(plain(suite.verdicts.headline), "headline"),
+        Text(plain(suite.headline), "headline"),
     ]
     if reference is not None and reference.facts.figure:
         path = f"reference/{reference.name}/{FIGURE}"
