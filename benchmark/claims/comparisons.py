@@ -1,6 +1,9 @@
 """One comparison that a claim makes and the results of suites → its difference and verdict."""
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,7 @@ from benchmark.claims.verdicts import (
     verdict_of_difference,
     verdict_of_reliance,
 )
+from benchmark.core.config import load_variant
 from benchmark.evaluation.results import Results
 from benchmark.metrics import METRICS
 from benchmark.stats.comparison import (
@@ -25,6 +29,8 @@ from benchmark.stats.intervals import (
     paired_interval,
     unpaired_interval,
 )
+from benchmark.training.describe import describe_variant
+from data.errors import InputError
 
 
 class UntestableError(Exception):
@@ -60,49 +66,75 @@ def compare_methods(kind: str, pair: Pair, results: Results) -> ClaimComparison:
     Raises:
         UntestableError: the metric has no values, or the variants have no seed in common.
     """
-    frame, what = _comparable(kind, pair.metric, results)
+    frame, what = _comparable(pair.metric, results)
     ours, other = (score_matrix(frame, name, pair.metric) for name in (pair.variant, pair.than))
     differences = paired_differences(ours, other, pair.than not in results.baselines)
     if not len(differences):
         raise UntestableError(f"{pair.variant} and {pair.than} have no training seed in common")
-    values = _scored_images(differences, pair.metric, results)
+    values = scored_images(differences, pair.metric, results)
     what = f"{what}: {pair.variant} - {pair.than}"
-    return _comparison(kind, pair.metric, what, paired_interval(values), values.shape)
+    return _comparison(kind, pair, what, paired_interval(values), values.shape)
 
 
 def compare_suites(pair: AcrossSuites, ours: Results, other: Results) -> ClaimComparison:
-    """Compare a variant on two suites, whose images are taken for independent.
+    """Compare a variant's lead over a baseline on two suites, image by image.
 
-    Where they are the same photographs at two sizes, the interval is wider than it had to be.
+    The baseline takes out what makes the images of one suite easier for every method. Score tables
+    know an image by its pixels, so the images of two suites are taken for independent. Where they
+    are the same photographs at two sizes, the interval is wider than it had to be.
 
     Raises:
-        UntestableError: the metric has no values.
+        UntestableError: the metric has no values, or the baseline was not run.
     """
     sides, what = [], ""
     for results in (ours, other):
-        frame, what = _comparable("better", pair.metric, results)
-        scores = score_matrix(frame, pair.variant, pair.metric)
-        sides.append(_scored_images(scores, pair.metric, results))
-    what = f"{what}: {pair.variant} on {pair.suite} - on {pair.than}"
+        frame, what = _comparable(pair.metric, results)
+        require_baseline(pair.over, results)
+        scores, base = (score_matrix(frame, n, pair.metric) for n in (pair.variant, pair.over))
+        leads = paired_differences(scores, base, has_seeds=False)
+        sides.append(scored_images(leads, pair.metric, results))
+    what = f"{what}: {pair.variant} - {pair.over} on {pair.suite} - on {pair.than}"
     seeds, images = (min(sizes) for sizes in zip(*(side.shape for side in sides), strict=True))
     interval = unpaired_interval(sides[0], sides[1])
-    return _comparison("better", pair.metric, what, interval, (seeds, images))
+    return _comparison("better", pair, what, interval, (seeds, images))
 
 
 def compare_costs(pair: CostPair, results: Results) -> ClaimComparison:
-    """Compare the operations of two generators, which are exact.
+    """Compare what two generators need for one image, which is exact.
+
+    Operations are those of the cost table. Activations are the outputs of all layers in float32,
+    which training keeps for the backward pass; parameters and optimizers are not among them.
 
     Raises:
         UntestableError: they are not known.
     """
     try:
-        ours, other = (results.flops[name] / 1e9 for name in (pair.variant, pair.than))
+        if pair.cost == "operations":
+            sides, unit = [results.flops[name] / 1e9 for name in pair.methods], "GFLOP"
+        else:
+            sides, unit = [_activations_mib(name, results) for name in pair.methods], "MiB"
     except KeyError as error:
         raise UntestableError(f"the operations of {error.args[0]} are not known") from None
-    difference = ours - other
+    except InputError as error:
+        raise UntestableError(str(error)) from None
+    difference = sides[0] - sides[1]
     verdict: ClaimVerdict = "supported" if difference < 0 else "refuted"
-    what = f"GFLOP per image: {pair.variant} - {pair.than}"
+    what = f"{unit} of {pair.cost} per image: {pair.variant} - {pair.than}"
     return ClaimComparison(what, difference, difference, difference, verdict, decimals=3)
+
+
+def _activations_mib(variant: str, results: Results) -> float:
+    suite = results.suite
+    facts = describe_variant(load_variant(variant), suite.image_size, suite.mask.size)
+    layers: Sequence[Mapping[str, Any]] = facts["generator"]["layers"]
+    return float(sum(4 * math.prod(layer["output"]) for layer in layers)) / 2**20
+
+
+def require_baseline(name: str, results: Results) -> None:
+    """Raise `UntestableError` where a baseline was not run."""
+    if name not in results.baselines:
+        reason = results.refused.get(name, "it is not among the baselines")
+        raise UntestableError(f"{name} was not run: {reason}")
 
 
 def read_seam_reliance(claimed: SeamReliance, results: Results) -> ClaimComparison:
@@ -132,14 +164,19 @@ def read_seam_reliance(claimed: SeamReliance, results: Results) -> ClaimComparis
     return ClaimComparison(what, value, low, high, verdict, int(images), len(rows))
 
 
-def _comparable(kind: str, metric: str, results: Results) -> tuple[pd.DataFrame, str]:
+def _comparable(metric: str, results: Results) -> tuple[pd.DataFrame, str]:
     """Return a score table with a metric in comparable units, and the metric's name then."""
+    require_metric(metric, results)
+    return comparable_scores(results.frame, metric, results.image_px)
+
+
+def require_metric(metric: str, results: Results) -> None:
+    """Raise `UntestableError` where a score table lacks a metric."""
     if metric not in results.frame:
         raise UntestableError(f"{metric} has no values")
-    return comparable_scores(results.frame, metric, results.image_px, to_ideal=kind != "higher")
 
 
-def _scored_images(table: pd.DataFrame, metric: str, results: Results) -> Array:
+def scored_images(table: pd.DataFrame, metric: str, results: Results) -> Array:
     """Return the images of a table `[seeds, images]` that have all values."""
     kept = table.dropna(axis="columns")
     if kept.shape[1] == 1:
@@ -151,18 +188,31 @@ def _scored_images(table: pd.DataFrame, metric: str, results: Results) -> Array:
 
 
 def _comparison(
-    kind: str, metric: str, what: str, interval: Interval, shape: tuple[int, ...]
+    kind: str, pair: Pair | AcrossSuites, what: str, interval: Interval, shape: tuple[int, ...]
 ) -> ClaimComparison:
-    seeds, images = shape
+    verdict = verdict_of_difference(kind, pair.metric, interval.low, interval.high, pair.margin)
+    return from_interval(interval, what, verdict, shape, decimals_of(pair.metric))
+
+
+def decimals_of(metric: str) -> int:
+    """Return with how many decimals differences of a metric are printed."""
     in_thousandths = METRICS[metric].unit == "dB" or METRICS[metric].better == "one"
+    return 3 if in_thousandths else 5
+
+
+def from_interval(
+    interval: Interval, what: str, verdict: ClaimVerdict, shape: tuple[int, ...], decimals: int
+) -> ClaimComparison:
+    """Return a comparison of values `[seeds, images]` whose mean has an interval."""
+    seeds, images = shape
     return ClaimComparison(
         what=what,
         difference=interval.mean,
         low=interval.low,
         high=interval.high,
-        verdict=verdict_of_difference(kind, metric, interval.low, interval.high),
+        verdict=verdict,
         images=images,
         seeds=seeds,
         covers_seeds=seeds >= MIN_SEEDS,
-        decimals=3 if in_thousandths else 5,
+        decimals=decimals,
     )

@@ -14,27 +14,47 @@ ClaimVerdict = Literal["supported", "refuted", "inconclusive"]
 OverallVerdict = ClaimVerdict | Literal["mixed", "not testable"]
 
 
-def verdict_of_difference(kind: str, metric: str, low: float, high: float) -> ClaimVerdict:
+def verdict_of_difference(
+    kind: str, metric: str, low: float, high: float, margin: float | None = None
+) -> ClaimVerdict:
     """Return what the interval of `ours - other` says of a prediction.
 
     Args:
-        kind: the key of `Claim`: `better`, `higher`, `as_good` or `differ`.
+        kind: the key of `Claim`: `better`, `as_good` or `differ`.
         metric: in which the difference was measured.
         low: lower end of the interval.
         high: its upper end.
+        margin: of practical equivalence; None for that of the metric.
     """
-    margin = equivalence_margin(metric)
+    if METRICS[metric].better != "higher":
+        low, high = -high, -low
+    margin = equivalence_margin(metric) if margin is None else margin
+    return verdict_of_interval(kind, low, high, margin)
+
+
+def verdict_of_interval(kind: str, low: float, high: float, margin: float) -> ClaimVerdict:
+    """Return the same of an interval of which more is better."""
     if kind == "differ":
         if low > margin or high < -margin:
             return "supported"
         return "refuted" if -margin <= low and high <= margin else "inconclusive"
-    if kind != "higher" and METRICS[metric].better != "higher":
-        low, high = -high, -low
     if kind == "as_good":
         margin = -margin
     if low > margin:
         return "supported"
     return "refuted" if high <= margin else "inconclusive"
+
+
+def verdict_of_distance(low: float, high: float, margin: float) -> ClaimVerdict:
+    """Return what the interval of a difference from an ideal says of being within a margin of it.
+
+    Args:
+        low: lower end of the interval.
+        high: its upper end.
+        margin: how far from the ideal is near.
+    """
+    nearest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
+    return verdict_of_interval("as_good", -max(abs(low), abs(high)), -nearest, margin)
 
 
 def verdict_of_reliance(diagnosed: Iterable[str]) -> ClaimVerdict:
