@@ -1,16 +1,20 @@
 """One comparison that a claim makes and the results of suites → its difference and verdict."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from benchmark.claims.definitions import AcrossSuites, CostPair, Pair, SeamReliance
+from benchmark.claims.definitions import AcrossSuites, CostPair, Pair
 from benchmark.claims.verdicts import ClaimVerdict, Prediction, verdict_of
+from benchmark.core.config import load_variant
 from benchmark.evaluation.results import Results
 from benchmark.metrics import METRICS
-from benchmark.stats.comparison import Scores, comparable_name, is_more_better
+from benchmark.stats.comparison import Scores, comparable_name, groups_of, is_more_better
 from benchmark.stats.intervals import (
     Interval,
     Sample,
@@ -18,6 +22,8 @@ from benchmark.stats.intervals import (
     unpaired_interval,
 )
 from benchmark.stats.rulebook import Effect
+from benchmark.training.describe import describe_variant
+from data.errors import InputError
 
 
 class UntestableError(Exception):
@@ -39,6 +45,8 @@ class ClaimComparison:
     """Training seeds that were compared; 0 for what needs none."""
     decimals: int = 5
     """With which it is printed."""
+    is_correlation: bool = False
+    """Whether the effect is Fisher's z of a correlation, which is what is shown."""
 
     @property
     def verdict(self) -> ClaimVerdict:
@@ -48,22 +56,25 @@ class ClaimComparison:
     @property
     def difference(self) -> float:
         """The mean difference."""
-        return self.effect.interval.mean
+        return self._shown(self.effect.interval.mean)
 
     @property
     def low(self) -> float:
         """The lower end of the interval; the difference where that is exact."""
-        return self.effect.interval.low
+        return self._shown(self.effect.interval.low)
 
     @property
     def high(self) -> float:
         """The upper end of the interval; the difference where that is exact."""
-        return self.effect.interval.high
+        return self._shown(self.effect.interval.high)
 
     @property
     def covers_seeds(self) -> bool:
         """Whether the interval covers the choice of training seeds, besides that of images."""
         return self.effect.interval.covers_seeds
+
+    def _shown(self, value: float) -> float:
+        return math.tanh(value) if self.is_correlation else value
 
 
 def compare_methods(kind: str, pair: Pair, results: Results) -> ClaimComparison:
@@ -72,85 +83,88 @@ def compare_methods(kind: str, pair: Pair, results: Results) -> ClaimComparison:
     Raises:
         UntestableError: the metric has no values.
     """
-    ours, other = (_scores(kind, pair.metric, name, results) for name in (pair.variant, pair.than))
+    ours, other = (scores_of(name, pair.metric, results) for name in pair.methods)
     images = ours.scored.intersection(other.scored)
-    sides = [_sample(side, images, pair.metric, results) for side in (ours, other)]
-    what = f"{_name(kind, pair.metric)}: {pair.variant} - {pair.than}"
-    return _comparison(kind, pair.metric, what, interval_of_difference(*sides), sides)
+    sides = [sample_of(side, images, pair.metric, results) for side in (ours, other)]
+    what = f"{comparable_name(pair.metric)}: {pair.variant} - {pair.than}"
+    return _comparison(kind, pair, what, interval_of_difference(*sides), sides)
 
 
 def compare_suites(pair: AcrossSuites, ours: Results, other: Results) -> ClaimComparison:
-    """Compare a variant on two suites, whose images are taken for independent.
+    """Compare a variant's lead over a baseline on two suites, image by image.
 
-    Where they are the same photographs at two sizes, the interval is wider than it had to be.
+    The baseline takes out what makes the images of one suite easier for every method. Score tables
+    know an image by its pixels, so the images of two suites are taken for independent. Where they
+    are the same photographs at two sizes, the interval is wider than it had to be.
 
     Raises:
-        UntestableError: the metric has no values.
+        UntestableError: the metric has no values, or the baseline was not run.
     """
     sides = []
     for results in (ours, other):
-        scores = _scores("better", pair.metric, pair.variant, results)
-        sides.append(_sample(scores, scores.scored, pair.metric, results))
-    what = f"{_name('better', pair.metric)}: {pair.variant} on {pair.suite} - on {pair.than}"
-    return _comparison("better", pair.metric, what, unpaired_interval(*sides), sides)
+        require_baseline(pair.over, results)
+        scores, base = (scores_of(n, pair.metric, results) for n in (pair.variant, pair.over))
+        images = scores.scored.intersection(base.scored)
+        lead, fixed = (sample_of(side, images, pair.metric, results) for side in (scores, base))
+        sides.append(replace(lead, scores=lead.scores - fixed.scores))
+    name = comparable_name(pair.metric)
+    what = f"{name}: {pair.variant} - {pair.over} on {pair.suite} - on {pair.than}"
+    return _comparison("better", pair, what, unpaired_interval(*sides), sides)
 
 
 def compare_costs(pair: CostPair, results: Results) -> ClaimComparison:
-    """Compare the operations of two generators, which are exact.
+    """Compare what two generators need for one image, which is exact.
+
+    Operations are those of the cost table. Activations are the outputs of all layers in float32,
+    which training keeps for the backward pass; parameters and optimizers are not among them.
 
     Raises:
         UntestableError: they are not known.
     """
     try:
-        ours, other = (results.flops[name] / 1e9 for name in (pair.variant, pair.than))
+        if pair.cost == "operations":
+            sides, unit = [results.flops[name] / 1e9 for name in pair.methods], "GFLOP"
+        else:
+            sides, unit = [_activations_mib(name, results) for name in pair.methods], "MiB"
     except KeyError as error:
         raise UntestableError(f"the operations of {error.args[0]} are not known") from None
-    what = f"GFLOP per image: {pair.variant} - {pair.than}"
-    return ClaimComparison(what, Effect(Interval(ours - other, ())), "below", decimals=3)
+    except InputError as error:
+        raise UntestableError(str(error)) from None
+    what = f"{unit} of {pair.cost} per image: {pair.variant} - {pair.than}"
+    return ClaimComparison(what, Effect(Interval(sides[0] - sides[1], ())), "below", decimals=3)
 
 
-def read_seam_reliance(claimed: SeamReliance, results: Results) -> ClaimComparison:
-    """Read how much better a discriminator finds a seam without content than content without one.
+def _activations_mib(variant: str, results: Results) -> float:
+    suite = results.suite
+    facts = describe_variant(load_variant(variant), suite.image_size, suite.mask.size)
+    layers: Sequence[Mapping[str, Any]] = facts["generator"]["layers"]
+    return float(sum(4 * math.prod(layer["output"]) for layer in layers)) / 2**20
 
-    Over seeds, values and ends of intervals are averaged, which covers image sampling only.
+
+def require_baseline(name: str, results: Results) -> None:
+    """Raise `UntestableError` where a baseline was not run."""
+    if name not in results.baselines:
+        reason = results.refused.get(name, "it is not among the baselines")
+        raise UntestableError(f"{name} was not run: {reason}")
+
+
+def scores_of(method: str, metric: str, results: Results, to_ideal: bool = True) -> Scores:
+    """Return a method's scores in comparable units.
 
     Raises:
-        UntestableError: there is no diagnosis of the discriminator.
+        UntestableError: the score table lacks the metric.
     """
-    variant, name = claimed.variant, claimed.discriminator
-    rows, diagnosed = [], set()
-    for seed in results.seeds_of(variant):
-        diagnosis = results.diagnoses.get((variant, seed), {})
-        entry = diagnosis.get("discriminators", {}).get(name, {})
-        reliance = entry.get("seam_reliance") or {}
-        if None not in (ends := [reliance.get(key) for key in ("value", "low", "high")]):
-            rows.append([*ends, diagnosis["images"]])
-            diagnosed.add(reliance["verdict"])
-    if not rows:
-        raise UntestableError(
-            f"{name} of {variant} was not asked; `python -m benchmark evaluate` asks it"
-        )
-    value, low, high, images = np.mean(rows, axis=0).tolist()
-    what = f"found by {name} of {variant}: seam_only - seam_free"
-    error = (high - low) / 4
-    effect = Effect(Interval(value, ((error**2, np.inf),), covers_seeds=False))
-    return ClaimComparison(what, effect, "above", int(images), len(rows))
-
-
-def _scores(kind: str, metric: str, method: str, results: Results) -> Scores:
-    """Return a method's scores in comparable units."""
     if metric not in results.frame:
         raise UntestableError(f"{metric} has no values")
-    return results.scores(method, metric, to_ideal=kind != "higher")
+    return results.scores(method, metric, to_ideal)
 
 
-def _name(kind: str, metric: str) -> str:
-    """Return what a metric is called in the units in which it is compared."""
-    return comparable_name(metric, to_ideal=kind != "higher")
+def sample_of(scores: Scores, images: pd.Index, metric: str, results: Results) -> Sample:
+    """Return the scores of some images, of which there must be two.
 
-
-def _sample(scores: Scores, images: pd.Index, metric: str, results: Results) -> Sample:
-    """Return the scores of some images, of which there must be two."""
+    Raises:
+        UntestableError: there are fewer.
+    """
     if len(images) == 1:
         raise UntestableError(f"{metric} has values of one image, which is too few")
     if len(images) == 0:
@@ -159,20 +173,65 @@ def _sample(scores: Scores, images: pd.Index, metric: str, results: Results) -> 
     return scores.sample(images)
 
 
-def _comparison(
-    kind: str, metric: str, what: str, interval: Interval, sides: Sequence[Sample]
+def sample_of_images(values: Sequence[Sequence[float | None]], results: Results) -> Sample:
+    """Return what runs have recorded of every test image, `[seeds, images]`, as a sample.
+
+    Images of which a seed has no value are left out.
+
+    Raises:
+        UntestableError: seeds have recorded different images, or fewer than two are left.
+    """
+    if len({len(row) for row in values}) > 1:
+        raise UntestableError("the seeds were asked about different images")
+    table = np.array(values, dtype=np.float64)
+    is_known = np.isfinite(table).all(axis=0)
+    if is_known.sum() < 2:
+        raise UntestableError(f"{is_known.sum()} images have values, which is too few")
+    of_images = groups_of(results.frame)
+    groups: NDArray[np.int64] | None = None
+    if of_images is not None and len(of_images) == len(is_known):
+        groups = pd.factorize(of_images.to_numpy()[is_known])[0].astype(np.int64)
+    return Sample(table[:, is_known], groups)
+
+
+def decimals_of(metric: str) -> int:
+    """Return with how many decimals differences of a metric are printed."""
+    in_thousandths = METRICS[metric].unit == "dB" or METRICS[metric].better == "one"
+    return 3 if in_thousandths else 5
+
+
+def within_margin(interval: Interval, margin: float) -> Effect:
+    """Return the effect of a claim that a value is within a margin of 0, or else beyond it."""
+    return Effect(interval, margin, null=math.copysign(margin, interval.mean))
+
+
+def comparison_of_samples(
+    what: str,
+    effect: Effect,
+    predicted: Prediction,
+    sides: Sequence[Sample],
+    decimals: int,
 ) -> ClaimComparison:
-    facts = METRICS[metric]
-    is_up = kind == "higher" or is_more_better(metric)
-    effect = Effect(interval, facts.margin)
-    predicted: Prediction = "above" if is_up else "below"
-    if kind == "as_good":
-        effect = Effect(interval, null=-facts.margin if is_up else facts.margin)
+    """Return a comparison of what samples say."""
     return ClaimComparison(
         what=what,
         effect=effect,
-        predicted="either side" if kind == "differ" else predicted,
+        predicted=predicted,
         images=min(side.scores.shape[1] for side in sides),
-        seeds=min((side.scores.shape[0] for side in sides if side.is_trained), default=0),
-        decimals=3 if facts.unit == "dB" or facts.better == "one" else 5,
+        seeds=min((len(side.scores) for side in sides if side.is_trained), default=0),
+        decimals=decimals,
     )
+
+
+def _comparison(
+    kind: str, pair: Pair | AcrossSuites, what: str, interval: Interval, sides: Sequence[Sample]
+) -> ClaimComparison:
+    margin = METRICS[pair.metric].margin if pair.margin is None else pair.margin
+    is_up = is_more_better(pair.metric)
+    effect = Effect(interval, margin)
+    predicted: Prediction = "above" if is_up else "below"
+    if kind == "as_good":
+        effect = Effect(interval, null=-margin if is_up else margin)
+    if kind == "differ":
+        predicted = "either side"
+    return comparison_of_samples(what, effect, predicted, sides, decimals_of(pair.metric))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
+from typing import Any
 
 from benchmark.claims.comparisons import (
     ClaimComparison,
@@ -11,9 +12,17 @@ from benchmark.claims.comparisons import (
     compare_costs,
     compare_methods,
     compare_suites,
-    read_seam_reliance,
+    require_baseline,
 )
-from benchmark.claims.definitions import AcrossSuites, Claim, EveryVariant, Pair
+from benchmark.claims.definitions import AcrossSuites, Claim, Detail, EveryVariant, Pair
+from benchmark.claims.records import (
+    compare_area,
+    compare_choice,
+    compare_specificity,
+    read_probing,
+    read_seam,
+)
+from benchmark.claims.trends import compare_to_ideal, compare_trend, correlate
 from benchmark.claims.verdicts import (
     ClaimVerdict,
     OverallVerdict,
@@ -23,6 +32,19 @@ from benchmark.claims.verdicts import (
 from benchmark.evaluation.results import Results
 from benchmark.stats.rulebook import Effect, family
 
+COMPARE: Mapping[str, tuple[Callable[[Any, Results], ClaimComparison], ...]] = {
+    **{kind: (partial(compare_methods, kind),) for kind in ("better", "differ", "as_good")},
+    **{kind: (partial(read_probing, kind),) for kind in ("finds", "misses")},
+    "cheaper": (compare_costs,),
+    "psnr_rises": (compare_trend,),
+    "near_ideal": (compare_to_ideal,),
+    "sees_seam": (partial(read_seam, "alone"), partial(read_seam, "more")),
+    "more_specific": (compare_specificity,),
+    "chooses_worse": (compare_choice,),
+}
+"""What tests each kind of comparison within a suite; all must hold."""
+ARITHMETIC = "arithmetic"
+"""The place of a claim that needs no runs."""
 Place = tuple[str, Results]
 """What a place with results is called, and the results of its suite."""
 
@@ -91,8 +113,10 @@ def _evaluate(claim: Claim, places: Sequence[Place]) -> ClaimResult:
             findings.append(run_test())
         except UntestableError as reason:
             untested.append((place, str(reason)))
-    if not possible:
+    if claim.is_compared and not possible:
         untested.append(("", _wanted_runs(claim, places)))
+    if claim.needs:
+        untested.append(("", f"needs {claim.needs}"))
     return ClaimResult(claim, tuple(findings), tuple(dict.fromkeys(untested)))
 
 
@@ -105,8 +129,12 @@ def _possible_tests(
             yield place, partial(_joint_finding, claim, place, results)
         for every, variant in product(claim.all_beat, results.variants):
             yield place, partial(_baseline_finding, every, variant, place, results)
+        for detail, variant in product(claim.all_follow, results.variants):
+            yield place, partial(_detail_finding, detail, variant, place, results)
     for pair in claim.across:
         yield f"{pair.suite} and {pair.than}", partial(_across_finding, pair, places)
+    for area in claim.covers:
+        yield ARITHMETIC, partial(ClaimFinding, ARITHMETIC, (compare_area(area),), ())
 
 
 def _missing_methods(claim: Claim, results: Results) -> list[str]:
@@ -127,21 +155,22 @@ def _wanted_runs(claim: Claim, places: Sequence[Place]) -> str:
 
 
 def _joint_finding(claim: Claim, place: str, results: Results) -> ClaimFinding:
-    comparisons = [compare_methods(kind, pair, results) for kind, pair in claim.pairs]
-    comparisons += [compare_costs(pair, results) for pair in claim.cheaper]
-    comparisons += [read_seam_reliance(reliance, results) for reliance in claim.sees_seam]
+    comparisons = [test(entry, results) for kind, entry in claim.joint for test in COMPARE[kind]]
     return ClaimFinding(place, tuple(comparisons), _runs(results, claim.methods))
 
 
 def _baseline_finding(
     every: EveryVariant, variant: str, place: str, results: Results
 ) -> ClaimFinding:
-    if every.baseline not in results.baselines:
-        reason = results.refused.get(every.baseline, "it is not among the baselines")
-        raise UntestableError(f"{every.baseline} was not run: {reason}")
-    pair = Pair(metric=every.metric, variant=variant, than=every.baseline)
+    require_baseline(every.baseline, results)
+    pair = Pair(metric=every.metric, variant=variant, than=every.baseline, margin=every.margin)
     comparison = compare_methods("better", pair, results)
     return ClaimFinding(place, (comparison,), _runs(results, (variant, every.baseline)))
+
+
+def _detail_finding(detail: Detail, variant: str, place: str, results: Results) -> ClaimFinding:
+    comparison = correlate(detail, variant, results)
+    return ClaimFinding(place, (comparison,), _runs(results, (variant, detail.baseline)))
 
 
 def _across_finding(pair: AcrossSuites, places: Sequence[Place]) -> ClaimFinding:
@@ -155,7 +184,8 @@ def _across_finding(pair: AcrossSuites, places: Sequence[Place]) -> ClaimFinding
         else:
             raise UntestableError(f"needs runs of {pair.variant} on both")
     (place, ours), (other_place, other) = sides
-    runs = (*_runs(ours, (pair.variant,)), *_runs(other, (pair.variant,)))
+    methods = (pair.variant, pair.over)
+    runs = (*_runs(ours, methods), *_runs(other, methods))
     comparison = compare_suites(pair, ours, other)
     return ClaimFinding(f"{place} against {other_place}", (comparison,), runs)
 

@@ -12,16 +12,16 @@ from benchmark.stats.rulebook import Reading
 
 ClaimVerdict = Literal["supported", "reversed", "negligible", "inconclusive"]
 OverallVerdict = ClaimVerdict | Literal["mixed", "not testable"]
-Prediction = Literal["above", "below", "either side"]
+Prediction = Literal["above", "below", "either side", "within"]
 
 
 def verdict_of(reading: Reading, predicted: Prediction) -> ClaimVerdict:
     """Return what the reading of a difference says of what was predicted."""
     if reading == "open":
         return "inconclusive"
-    if reading == "within":
-        return "negligible"
-    return "supported" if predicted in (reading, "either side") else "reversed"
+    if reading == predicted or (predicted == "either side" and reading != "within"):
+        return "supported"
+    return "negligible" if reading == "within" else "reversed"
 
 
 def joint_verdict(verdicts: Iterable[ClaimVerdict]) -> ClaimVerdict:

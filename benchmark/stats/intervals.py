@@ -8,7 +8,7 @@ Images of one group (blocks of one photograph, pictures of one person) count as 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,9 +107,14 @@ def interval_of_difference(ours: Sample, reference: Sample) -> Interval:
     same seed end with weights of which that seed says nothing (the simulation in
     tests/stats/test_intervals.py has what pairing seeds by their labels would cost).
     """
-    differences = ours.scores.mean(axis=0) - reference.scores.mean(axis=0)
-    images = image_part(differences, ours.groups)
-    return _interval(float(differences.mean()), [images], [ours, reference])
+    return interval_of_sum([ours, replace(reference, scores=-reference.scores)])
+
+
+def interval_of_sum(samples: Sequence[Sample]) -> Interval:
+    """Return the interval of the sum of means of methods that were scored on the same images."""
+    of_images = np.sum([sample.scores.mean(axis=0) for sample in samples], axis=0)
+    images = image_part(of_images, samples[0].groups)
+    return _interval(float(of_images.mean()), [images], samples)
 
 
 def unpaired_interval(ours: Sample, reference: Sample) -> Interval:

@@ -83,10 +83,10 @@ def hostile_checkout(root: Path, texts: Sequence[str]) -> Checkout:
     write_yaml(root / paths.SUITES / "tiny.yaml", {"title": title, "description": description})
     for name in ("l2", "binary"):
         write_yaml(root / paths.VARIANTS / f"{name}.yaml", {"title": title, "origin": origin})
-    claim = {"who": who, "claim": title, "better": [{"metric": "psnr_h", "variant": "l2",
-                                                     "than": "binary"}]}  # fmt: skip
-    untestable = {"who": who, "claim": origin, "better": [{"metric": "lpips_alex", "variant": "l2",
-                                                           "than": "binary"}]}  # fmt: skip
+    source = {"who": who, "origin": "author", "where": reason, "quote": who}
+    better = {"metric": "psnr_h", "variant": "l2", "than": "binary"}
+    claim = source | {"claim": title, "better": [better]}
+    untestable = source | {"claim": origin, "better": [better | {"metric": "lpips_alex"}]}
     (root / paths.CLAIMS).unlink()
     with (root / paths.CLAIMS).open("w", encoding="utf-8") as file:
         YAML(typ="safe", pure=True).dump({"claims": {"a": claim, "b": untestable}}, file)

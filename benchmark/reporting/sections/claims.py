@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmark.claims.comparisons import ClaimComparison
+from benchmark.claims.definitions import Claim
 from benchmark.claims.testing import ClaimFinding, ClaimResult
 from benchmark.core.text import csv_text
 from benchmark.metrics import METRICS
@@ -12,6 +13,7 @@ from benchmark.reporting.blocks import Block, Cell, Group, Head, Row, Section, T
 from benchmark.reporting.dialect import plain, with_code
 from benchmark.reporting.suite_report import Report
 
+ORIGINS = {"author": "author's words", "table": "author's figures", "ours": "our hypothesis"}
 UNTESTED = "not testable"
 SIGNS = {
     "supported": "✓",
@@ -36,8 +38,8 @@ def section(report: Report) -> Section:
     blocks: list[Block] = [
         Text(
             "What the authors of these systems claim, tested on every suite that has the runs for "
-            "it. A verdict is one on the budget of these runs, which may be a small part of the "
-            "authors'."
+            "it. Each says whose it is and where it stands. A verdict is one on the budget of these"
+            " runs, which may be a small part of the authors'."
         ),
         claims_table(report.tested),
         Text(
@@ -68,13 +70,19 @@ def claims_table(tested: Mapping[str, ClaimResult]) -> Table:
 
 def _group(name: str, tested: ClaimResult) -> Group:
     claim = tested.claim
-    title = f"{name}. **{plain(claim.claim)}** {plain(f'({claim.who})')}"
+    title = f"{name}. **{plain(claim.claim)}** {plain(f'({claim.who}; {source_text(claim)})')}"
     if tested.overall == "mixed":
         counts = Counter(finding.verdict for finding in tested.findings)
         listed = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
         title += f" {SIGNS['mixed']} mixed: {listed}"
     found = [_finding_row(finding) for finding in tested.findings]
     return Group([*found, *_untested_rows(tested)], title)
+
+
+def source_text(claim: Claim) -> str:
+    """Return whose a claim is, the source's words and their place."""
+    words = f" “{claim.quote}”" if claim.quote else ""
+    return f"{ORIGINS[claim.origin]}{words}: {claim.where}"
 
 
 def _finding_row(finding: ClaimFinding) -> Row:
@@ -121,7 +129,7 @@ def _verdict_cell(verdict: str) -> Cell:
 def evidence_text(part: ClaimComparison) -> str:
     """Return a comparison as `metric: a - b difference [low, high]`."""
     numbers = [f"{round(n, part.decimals) + 0.0:+.{part.decimals}f}" for n in _ends(part)]
-    interval = f" [{numbers[1]}, {numbers[2]}]" if part.images else ""
+    interval = f" [{numbers[1]}, {numbers[2]}]" if part.images or part.seeds else ""
     return f"{part.what} {numbers[0]}{interval}"
 
 
@@ -150,6 +158,7 @@ def claims_json(tested: Mapping[str, ClaimResult]) -> dict[str, Any]:
         name: {
             "who": claim.claim.who,
             "claim": claim.claim.claim,
+            **{key: getattr(claim.claim, key) for key in ("origin", "where", "quote")},
             "overall": claim.overall,
             "findings": [_finding_facts(finding) for finding in claim.findings],
             "untested": [{"suite": place, "reason": why} for place, why in claim.untested],
