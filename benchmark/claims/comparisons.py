@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from benchmark.claims.definitions import AcrossSuites, CostPair, Pair, SeamReliance
@@ -11,6 +10,7 @@ from benchmark.claims.verdicts import (
     verdict_of_difference,
     verdict_of_reliance,
 )
+from benchmark.evaluation.effects import effects_of, join_seeds
 from benchmark.evaluation.results import Results
 from benchmark.metrics import METRICS
 from benchmark.stats.comparison import (
@@ -106,30 +106,42 @@ def compare_costs(pair: CostPair, results: Results) -> ClaimComparison:
 
 
 def read_seam_reliance(claimed: SeamReliance, results: Results) -> ClaimComparison:
-    """Read how much better a discriminator finds a seam without content than content without one.
+    """Compare what a seam and what generated content add to what a discriminator finds.
 
-    Over seeds, values and ends of intervals are averaged, which covers image sampling only.
+    Image by image and, where there are several, over training seeds, from what each diagnosis holds
+    of every image.
 
     Raises:
-        UntestableError: there is no diagnosis of the discriminator.
+        UntestableError: there is no diagnosis that says it, or the discriminator sees no seam.
     """
     variant, name = claimed.variant, claimed.discriminator
-    rows, diagnosed = [], set()
+    found, evaluate = [], "`python -m benchmark evaluate` asks it"
     for seed in results.seeds_of(variant):
         diagnosis = results.diagnoses.get((variant, seed), {})
         entry = diagnosis.get("discriminators", {}).get(name, {})
-        reliance = entry.get("seam_reliance") or {}
-        if None not in (ends := [reliance.get(key) for key in ("value", "low", "high")]):
-            rows.append([*ends, diagnosis["images"]])
-            diagnosed.add(reliance["verdict"])
-    if not rows:
-        raise UntestableError(
-            f"{name} of {variant} was not asked; `python -m benchmark evaluate` asks it"
-        )
-    value, low, high, images = np.mean(rows, axis=0).tolist()
-    verdict = verdict_of_reliance(diagnosed)
-    what = f"found by {name} of {variant}: seam_only - seam_free"
-    return ClaimComparison(what, value, low, high, verdict, int(images), len(rows))
+        if entry.get("effects"):
+            found.append(effects_of(entry))
+    if not found:
+        raise UntestableError(f"{name} of {variant} was not asked image by image; {evaluate}")
+    if len({effects.content.shape for effects in found}) > 1:
+        raise UntestableError(f"{name} of {variant} was asked about other images for each seed")
+    effects = join_seeds(found)
+    if effects.seam is None:
+        raise UntestableError(f"{name} of {variant} sees the hole alone, which has no border")
+    seeds, images = effects.content.shape
+    if images == 1:
+        raise UntestableError(f"{name} of {variant} was asked about one image, which is too few")
+    difference = effects.intervals["difference"]
+    return ClaimComparison(
+        what=f"{effects.measure} of {name} of {variant}: effect of the seam - of the content",
+        difference=difference.mean,
+        low=difference.low,
+        high=difference.high,
+        verdict=verdict_of_reliance(effects.goes_by),
+        images=images,
+        seeds=seeds,
+        covers_seeds=seeds >= MIN_SEEDS,
+    )
 
 
 def _comparable(kind: str, metric: str, results: Results) -> tuple[pd.DataFrame, str]:

@@ -7,6 +7,7 @@ practical equivalence on the predicted side, refuted where none of it does, and 
 from collections.abc import Iterable
 from typing import Literal
 
+from benchmark.evaluation.effects import GoesBy
 from benchmark.metrics import METRICS
 from benchmark.stats.comparison import equivalence_margin
 
@@ -37,17 +38,10 @@ def verdict_of_difference(kind: str, metric: str, low: float, high: float) -> Cl
     return "refuted" if high <= margin else "inconclusive"
 
 
-def verdict_of_reliance(diagnosed: Iterable[str]) -> ClaimVerdict:
-    """Return what the diagnoses of all seeds say of a discriminator that is said to see seams.
-
-    A diagnosis also asks whether the discriminator finds anything at all, which the difference
-    between its two stimuli does not say.
-    """
-    verdicts: dict[frozenset[str], ClaimVerdict] = {
-        frozenset({"boundary"}): "supported",
-        frozenset({"content"}): "refuted",
-    }
-    return verdicts.get(frozenset(diagnosed), "inconclusive")
+def verdict_of_reliance(goes_by: GoesBy) -> ClaimVerdict:
+    """Return the verdict on a discriminator that is said to find the hole by its border."""
+    verdicts: dict[GoesBy, ClaimVerdict] = {"boundary": "supported", "content": "refuted"}
+    return verdicts.get(goes_by, "inconclusive")
 
 
 def joint_verdict(verdicts: Iterable[ClaimVerdict]) -> ClaimVerdict:

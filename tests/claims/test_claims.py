@@ -273,44 +273,83 @@ def test_whole_image_processing_must_be_as_good_and_cheaper() -> None:
     )
 
 
-def _diagnosis(
-    value: float, low: float | None, high: float | None, said: str = "boundary"
-) -> dict[str, Any]:
-    reliance = {"value": value, "low": low, "high": high, "verdict": said}
-    return {"images": 8, "discriminators": {"localizer": {"seam_reliance": reliance}}}
+def _diagnosis(seam: float, content: float, wobble: float = 0.01, **facts: Any) -> dict[str, Any]:
+    """Return a localizer's diagnosis of 8 images, with effects of such means."""
+    shifts = wobble * np.arange(-3.5, 4)
+    cells = {"real": 0, "seam_only": seam, "seam_free": content, "completed": seam + content}
+    values = {name: (0.1 + value * (1 + shifts)).tolist() for name, value in cells.items()}
+    numbers = {"predicts": "localization", "input": "completed", "effects": {"verdict": "unread"}}
+    entry = numbers | {"per_image": values} | facts
+    return {"images": 8, "discriminators": {"localizer": entry}}
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said", "verdict"),
+    ("effects", "verdict"),
     [
-        (0.1, 0.3, ("boundary", "boundary"), "supported"),
-        (-0.3, -0.1, ("content", "content"), "refuted"),
-        (-0.1, 0.1, ("inconclusive", "inconclusive"), "inconclusive"),
-        (0.1, 0.3, ("boundary", "content"), "inconclusive"),  # the seeds do not agree
-        (0.1, 0.3, ("inconclusive", "inconclusive"), "inconclusive"),  # it finds nothing at all
+        (((0.3, 0.1), (0.3, 0.1)), "supported"),
+        (((0.1, 0.3), (0.1, 0.3)), "refuted"),
+        (((0.2, 0.2), (0.2, 0.2)), "inconclusive"),
+        (((0.3, 0.1), (0.1, 0.3)), "inconclusive"),  # the seeds do not agree
+        (((0.03, 0.01), (0.03, 0.01)), "inconclusive"),  # less than counts
+        (((0.0, -0.2), (0.0, -0.2)), "inconclusive"),  # it finds nothing at all
     ],
 )
-def test_reliance_on_the_seam_is_read_from_the_diagnosis(
-    low: float, high: float, said: tuple[str, str], verdict: str
+def test_reliance_on_the_seam_is_that_of_the_images_of_all_seeds(
+    effects: tuple[tuple[float, float], ...], verdict: str
 ) -> None:
     scores: dict[str, ArrayLike] = {"localizer": np.stack([PSNR, PSNR])}
-    middle = (low + high) / 2
     diagnoses = {
-        ("localizer", 0): _diagnosis(middle, low - 0.01, high, said[0]),
-        ("localizer", 1): _diagnosis(middle, low + 0.01, high, said[1]),
+        ("localizer", seed): _diagnosis(*effect, wobble=0.01 * (seed + 1))
+        for seed, effect in enumerate(effects)
     }
     found = only(load_claims(ROOT)["c6"], results(scores, diagnoses=diagnoses))
     (part,) = found.comparisons
     assert found.verdict == verdict
-    assert (part.difference, part.low, part.high) == pytest.approx((middle, low, high), abs=1e-12)
+    shifts = np.arange(-3.5, 4) * 0.01
+    of_images = [(s - c) * (1 + (i + 1) * shifts) for i, (s, c) in enumerate(effects)]
+    mean = np.mean(of_images, axis=0)
+    # Not the mean of the ends of two intervals.
+    half = stats.t.ppf(0.975, 7) * mean.std(ddof=1) / np.sqrt(8)
+    expected = mean.mean(), mean.mean() - half, mean.mean() + half
+    assert (part.difference, part.low, part.high) == pytest.approx(expected, abs=1e-12)
     assert (part.images, part.seeds, part.covers_seeds) == (8, 2, False)
 
 
-@pytest.mark.parametrize("diagnosis", [{}, _diagnosis(0.1, None, None), {"discriminators": {}}])
-def test_without_a_diagnosis_reliance_is_not_testable(diagnosis: dict[str, Any]) -> None:
+def test_from_three_seeds_on_reliance_covers_their_choice() -> None:
+    scores: dict[str, ArrayLike] = {"localizer": np.stack([PSNR] * 3)}
+    diagnoses = {("localizer", s): _diagnosis(v, 0.1) for s, v in enumerate((0.2, 0.4, 0.6))}
+    (part,) = only(load_claims(ROOT)["c6"], results(scores, diagnoses=diagnoses)).comparisons
+    assert part.covers_seeds and part.low < 0 < part.difference
+    assert part.verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "expected"),
+    [
+        ({}, "was not asked image by image; `python -m benchmark evaluate` asks it"),
+        ({"discriminators": {}}, "was not asked image by image"),
+        (_diagnosis(0.2, 0.1, effects=None), "was not asked image by image"),
+        (_diagnosis(0.2, 0.1, input="hole"), "sees the hole alone, which has no border"),
+    ],
+)
+def test_without_a_diagnosis_reliance_is_not_testable(
+    diagnosis: dict[str, Any], expected: str
+) -> None:
     found = results({"localizer": PSNR}, diagnoses={("localizer", 0): diagnosis})
-    said = reason(load_claims(ROOT)["c6"], found)
-    assert said.startswith("localizer of localizer was not asked; `python -m benchmark evaluate`")
+    assert reason(load_claims(ROOT)["c6"], found).startswith(f"localizer of localizer {expected}")
+
+
+def test_reliance_needs_the_same_images_of_all_seeds_and_two() -> None:
+    scores: dict[str, ArrayLike] = {"localizer": np.stack([PSNR, PSNR])}
+    whole, part = _diagnosis(0.2, 0.1), _diagnosis(0.2, 0.1)
+    entry = part["discriminators"]["localizer"]
+    entry["per_image"] = {name: values[:1] for name, values in entry["per_image"].items()}
+    diagnoses = {("localizer", 0): whole, ("localizer", 1): part}
+    said = reason(load_claims(ROOT)["c6"], results(scores, diagnoses=diagnoses))
+    assert said == "localizer of localizer was asked about other images for each seed"
+    diagnoses = {("localizer", 0): part}
+    said = reason(load_claims(ROOT)["c6"], results({"localizer": PSNR}, diagnoses=diagnoses))
+    assert said == "localizer of localizer was asked about one image, which is too few"
 
 
 def test_two_suites_give_the_interval_of_welchs_test() -> None:
