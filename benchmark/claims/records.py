@@ -59,7 +59,7 @@ def read_probing(kind: str, claimed: Probing, results: Results) -> ClaimComparis
 
 
 def read_seam(kind: str, claimed: SeamReliance, results: Results) -> ClaimComparison:
-    """Read what a seam adds to what a discriminator finds, or by how much that is more than content.
+    """Read what a seam adds to what a discriminator finds, or how much more than content it is.
 
     A claim that it sees the seam needs both: the effect of the seam counts, and it is the greater.
 
@@ -108,7 +108,8 @@ def compare_specificity(claimed: Specificity, results: Results) -> ClaimComparis
     # An image without a value on one side counts on neither.
     both = sample_of_images([*ours, *other], results)
     sides = [
-        Sample(scores, both.groups) for scores in (both.scores[: len(ours)], both.scores[len(ours) :])
+        Sample(scores, both.groups)
+        for scores in (both.scores[: len(ours)], both.scores[len(ours) :])
     ]
     effect = Effect(interval_of_difference(*sides), claimed.margin)
     what = f"correlation of gradient and error: {claimed.variant} - {claimed.than}"

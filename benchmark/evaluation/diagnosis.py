@@ -1,7 +1,8 @@
-"""From predictions of probes to what a discriminator goes by: means, detection, seam reliance.
+"""From predictions of probes to what a discriminator goes by: effects, means, detection.
 
-All intervals are percentile intervals of a bootstrap over test images. One set of resamples serves
-all numbers of a run, so that a difference or a detection rate compares the same images.
+Intervals are over test images. Those of a probe's mean and detection are percentile intervals of a
+bootstrap, of which one set of resamples serves all numbers of a run; those of effects and of the
+correlation of gradient and error are of a t distribution, as in comparisons and claims.
 """
 
 from collections.abc import Mapping
@@ -18,20 +19,23 @@ from benchmark.core import paths
 from benchmark.core.config import Name
 from benchmark.core.files import read_json
 from benchmark.core.yaml_files import validate
+from benchmark.evaluation.effects import CELLS, GoesBy, cell_values, effects_of
 from benchmark.evaluation.predictions import Predictions
-from benchmark.evaluation.probes import PROBES, REAL, SEAM_FREE, SEAM_ONLY
+from benchmark.evaluation.probes import PROBES, REAL
 from benchmark.stats.bootstrap import counts_of
+from benchmark.stats.intervals import Interval, Sample, interval_of_mean
 from data.draws import integers_below, random_bits
 from data.errors import InputError
 from models.networks import Localization, discriminator_class
 from models.variant import DiscriminatorSpec
 
 Values = NDArray[np.float64]
-GoesBy = Literal["boundary", "content", "inconclusive"]
 
 REPLICATES = 2000
 SEED = 0
 CONFIDENCE = 0.95
+CORRELATION = "gradient_error_correlation"
+CORRELATION_DIGITS = 4
 
 
 class Estimate(TypedDict):
@@ -109,18 +113,25 @@ def _auc(
 
 
 def diagnosis(
-    spec: DiscriminatorSpec, predictions: Mapping[str, Predictions] | None, resamples: Resamples
+    spec: DiscriminatorSpec,
+    predictions: Mapping[str, Predictions] | None,
+    correlations: Values | None,
+    resamples: Resamples,
 ) -> dict[str, Any]:
     """Return the numbers of one discriminator, as plain values.
 
     Args:
         spec: the discriminator.
         predictions: of each probe; None where it was not asked, as it was not trained.
+        correlations: of its gradient with the error, `[images]`, NaN where there is none; None
+            where it was not asked.
         resamples: of the images.
 
     Returns:
         For each probe the mean `confidence` and `iou` of a localizer, the mean `score` of another,
-        and the `auc` of telling it from `real`; and `seam_reliance`.
+        and the `auc` of telling it from `real`; the `effects` of seam and content; the mean
+        correlation; and what the last two are computed from, `per_image`, with the IoU of every
+        probe.
     """
     localizes = discriminator_class(spec.network).predicts is Localization
     entry: dict[str, Any] = {
@@ -128,13 +139,26 @@ def diagnosis(
         "input": spec.input,
         "trained": predictions is not None,
     }
-    if predictions is None:
+    if predictions is None or correlations is None:
         return entry
     entry["probes"] = {name: _measures(found, resamples) for name, found in predictions.items()}
     for name in predictions.keys() - {REAL}:
         auc = resamples.detection_auc(predictions[REAL].altered, predictions[name].altered)
         entry["probes"][name]["auc"] = auc
-    entry["seam_reliance"] = _seam_reliance(predictions, resamples)
+    rounded = [
+        None if np.isnan(value) else round(value, CORRELATION_DIGITS) + 0.0
+        for value in correlations.tolist()
+    ]
+    # Claims are about what a localizer finds on single probes, too.
+    kept = predictions if localizes else CELLS
+    entry["per_image"] = {name: cell_values(predictions[name]) for name in kept}
+    entry["per_image"][CORRELATION] = rounded
+    effects = effects_of(entry)
+    entry["effects"] = {name: _estimate(found) for name, found in effects.intervals.items()}
+    entry["effects"] |= {"measure": effects.measure, "verdict": effects.goes_by}
+    if known := [value for value in rounded if value is not None]:
+        found = interval_of_mean(Sample(np.array([known])))
+        entry[CORRELATION] = {**_estimate(found), "images": len(known)}
     return entry
 
 
@@ -144,42 +168,13 @@ def _measures(found: Predictions, resamples: Resamples) -> dict[str, Estimate]:
     return {"confidence": resamples.mean(found.altered), "iou": resamples.mean(found.iou)}
 
 
-def _seam_reliance(predictions: Mapping[str, Predictions], resamples: Resamples) -> dict[str, Any]:
-    """Compare how well a seam and generated content are found, each without the other.
-
-    Returns:
-        The difference, as an estimate; both sides of it, and how far they are above the unaltered
-        images; and what follows.
-    """
-    real, seam, content = (predictions[name].found for name in (REAL, SEAM_ONLY, SEAM_FREE))
-    difference = resamples.mean(seam - content)
-    gains = {SEAM_ONLY: resamples.mean(seam - real), SEAM_FREE: resamples.mean(content - real)}
+def _estimate(found: Interval) -> Estimate:
+    """Return an interval with plain values; a single image gives none."""
+    if not np.isfinite(found.low):
+        return {"value": _rounded(found.mean), "low": None, "high": None}
     return {
-        **difference,
-        "measure": "1 - score" if predictions[REAL].iou is None else "iou",
-        SEAM_ONLY: resamples.mean(seam),
-        SEAM_FREE: resamples.mean(content),
-        "over_real": gains,
-        "verdict": _goes_by(difference, gains),
-    }
-
-
-def _goes_by(difference: Estimate, gains: Mapping[str, Estimate]) -> GoesBy:
-    """Say by what a discriminator goes.
-
-    What it does not find at all it does not go by, whatever the difference: content that looks more
-    real than real images makes no seam count.
-    """
-    if _is_positive(gains[SEAM_ONLY]) and _is_positive(difference):
-        return "boundary"
-    high = difference["high"]
-    if _is_positive(gains[SEAM_FREE]) and high is not None and high < 0:
-        return "content"
-    return "inconclusive"
-
-
-def _is_positive(estimate: Estimate) -> bool:
-    return estimate["low"] is not None and estimate["low"] > 0
+        "value": _rounded(found.mean), "low": _rounded(found.low), "high": _rounded(found.high)
+    }  # fmt: skip
 
 
 def _rounded(value: float) -> float:
@@ -203,36 +198,57 @@ class _Estimate(_Checked):
     high: float | None
 
 
-class _Reliance(_Estimate):
-    seam_only: _Estimate
-    seam_free: _Estimate
+class _Effects(_Checked):
+    measure: Literal["iou", "auc"]
+    seam: _Estimate | None = None
+    content: _Estimate
+    difference: _Estimate | None = None
     verdict: GoesBy
 
 
 class _Numbers(_Checked):
-    """What was found of a discriminator; one that was not trained was not asked."""
+    """What was found of a discriminator; one that was not trained was not asked.
+
+    Earlier versions had fewer probes, and `seam_reliance` in place of what is per image.
+    """
 
     predicts: Literal["localization", "score"]
     input: Literal["completed", "raw", "hole"]
     trained: bool
     probes: dict[str, dict[str, _Estimate]] = {}
-    seam_reliance: _Reliance | None = None
+    effects: _Effects | None = None
+    per_image: dict[str, list[float | None]] = {}
+    gradient_error_correlation: _Estimate | None = None
+    seam_reliance: dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> "_Numbers":
-        if self.trained:
-            asked = {
-                (probe, measure)
-                for probe in PROBES
-                for measure in MEASURES[self.predicts]
-                if (probe, measure) != (REAL, "auc")
-            }
-            given = {(probe, name) for probe, found in self.probes.items() for name in found}
-            if lacking := sorted(asked - given):
-                raise ValueError(f"probes lack {'.'.join(lacking[0])}")
-            if self.seam_reliance is None:
-                raise ValueError("seam_reliance is missing")
+        if not self.trained:
+            return self
+        is_earlier = self.effects is None and self.seam_reliance is not None
+        asked = {
+            (probe, measure)
+            for probe in ({REAL, *self.probes} if is_earlier else PROBES)
+            for measure in MEASURES[self.predicts]
+            if (probe, measure) != (REAL, "auc")
+        }
+        given = {(probe, name) for probe, found in self.probes.items() for name in found}
+        if lacking := sorted(asked - given):
+            raise ValueError(f"probes lack {'.'.join(lacking[0])}")
+        if not is_earlier:
+            self._check_effects()
         return self
+
+    def _check_effects(self) -> None:
+        if self.effects is None:
+            raise ValueError("effects is missing")
+        sees_seam = self.input != "hole"
+        if {self.effects.seam is not None, self.effects.difference is not None} != {sees_seam}:
+            raise ValueError("effects does not fit the input")
+        if lacking := {*CELLS, CORRELATION} - self.per_image.keys():
+            raise ValueError(f"per_image lacks {min(lacking)}")
+        if any(None in self.per_image[cell] for cell in CELLS):
+            raise ValueError("per_image has no value of an image")
 
 
 class _DiagnosisFile(_Checked):
@@ -242,6 +258,13 @@ class _DiagnosisFile(_Checked):
     epoch: int = Field(ge=1)
     images: int = Field(ge=1)
     discriminators: dict[Name, _Numbers]
+
+    @model_validator(mode="after")
+    def _has_all_images(self) -> "_DiagnosisFile":
+        for name, numbers in self.discriminators.items():
+            if {len(values) for values in numbers.per_image.values()} - {self.images}:
+                raise ValueError(f"discriminators.{name}.per_image has not {self.images} images")
+        return self
 
 
 def read_diagnosis(path: Path, run: paths.Run) -> Diagnosis:

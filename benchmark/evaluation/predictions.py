@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from benchmark.evaluation.gradients import gradient_error_correlations
 from benchmark.evaluation.probes import PROBES, make_probes, unit_noise
 from benchmark.evaluation.test_set import TestSet
 from benchmark.metrics import quantize
@@ -31,11 +32,6 @@ class Predictions:
     """`[N, 4]` in [0, 1], where; None where the discriminator does not say."""
     iou: NDArray[np.float64] | None
     """`[N]` intersection over union of that and the square."""
-
-    @property
-    def found(self) -> NDArray[np.float64]:
-        """How well the square was found: `iou` where there is one, else `altered`."""
-        return self.altered if self.iou is None else self.iou
 
 
 def join(parts: Sequence[Predictions]) -> Predictions:
@@ -116,6 +112,8 @@ class ProbedRun:
     asked: Mapping[str, DiscriminatorSpec]
     test: TestSet
     device: torch.device
+    progress: float
+    """The share of the run that is done, for the weights of loss terms."""
 
     def boxes(self, rows: Sequence[int]) -> Tensor:
         """Return the first hole of some test images, `[n, 4]` in pixels."""
@@ -125,7 +123,7 @@ class ProbedRun:
     def probes(self, rows: Sequence[int]) -> dict[str, Tensor]:
         """Return the probes of some test images, `[n, 3, H, W]` uint8 each."""
         boxes, hole_size = self.boxes(rows), self.test.hole_size
-        images = torch.from_numpy(self.test.images[list(rows)]).to(self.device)
+        images, other = self._images(rows), self._images([self._other(row) for row in rows])
         done = complete(self.inpainter, images, boxes, hole_size)
         batch = make_batch(images, boxes, hole_size)
         # No pixel is missing, so none is filled in or marked.
@@ -133,7 +131,16 @@ class ProbedRun:
         hashes = [self.test.records[row].sha256 for row in rows]
         noise = torch.from_numpy(unit_noise(hashes, images.shape[1])).to(self.device)
         reconstructed = quantize(unmasked.float())
-        return make_probes(done.target, boxes, done.quantized, reconstructed, noise)
+        other = other.permute(0, 3, 1, 2)
+        return make_probes(done.target, boxes, done.quantized, reconstructed, noise, other)
+
+    def _images(self, rows: Sequence[int]) -> Tensor:
+        return torch.from_numpy(self.test.images[list(rows)]).to(self.device)
+
+    def _other(self, row: int) -> int:
+        """Return another test image, half the split away: neighbors may be of one photograph."""
+        rows = self.test.rows
+        return rows[(rows.index(row) + len(rows) // 2) % len(rows)]
 
     def predictions(self, probes: Mapping[str, Tensor], boxes: Tensor) -> ByProbe:
         """Ask every discriminator about every probe."""
@@ -158,3 +165,24 @@ class ProbedRun:
             name: {probe: join([part[name][probe] for part in parts]) for probe in PROBES}
             for name in self.asked
         }
+
+    def gradient_errors(self, batch_size: int) -> dict[str, NDArray[np.float64]]:
+        """Return how far each discriminator's gradient goes with the error, for every test image.
+
+        Returns:
+            `[N]` by discriminator; see `gradient_error_correlations`.
+        """
+        rows, losses = self.test.rows, self.inpainter.spec.losses
+        found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self.asked}
+        for start in range(0, len(rows), batch_size):
+            part = rows[start : start + batch_size]
+            batch = make_batch(self._images(part), self.boxes(part), self.test.hole_size)
+            with torch.no_grad():
+                raw = self.inpainter(batch)
+            for name, spec in self.asked.items():
+                terms = {t: term for t, term in losses.items() if term.discriminator == name}
+                network, what = self.discriminators[name], spec.generator_input or spec.input
+                found[name].append(
+                    gradient_error_correlations(network, what, terms, self.progress, batch, raw)
+                )
+        return {name: np.concatenate(parts) for name, parts in found.items()}

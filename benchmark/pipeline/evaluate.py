@@ -28,8 +28,10 @@ from benchmark.metrics import PROTOCOL
 from benchmark.training.network_inputs import complete
 from models.variant import Variant
 
-PICTURED = 4
+PICTURED = 3
 """Test images that the picture of the probes shows."""
+ALONE = dict.fromkeys(("intervals", "foreign"), "there is one test image")
+"""What a diagnosis lacks where there is one: `foreign` shows it unaltered."""
 
 
 def evaluate_run(suite: Suite, variant: Variant, run: paths.Run, device: str = "auto") -> None:
@@ -133,8 +135,10 @@ def _diagnose(
 
     done = trained.epoch / suite.training.epochs
     asked = {name: spec for name, spec in variant.discriminators.items() if done > spec.start}
-    probed = ProbedRun(trained.inpainter, trained.discriminators, asked, test, device)
-    predictions = probed.predict_all(suite.evaluation.batch_size) if asked else {}
+    probed = ProbedRun(trained.inpainter, trained.discriminators, asked, test, device, done)
+    batch_size = suite.evaluation.batch_size
+    predictions = probed.predict_all(batch_size) if asked else {}
+    correlations = probed.gradient_errors(batch_size) if asked else {}
     resamples = Resamples(len(test.rows))
 
     labels = [test.records[row].label for row in test.rows]
@@ -148,9 +152,9 @@ def _diagnose(
         "image_px": suite.image_size,
         "fade_px": fade_px(suite.mask.size),
         "bootstrap": {"replicates": REPLICATES, "seed": SEED, "confidence": CONFIDENCE},
-        "missing": {} if len(test.rows) > 1 else {"intervals": "there is one test image"},
+        "missing": {} if len(test.rows) > 1 else ALONE,
         "discriminators": {
-            name: diagnosis(spec, predictions.get(name), resamples)
+            name: diagnosis(spec, predictions.get(name), correlations.get(name), resamples)
             for name, spec in variant.discriminators.items()
         },
     }

@@ -1,23 +1,25 @@
-"""Statistics against SciPy and cases worked by hand; detectors that go by one thing alone."""
+"""Numbers of a diagnosis against SciPy and cases worked by hand."""
 
 import json
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from scipy import stats
-from torch import Tensor, nn
 
-from benchmark.evaluation.diagnosis import Resamples, diagnosis
-from benchmark.evaluation.predictions import Predictions, predict
-from benchmark.evaluation.probes import PROBES, make_probes, unit_noise
-from models.networks import Localization, Score
+from benchmark.core.paths import Run
+from benchmark.evaluation.diagnosis import Resamples, diagnosis, read_diagnosis
+from benchmark.evaluation.predictions import Predictions
+from benchmark.evaluation.probes import PROBES
+from data.errors import InputError
+from tests.support import diagnoses
 from tests.support.tiny import full_variant
 
 LOCALIZER = full_variant("localizer").discriminators["localizer"]
 BINARY = full_variant("binary").discriminators["binary"]
-SIZE, SIDE = 32, 16
+PULLS = np.array([0.25, -0.75])
 
 
 def _auc(on_real: list[float], on_probe: list[float]) -> float:
@@ -78,156 +80,90 @@ def test_one_image_has_no_interval() -> None:
 
 
 def test_a_discriminator_that_was_not_asked_is_untrained() -> None:
-    found = diagnosis(LOCALIZER, None, Resamples(3))
+    found = diagnosis(LOCALIZER, None, None, Resamples(3))
     assert found == {"predicts": "localization", "input": "completed", "trained": False}
 
 
 def test_numbers_of_a_localizer_by_hand() -> None:
     said = {name: _judged([0.5, 0.5], [0.0, 0.5]) for name in PROBES}
     said["completed"] = _judged([0.9, 0.7], [1.0, 0.5])
-    found = diagnosis(LOCALIZER, said, Resamples(2))
+    found = diagnosis(LOCALIZER, said, PULLS, Resamples(2))
     completed = found["probes"]["completed"]
     assert completed["confidence"]["value"] == 0.8 and completed["iou"]["value"] == 0.75
     assert completed["auc"] == {"value": 1.0, "low": 1.0, "high": 1.0}
     assert found["probes"]["raw"]["auc"] == {"value": 0.5, "low": 0.5, "high": 0.5}
     assert "auc" not in found["probes"]["real"]
-    reliance = found["seam_reliance"]
-    assert (reliance["value"], reliance["verdict"]) == (0, "inconclusive")
+    # Both add 0 without and 1 with the other to the first image, and nothing to the second.
+    effects = found["effects"]
+    assert effects["seam"]["value"] == effects["content"]["value"] == 0.25
+    assert (effects["measure"], effects["verdict"]) == ("iou", "inconclusive")
+    assert effects["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert found["per_image"]["completed"] == [1.0, 0.5]
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
 def test_a_score_is_the_opposite_of_altered() -> None:
     said = {name: _judged([0.25, 0.5]) for name in PROBES}
-    found = diagnosis(BINARY, said, Resamples(2))
+    found = diagnosis(BINARY, said, PULLS, Resamples(2))
     assert (found["predicts"], found["input"]) == ("score", "hole")
     assert found["probes"]["real"].keys() == {"score"}
     assert found["probes"]["raw"]["score"]["value"] == 0.625
-    assert found["seam_reliance"]["measure"] == "1 - score"
+    # Odds of 1 to 3 and of 1 to 1 that something is altered.
+    assert found["per_image"]["real"] == [float(f"{-math.log(3):.5g}"), 0.0]
+
+
+def test_the_mean_correlation_has_the_interval_of_a_t_test() -> None:
+    said = {name: _judged([0.25] * 4) for name in PROBES}
+    pulls = np.array([0.25, -0.75, np.nan, 0.5])
+    found = diagnosis(BINARY, said, pulls, Resamples(4))
+    expected = stats.ttest_1samp(pulls[[0, 1, 3]], 0).confidence_interval(0.95)
+    mean = found["gradient_error_correlation"]
+    # 7 digits are kept.
+    assert (mean["low"], mean["high"]) == pytest.approx(expected, rel=1e-6)
+    assert (mean["value"], mean["images"]) == (0.0, 3)
+    assert found["per_image"]["gradient_error_correlation"] == [0.25, -0.75, None, 0.5]
+    without = diagnosis(BINARY, said, np.full(4, np.nan), Resamples(4))
+    assert "gradient_error_correlation" not in without
+
+
+# Files
+
+
+def _read(folder: Path, **discriminators: dict[str, Any]) -> Any:
+    path = folder / "predictions.json"
+    path.write_text(json.dumps(diagnoses.diagnosis("gan", 0, "photos", **discriminators)))
+    return read_diagnosis(path, Run("photos", "gan", 0))
+
+
+def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
+    a, b, c = diagnoses.localizer(), diagnoses.binary(), diagnoses.binary(trained=False)
+    assert _read(tmp_path, a=a, b=b, c=c)["discriminators"] == {"a": a, "b": b, "c": c}
+
+
+def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    numbers = diagnoses.earlier()
+    assert _read(tmp_path, judge=numbers)["discriminators"] == {"judge": numbers}
 
 
 @pytest.mark.parametrize(
-    ("real", "seam", "content", "verdict"),
+    ("damage", "message"),
     [
-        (0.2, 0.9, 0.5, "boundary"),
-        (0.2, 0.5, 0.9, "content"),
-        (0.2, 0.5, 0.5, "inconclusive"),
-        # What looks more real than the truth makes no boundary of a seam that is not seen.
-        (0.5, 0.5, 0.2, "inconclusive"),
-        (0.5, 0.2, 0.5, "inconclusive"),
+        ({"effects": None}, "effects is missing"),
+        ({"probes": {}}, "probes lack"),
+        ({"per_image": {}}, "per_image lacks completed"),
+        ({"input": "hole"}, "effects does not fit the input"),
     ],
 )
-def test_the_verdict_is_on_what_is_found_at_all(
-    real: float, seam: float, content: float, verdict: str
-) -> None:
-    values = {"real": real, "seam_only": seam, "seam_free": content}
-    said = {name: _judged([values.get(name, 0.5)] * 3) for name in PROBES}
-    found = diagnosis(BINARY, said, Resamples(3))["seam_reliance"]
-    assert found["verdict"] == verdict
-    assert found["value"] == pytest.approx(seam - content, abs=1e-7)
+def test_a_damaged_file_is_refused(damage: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        _read(tmp_path, judge=diagnoses.localizer() | damage)
 
 
-# Detectors that go by one thing alone
-
-
-class _Box(nn.Module):
-    """Says where the pixels are that `marks` marks, and is sure if there are any."""
-
-    def marks(self, images: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def forward(self, images: Tensor) -> Localization:
-        marks = self.marks(images)
-        edges = []
-        for along in (marks.any(1), marks.any(2)):  # columns, rows
-            first = along.float().argmax(1)
-            last = along.shape[1] - along.flip(1).float().argmax(1)
-            edges.append(torch.stack([first, last], 1) * along.any(1, keepdim=True))
-        box = torch.stack([edges[0], edges[1]], 2).flatten(1) / images.shape[-1]
-        return Localization(torch.where(marks.any(2).any(1), 4.0, -4.0), box)
-
-
-class _Edges(_Box):
-    """Marks dark pixels with a neighbor that is brighter by more than half the range."""
-
-    def marks(self, images: Tensor) -> Tensor:
-        gray = images.mean(1)
-        right = gray.diff(dim=2, append=gray[:, :, -1:])
-        left = -gray.diff(dim=2, prepend=gray[:, :, :1])
-        below = gray.diff(dim=1, append=gray[:, -1:])
-        above = -gray.diff(dim=1, prepend=gray[:, :1])
-        return torch.stack([right, left, below, above]).amax(0) > 1
-
-
-class _Smoothness(_Box):
-    """Marks blocks of 3 x 3 pixels without texture."""
-
-    def marks(self, images: Tensor) -> Tensor:
-        gray = images.mean(1, keepdim=True)
-        highest = nn.functional.max_pool2d(gray, 3, 1)
-        lowest = -nn.functional.max_pool2d(-gray, 3, 1)
-        smooth = nn.functional.pad(((highest - lowest) < 0.1).float(), (2, 2, 2, 2))
-        return nn.functional.max_pool2d(smooth, 3, 1).squeeze(1) > 0
-
-
-class _Brightness(nn.Module):
-    """Scores the mean color of all that it sees."""
-
-    def forward(self, images: Tensor) -> Score:
-        return Score(images.mean((1, 2, 3)))
-
-
-BOXES = torch.tensor([[2, 3, 18, 19], [8, 8, 24, 24], [13, 4, 29, 20], [5, 15, 21, 31]])
-
-
-def _asked(network: nn.Module, target: Tensor, generated: Tensor) -> dict[str, Predictions]:
-    noise = torch.from_numpy(unit_noise(["a", "b", "c", "d"], SIZE))
-    probes = make_probes(target, BOXES, generated, generated, noise)
-    spec = LOCALIZER if isinstance(network, _Box) else BINARY
-    return {name: predict(network, spec, images, BOXES) for name, images in probes.items()}
-
-
-def _texture() -> Tensor:
-    board = (torch.arange(SIZE)[:, None] + torch.arange(SIZE)) % 2 * 255
-    return board.to(torch.uint8).expand(4, 3, -1, -1)
-
-
-def _flat(value: int) -> Tensor:
-    return torch.full((4, 3, SIZE, SIZE), value, dtype=torch.uint8)
-
-
-def test_an_edge_detector_goes_by_the_boundary() -> None:
-    said = _asked(_Edges(), _flat(255), _flat(0))
-    found = diagnosis(LOCALIZER, said, Resamples(4))
-    probes = found["probes"]
-    for name, iou, auc in (("completed", 1, 1), ("seam_only", 1, 1), ("seam_free", 0, 0.5)):
-        assert (probes[name]["iou"]["value"], probes[name]["auc"]["value"]) == (iou, auc), name
-    reliance = found["seam_reliance"]
-    assert (reliance["value"], reliance["low"], reliance["verdict"]) == (1, 1, "boundary")
-
-
-def test_a_blur_detector_goes_by_the_content() -> None:
-    said = _asked(_Smoothness(), _texture(), _flat(128))
-    found = diagnosis(LOCALIZER, said, Resamples(4))
-    probes = found["probes"]
-    # The texture goes on inside for the 2 px over which the generated pixels fade in: 12 px of 16.
-    inner = 12**2 / SIDE**2
-    for name, iou, auc in (
-        ("completed", 1, 1), ("seam_only", 0, 0.5), ("seam_free", inner, 1),
-        ("blur_10", inner, 1), ("mean_color", inner, 1), ("noise_0.5", 0, 0.5),
-    ):  # fmt: skip
-        assert (probes[name]["iou"]["value"], probes[name]["auc"]["value"]) == (iou, auc), name
-    reliance = found["seam_reliance"]
-    assert (reliance["value"], reliance["high"], reliance["verdict"]) == (-inner, -inner, "content")
-
-
-def test_detection_by_brightness_is_what_one_counts() -> None:
-    # Squares of these brightnesses, the generator's own all 100: three real ones are brighter and
-    # look more real, one is darker.
-    target = torch.stack([torch.full((3, SIZE, SIZE), v, dtype=torch.uint8)
-                          for v in (50, 150, 200, 250)])  # fmt: skip
-    found = diagnosis(BINARY, _asked(_Brightness(), target, _flat(100)), Resamples(4))
-    assert found["probes"]["completed"]["auc"]["value"] == 0.75
-    assert found["probes"]["mean_color"]["auc"]["value"] == 0.5
-    score = 1 / (1 + math.exp(-(100 / 127.5 - 1)))
-    # The mean of float32 pixels.
-    assert found["probes"]["completed"]["score"]["value"] == pytest.approx(score, rel=1e-5)
+@pytest.mark.parametrize(
+    ("values", "message"), [([0.5] * 3, "has not 4 images"), ([0.5, None, 0.5, 0.5], "no value")]
+)
+def test_every_image_has_a_value(values: list[Any], message: str, tmp_path: Path) -> None:
+    numbers = diagnoses.localizer()
+    numbers["per_image"]["seam_free"] = values
+    with pytest.raises(InputError, match=message):
+        _read(tmp_path, judge=numbers)

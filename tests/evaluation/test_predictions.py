@@ -63,14 +63,13 @@ def test_a_localizer_says_how_sure_and_where() -> None:
     # The predicted box is 16 to 48 px: 16 x 16 px in common with the first square, 32 x 24 with the
     # second; all have 1024 px.
     assert found.iou.tolist() == pytest.approx([256 / 1792, 768 / 1280], rel=1e-6)
-    assert found.found is found.iou
     assert found.box.tolist() == [[0.25, 0.25, 0.75, 0.75]] * 2
 
 
 def test_patches_count_inside_the_square_alone() -> None:
     found = predict(_Patches(), spec("completed"), _half_bright(), BOXES)
     assert found.altered.tolist() == pytest.approx([_sigmoid(-1)] * 2, rel=1e-6)
-    assert found.iou is None and found.found is found.altered
+    assert found.iou is None
     everywhere = predict(_Mean(), spec("completed"), _half_bright(), BOXES)
     # A quarter of the pixels is 1, the rest -1.
     assert everywhere.altered.tolist() == pytest.approx([_sigmoid(0.5)] * 2, rel=1e-6)
@@ -124,7 +123,8 @@ def test_batches_are_joined_in_order() -> None:
     box = np.zeros((1, 4))
     parts = [Predictions(np.array([v]), box, np.array([10 * v])) for v in (0.1, 0.2)]
     joined = join(parts)
-    assert joined.altered.tolist() == [0.1, 0.2] and joined.found.tolist() == [1.0, 2.0]
+    assert joined.altered.tolist() == [0.1, 0.2]
     assert joined.box is not None and joined.box.shape == (2, 4)
+    assert joined.iou is not None and joined.iou.tolist() == [1.0, 2.0]
     scores = join([Predictions(np.array([0.1]), None, None)] * 2)
-    assert scores.box is None and scores.found.tolist() == [0.1, 0.1]
+    assert scores.box is None and scores.altered.tolist() == [0.1, 0.1]

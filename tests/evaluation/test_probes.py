@@ -1,4 +1,4 @@
-"""Probes against cases worked by hand, OpenCV and the standard library's quantiles."""
+"""Probes against cases worked by hand, NumPy, SciPy, OpenCV and the standard library."""
 
 from statistics import NormalDist
 
@@ -6,10 +6,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_cdt, gaussian_filter
 from torch import Tensor
 
 from benchmark.evaluation.probes import (
     BLURS,
+    CHANGES,
     NOISES,
     PROBES,
     blurred,
@@ -17,8 +20,10 @@ from benchmark.evaluation.probes import (
     fade_px,
     fade_weights,
     make_probes,
+    seam_offsets,
     unit_noise,
 )
+from benchmark.metrics.edges import seam
 from data.draws import random_bits, uniforms
 
 SIZE, SIDE = 64, 16
@@ -41,11 +46,14 @@ def _noise() -> Tensor:
 
 
 def _probes(
-    target: Tensor, generated: Tensor, reconstructed: Tensor | None = None
+    target: Tensor,
+    generated: Tensor,
+    reconstructed: Tensor | None = None,
+    other: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    return make_probes(
-        target, BOXES, generated, generated if reconstructed is None else reconstructed, _noise()
-    )
+    unmasked = generated if reconstructed is None else reconstructed
+    other = _pixels(9) if other is None else other
+    return make_probes(target, BOXES, generated, unmasked, _noise(), other)
 
 
 def _inside() -> Tensor:
@@ -174,3 +182,96 @@ def test_no_step_across_the_border_of_what_fades_in() -> None:
         line = probes[name][1, 0, y0 + 8].int()
         step = abs(int(line[x0] - line[x0 - 1]))
         assert step == (20 if name == "seam_free" else 60)
+
+
+# Against NumPy and SciPy alone
+
+
+def _squares(images: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    return [i[:, y0:y1, x0:x1] for i, (x0, y0, x1, y1) in zip(images, BOXES.tolist(), strict=True)]
+
+
+def _pasted(
+    target: NDArray[np.float64], contents: NDArray[np.float64], fading: int = 0
+) -> NDArray[np.uint8]:
+    """Put squares of other contents into images, on request fading in over some pixels."""
+    made = target.copy()
+    framed = np.pad(np.ones((SIDE, SIDE)), 1)
+    strength = (distance_transform_cdt(framed, "chessboard")[1:-1, 1:-1] / (fading + 1)).clip(max=1)
+    for square, content in zip(_squares(made), _squares(contents), strict=True):
+        square += strength * (content - square)
+    return np.rint(made).clip(0, 255).astype(np.uint8)
+
+
+def _contents(target: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    """Return whole images with the contents of a probe, whose square is to be pasted."""
+    kind, _, strength = name.partition("_")
+    if kind == "blur":
+        std = float(strength) * SIZE / 128
+        return np.stack([[gaussian_filter(c, std, mode="reflect") for c in i] for i in target])
+    if kind == "noise":
+        return target + 127.5 * float(strength) * _noise().numpy()
+    if name == "foreign":
+        return _pixels(9).numpy().astype(float)
+    means = [square.mean((1, 2), keepdims=True) for square in _squares(target)]
+    return np.stack(means) + np.zeros_like(target)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_is_pasted_with_a_hard_edge_and_faded(name: str) -> None:
+    probes, target = _probes(_pixels(6), _pixels(7)), _pixels(6).numpy().astype(float)
+    contents = _contents(target, name)
+    for probe, fading in ((f"hard_{name}", 0), (name, fade_px(SIDE))):
+        expected = _pasted(target, contents, fading).astype(int)
+        found = probes[probe].numpy().astype(int)
+        # Sums in another order can fall on the other side of a half: of 200,000 values a few.
+        assert np.abs(found - expected).max() <= 1, probe
+        assert (found != expected).mean() < 1e-4, probe
+
+
+def test_low_frequencies_are_generated_and_high_ones_true() -> None:
+    target, generated = _pixels(10), _pixels(11)
+    found = _probes(target, generated)["low_frequencies"].numpy().astype(int)
+    true = target.numpy().astype(float)
+    completed = _pasted(true, generated.numpy().astype(float)).astype(float)
+    low = _contents(completed, "blur_5") - _contents(true, "blur_5")
+    expected = _pasted(true, true + low, fade_px(SIDE)).astype(int)
+    assert np.abs(found - expected).max() <= 1 and (found != expected).mean() < 1e-4
+
+
+def _smooth(seed: int) -> Tensor:
+    """Return images whose neighbors are alike, as a photograph's are, from 40 to 215."""
+    noise = np.random.default_rng(seed).normal(size=(len(BOXES), 3, SIZE, SIZE))
+    soft = gaussian_filter(noise, (0, 0, 4, 4))
+    scaled = 40 + 175 * (soft - soft.min()) / np.ptp(soft)
+    return torch.from_numpy(scaled.round().astype(np.uint8))
+
+
+def test_the_offset_makes_the_seam_of_the_completion() -> None:
+    target, mask = _smooth(12), _inside()
+    probes = _probes(target, _smooth(13))
+    wanted = seam(probes["completed"], target, mask)
+    assert (wanted > 5 / 255).all(), "no seam to make"
+    found = seam(probes["offset"], target, mask)
+    # One level more moves each step by one level at most, so that the nearest is half of it off.
+    assert ((found - wanted).abs() <= 0.5 / 255).all()
+    change = probes["offset"].int() - target.int()
+    for square in _squares(change.numpy()):
+        assert np.ptp(square) == 0 and square[0, 0, 0] != 0
+
+
+def test_the_offset_by_hand() -> None:
+    target = _flat(250)
+    completed = torch.where(_inside(), _flat(220), target)
+    # 30 levels darker: as many brighter there is no room for.
+    assert seam_offsets(target, completed, BOXES).tolist() == [-30, -30, -30]
+    middle = torch.where(_inside(), _flat(220), _flat(100))
+    assert seam_offsets(_flat(100), middle, BOXES).tolist() == [120, 120, 120]
+    assert seam_offsets(target, target, BOXES).tolist() == [0, 0, 0]
+
+
+def test_a_foreign_square_is_anothers() -> None:
+    other = _flat(200)
+    row = _probes(_flat(80), _flat(0), other=other)["foreign"][1, 0, 38, 18:40]
+    # A difference of 120, in thirds.
+    assert row.tolist() == [80, 80, 120, 160, *[200] * 12, 160, 120, 80, 80, 80, 80]

@@ -13,6 +13,7 @@ from torch import Tensor
 from benchmark.core.config import Suite
 from benchmark.core.device import open_device
 from benchmark.core.paths import Run
+from benchmark.evaluation.diagnosis import CORRELATION
 from benchmark.evaluation.predictions import ProbedRun, predict
 from benchmark.evaluation.probes import PROBES
 from benchmark.evaluation.test_set import load_test_set
@@ -78,7 +79,7 @@ def _probed(name: str) -> ProbedRun:
     variant = _variant(name)
     trained = load_trained(_suite(), variant, _run(name), engine)
     asked, test = variant.discriminators, load_test_set(_suite())
-    return ProbedRun(trained.inpainter, trained.discriminators, asked, test, engine.device)
+    return ProbedRun(trained.inpainter, trained.discriminators, asked, test, engine.device, 1.0)
 
 
 def test_numbers_say_what_they_are_of() -> None:
@@ -134,12 +135,51 @@ def test_probes_are_made_with_the_generator_of_the_run() -> None:
     assert torch.equal(probes["completed"], torch.where(hole > 0, put_out(hole), image))
 
 
+def test_values_of_images_are_those_that_effects_are_of() -> None:
+    probed = _probed("localizer")
+    (found,) = _diagnosis("localizer")["discriminators"].values()
+    values = found["per_image"]
+    assert {*values} == {"real", "seam_only", "seam_free", "completed", CORRELATION}
+    said = probed.predict_all(4)["localizer"]["seam_only"].iou
+    assert said is not None
+    assert values["seam_only"] == pytest.approx(said.tolist(), abs=1e-4)  # 4 decimals are kept
+    cells = [np.array(values[name]) for name in ("real", "seam_only", "seam_free", "completed")]
+    seam = (cells[1] - cells[0] + cells[3] - cells[2]) / 2
+    assert found["effects"]["seam"]["value"] == pytest.approx(seam.mean(), rel=1e-6)
+    pulls = probed.gradient_errors(7)["localizer"]
+    assert values[CORRELATION] == pytest.approx(pulls.tolist(), abs=1e-4)
+    assert found[CORRELATION]["value"] == pytest.approx(pulls.mean(), abs=1e-4)
+
+
+def test_a_foreign_square_is_of_another_test_image() -> None:
+    probed = _probed("localizer")
+    rows, boxes = probed.test.rows, probed.boxes(probed.test.rows)
+    foreign = probed.probes(rows)["hard_foreign"]
+    # One at a time comes out the same: it does not depend on the batch.
+    alone = torch.cat([probed.probes([row])["hard_foreign"] for row in rows])
+    assert torch.equal(foreign, alone)
+    for i, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
+        other = probed.test.images[rows[(i + 5) % 10], y0:y1, x0:x1]
+        np.testing.assert_array_equal(foreign[i, :, y0:y1, x0:x1].permute(1, 2, 0), other)
+
+
 def test_one_that_never_started_is_not_asked() -> None:
     found = _diagnosis("staged")["discriminators"]
     assert found["binary"]["trained"] and found["binary"]["predicts"] == "score"
     assert found["localizer"] == {
         "predicts": "localization", "input": "completed", "trained": False,
     }  # fmt: skip
+
+
+def test_without_a_discriminator_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asks(*arguments: object) -> None:
+        raise AssertionError("a variant without discriminators is asked")
+
+    monkeypatch.setattr("benchmark.pipeline.evaluate._diagnose", asks)
+    evaluate_run(_suite(), _variant("l2"), _run("l2"), "cpu")
+    torch.use_deterministic_algorithms(False)
+    content = _diagnosis("l2")
+    assert content["discriminators"] == {} and "bootstrap" not in content
 
 
 def test_without_a_discriminator_there_is_no_picture() -> None:
@@ -149,7 +189,7 @@ def test_without_a_discriminator_there_is_no_picture() -> None:
 
 def test_picture_shows_the_probes_and_carries_nothing_else() -> None:
     with Image.open(_run("localizer").probes) as picture:
-        assert picture.size[0] > len(PROBES) * 128
+        assert picture.size[0] > 10 * 128 and picture.size[1] > 3 * 3 * 128
         assert not picture.info
 
 
@@ -176,4 +216,6 @@ def test_another_seed_is_not_trained() -> None:
 def test_the_report_reads_what_the_stage_writes() -> None:
     text = shown(*(_diagnosis(name) for name in NAMES))
     assert "localizer: localizer" in text and "staged: binary" in text
+    for words in ("effect of the seam", "gradient and error", "hard\\_foreign"):
+        assert words in text
     assert "(diagnostics/tiny/localizer/seed0/probes.png)" in text

@@ -1,5 +1,6 @@
 """The section on discriminators, from numbers given by hand."""
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from benchmark.reporting.markdown import markdown_blocks
 from benchmark.reporting.sections.reading import PROBE_DEFINITIONS
 from benchmark.reporting.sections.suite.discriminators import section
 from benchmark.reporting.suite_report import SuiteReport
-from tests.support.diagnoses import binary, diagnosis, estimate, localizer
+from tests.support.diagnoses import EARLIER_PROBES, binary, diagnosis, earlier, estimate, localizer
 
 
 def shown(*diagnoses: dict[str, Any]) -> str:
@@ -43,24 +44,61 @@ def test_no_discriminator_is_one_sentence() -> None:
 
 
 def test_verdicts_are_said_in_words_with_their_numbers() -> None:
-    text = shown(diagnosis("gan_a", judge=localizer()), diagnosis("b", d=binary()))
+    text = shown(diagnosis("gan_a", judge=localizer()), diagnosis("b", d=binary(seen="raw")))
     assert (
         "- **gan\\_a: judge**, which sees completed images, goes by the content rather than the "
-        "boundary: IoU 0.30 \\[0.20, 0.40\\] on `seam_only`, 0.50 \\[0.40, 0.60\\] on `seam_free` "
-        "(0.33 on `real`), difference -0.200 \\[-0.300, -0.100\\]." in text
+        "boundary: IoU +0.05 \\[-0.05, +0.15\\] by the seam, +0.25 \\[+0.15, +0.35\\] by the "
+        "content, difference -0.200 \\[-0.300, -0.100\\]." in text
     )
     assert (
-        "- **b: d**, which sees the hole alone, goes by the boundary rather than the content: "
-        "1 - score 0.30 \\[0.20, 0.40\\] on `seam_only`, 0.30 \\[0.20, 0.40\\] on `seam_free` "
-        "(0.20 on `real`), difference +0.004 \\[+0.003, +0.005\\]." in text
+        "- **b: d**, which sees raw outputs, goes by the boundary rather than the content: "
+        "AUC 0.80 \\[0.70, 0.90\\] by the seam, 0.60 \\[0.50, 0.70\\] by the content, "
+        "difference +0.200 \\[+0.100, +0.300\\]." in text
     )
     text = shown(diagnosis("a", judge=localizer("inconclusive")))
     assert "is not shown to go by one rather than the other" in text
 
 
+def test_nothing_is_said_of_boundaries_to_one_that_sees_the_hole_alone() -> None:
+    (line,) = re.findall(r"- \*\*a: d\*\*.*", shown(diagnosis("a", d=binary())))
+    assert line == (
+        "- **a: d**, which sees the hole alone, tells generated content from true content: "
+        "AUC 0.60 \\[0.50, 0.70\\] by the content."
+    )
+    unsure = binary()
+    unsure["effects"]["verdict"] = "inconclusive"
+    text = shown(diagnosis("a", d=unsure))
+    assert "is not shown to tell generated content from true content" in text
+    assert "boundary" not in text
+
+
+def test_effects_are_a_table() -> None:
+    both = diagnosis("staged", binary=binary(), judge=localizer())
+    effects = tables(shown(both))[0]
+    assert effects == [
+        ["discriminator", "sees", "measure", "effect of the seam", "effect of the content",
+         "difference", "gradient and error"],
+        ["staged: binary", "hole", "AUC (0.5 is guessing)", "—", "0.600 \\[0.500, 0.700\\]", "—",
+         "—"],
+        ["staged: judge", "completed", "IoU (above 0.05 counts)",
+         "+0.050 \\[-0.050, +0.150\\]", "+0.250 \\[+0.150, +0.350\\]",
+         "-0.200 \\[-0.300, -0.100\\]", "+0.25 \\[+0.15, +0.35\\]"],
+    ]  # fmt: skip
+
+
+def test_what_an_earlier_version_asked_is_shown_without_effects() -> None:
+    text = shown(diagnosis("a", judge=earlier()))
+    assert "**a: judge**, which sees completed images, was asked by an earlier version" in text
+    confidence, _, auc = tables(text)  # and none of effects
+    assert [row[1] for row in confidence[1:]].count("—") == len(PROBES) - len(EARLIER_PROBES)
+    assert [row[0] for row in auc] == ["probe", *(p.replace("_", "\\_") for p in PROBES[1:])]
+    assert "figures/photos_probes.svg" in text
+
+
 def test_each_kind_has_its_tables_with_a_row_for_each_probe() -> None:
     both = diagnosis("staged", binary=binary(), judge=localizer())
     found = tables(shown(both, diagnosis("l2")))
+    _, *found = found
     confidence, iou, auc, score, score_auc = found
     probes = [name.replace("_", "\\_") for name in PROBES]
     for table in (confidence, iou, score):
@@ -92,10 +130,10 @@ def test_a_single_image_has_values_without_intervals() -> None:
     numbers = localizer()
     numbers["probes"]["raw"]["iou"] = estimate(0.5, None)
     text = shown(diagnosis("a", judge=numbers))
-    assert tables(text)[1][1 + [*PROBES].index("raw")][1] == "0.50"
+    assert tables(text)[2][1 + [*PROBES].index("raw")][1] == "0.50"
 
 
 @pytest.mark.parametrize("name", PROBES)
 def test_every_probe_is_explained(name: str) -> None:
-    stem = name.split("_")[0] if name.startswith(("blur", "noise")) else name
+    stem = name.split("_")[0] if name.startswith(("blur", "noise", "hard")) else name
     assert any(f"`{stem}" in words for words in PROBE_DEFINITIONS)

@@ -39,6 +39,8 @@ Outline = dict[str, Any]
 LINE_WIDTH_PX = 2.0
 TRUE_STYLE: Outline = {"color": PALETTE[0], "linestyle": "-", "linewidth": LINE_WIDTH_PX}
 CAPTION_GAP_PX = 6
+MOST_COLUMNS = 10
+"""More probes continue below, in a further block of rows."""
 
 
 def probe_picture(
@@ -60,16 +62,11 @@ def probe_picture(
     """
     tiles = {name: [enlarged(image) for image in images] for name, images in probes.items()}
     side = next(iter(tiles.values()))[0].shape[0]
-    plan = plan_grid(
-        [len(tiles)],
-        len(row_names),
-        # The gap leaves room for outlines, which lie outside the squares.
-        (side, side + CAPTION_GAP_PX + LINE_PX * len(said)),
-        left=MARGIN_PX + 8 * max(len(name) for name in row_names) + GAP_PX,
-        top=MARGIN_PX + LINE_PX,
-    )
+    plans = _plans(tiles, side, row_names, len(said))
     notes, styles = _notes(said), _styles(said)
-    width, height = plan.size[0], plan.size[1] + LINE_PX * (len(notes) + 1)
+    width = max(plan.size[0] for plan in plans.values())
+    below = max(plan.size[1] for plan in plans.values())
+    height = below + LINE_PX * (len(notes) + 1)
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update({"font.size": FONT_PX - 2})
@@ -77,29 +74,55 @@ def probe_picture(
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         FigureCanvasAgg(figure)
         axes = figure.add_axes((0, 0, 1, 1))
-        axes.imshow(_pasted(tiles, plan, width, height), interpolation="nearest", aspect="auto")
+        axes.imshow(_pasted(tiles, plans, width, height), interpolation="nearest", aspect="auto")
         axes.set_axis_off()
-        _label(axes, plan, [*tiles], row_names, side)
-        for x, name in zip(plan.lefts, tiles, strict=True):
-            for row, y in enumerate(plan.tops):
-                for line, (judge, judged) in enumerate(said.items()):
-                    _draw_answer(axes, (x, y), side, judged[name], row, line, styles.get(judge))
-                true = boxes[row] / probes[name].shape[1]
-                _outline(axes, (x, y), side, true, TRUE_STYLE, outside=True)
-        _explain(axes, styles, notes, plan)
+        for columns, plan in plans.items():
+            _label(axes, plan, columns, row_names, side)
+            for x, name in zip(plan.lefts, columns, strict=True):
+                for row, y in enumerate(plan.tops):
+                    for line, (judge, judged) in enumerate(said.items()):
+                        _draw_answer(axes, (x, y), side, judged[name], row, line, styles.get(judge))
+                    true = boxes[row] / probes[name].shape[1]
+                    _outline(axes, (x, y), side, true, TRUE_STYLE, outside=True)
+        left = next(iter(plans.values())).lefts[0]
+        _explain(axes, styles, notes, left, below)
         stream = io.BytesIO()
         figure.savefig(stream, format="rgba")
         return Image.frombytes("RGBA", (width, height), stream.getvalue()).convert("RGB")
 
 
+def _plans(
+    tiles: Mapping[str, Sequence[Images]], side: int, row_names: Sequence[str], num_lines: int
+) -> dict[tuple[str, ...], GridPlan]:
+    """Place blocks of columns one below the other, by the names of the columns."""
+    plans: dict[tuple[str, ...], GridPlan] = {}
+    top = MARGIN_PX + LINE_PX
+    for first in range(0, len(tiles), MOST_COLUMNS):
+        columns = tuple(tiles)[first : first + MOST_COLUMNS]
+        plans[columns] = plan_grid(
+            [len(columns)],
+            len(row_names),
+            # The gap leaves room for outlines, which lie outside the squares.
+            (side, side + CAPTION_GAP_PX + LINE_PX * num_lines),
+            left=MARGIN_PX + 8 * max(len(name) for name in row_names) + GAP_PX,
+            top=top,
+        )
+        top = plans[columns].size[1] + LINE_PX
+    return plans
+
+
 def _pasted(
-    tiles: Mapping[str, Sequence[Images]], plan: GridPlan, width: int, height: int
+    tiles: Mapping[str, Sequence[Images]],
+    plans: Mapping[tuple[str, ...], GridPlan],
+    width: int,
+    height: int,
 ) -> Images:
     """Put the tiles on white."""
     sheet = np.full((height, width, 3), 255, np.uint8)
-    for x, column in zip(plan.lefts, tiles.values(), strict=True):
-        for y, tile in zip(plan.tops, column, strict=True):
-            sheet[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
+    for columns, plan in plans.items():
+        for x, name in zip(plan.lefts, columns, strict=True):
+            for y, tile in zip(plan.tops, tiles[name], strict=True):
+                sheet[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
     return sheet
 
 
@@ -178,13 +201,12 @@ def _notes(said: Answers) -> list[str]:
 
 
 def _explain(
-    axes: Axes, styles: Mapping[str, Outline], notes: Sequence[str], plan: GridPlan
+    axes: Axes, styles: Mapping[str, Outline], notes: Sequence[str], left: int, top: int
 ) -> None:
     """Write the legend below the probes."""
     lines = {"true square": TRUE_STYLE}
     lines |= {f"predicted by {readable(name)}": style for name, style in styles.items()}
     handles = [Line2D([], [], label=label, **style) for label, style in lines.items()]
-    left, top = plan.lefts[0], plan.size[1]
     axes.legend(
         handles=handles,
         loc="upper left",

@@ -41,7 +41,8 @@ def probes_svg(title: str, judged: Sequence[Judged], styles: Mapping[str, Style]
         judged: the discriminators; not empty. All but the first of a variant have hollow markers.
         styles: of the variants.
     """
-    probes = [probe for probe in PROBES if probe != REAL]
+    asked = {probe for judge in judged for probe in judge.numbers["probes"]}
+    probes = [probe for probe in PROBES if probe in asked - {REAL}]
     looks = _looks(judged, styles)
     top, block = legend_height(looks) + 6, ROW * len(judged) + PAD
     height = block * len(probes)
@@ -59,11 +60,15 @@ def probes_svg(title: str, judged: Sequence[Judged], styles: Mapping[str, Style]
             draw(axes, [0, RIGHT], [i * block] * 2, color=RULE, lw=1, transform=beside)
         for j, judge in enumerate(judged):
             y = i * block + PAD / 2 + (j + 0.5) * ROW
-            _draw_answer(axes, judge, probe, looks[judge.name], y)
+            if probe in judge.numbers["probes"]:  # earlier versions had fewer
+                _draw_answer(axes, judge, probe, looks[judge.name], y)
     draw(axes, [0.5, 0.5], [0, height], color=INK, lw=1, ls=DASHED, zorder=1)
     draw_legend(figure, looks)
     described = "; ".join(
-        f"{judge.name}: " + ", ".join(f"{p} {_auc(judge, p)['value']:.2f}" for p in probes)
+        f"{judge.name}: "
+        + ", ".join(
+            f"{p} {_auc(judge, p)['value']:.2f}" for p in probes if p in judge.numbers["probes"]
+        )
         for judge in judged
     )
     return to_svg(figure, title, f"Detection AUC. {described}.")

@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any
 
 from benchmark.core.config import load_variant
-from benchmark.evaluation.probes import FADE_SHARE, REFERENCE_PX
+from benchmark.evaluation.effects import GUESSING, IOU_MARGIN
+from benchmark.evaluation.probes import FADE_SHARE, REFERENCE_PX, SPLIT
 from benchmark.evaluation.results import SKILL
 from benchmark.metrics import METRICS
 from benchmark.metrics.registry import WANTED
@@ -43,17 +44,23 @@ CLASSES = (
 )
 ASKED = (
     "The discriminators are asked about test images in which the square of the first hole is "
-    "altered, by one probe at a time. Intervals in brackets are 95 % percentile intervals of a "
-    "bootstrap over images."
+    "altered, by one probe at a time. Intervals in brackets are 95 % intervals over images: of a "
+    "bootstrap for single probes, of the t distribution for effects and correlations."
 )
 PROBE_DEFINITIONS = (
     "`real`: nothing is altered. `completed`: the generator's pixels in the square.",
     "`seam_only`: the true image but for the outermost pixels of the square, a frame of 1 px, "
     "which are the generator's. `seam_free`: the generator's pixels in the square, fading in.",
+    "`offset`: the true square, brighter or darker by one number for all its pixels, for which its "
+    "seam is as large as that of `completed`.",
+    "`low_frequencies`: the low frequencies of `completed` with the true high ones, fading in, "
+    f"split by a Gaussian with a standard deviation of {SPLIT} px in an image of {REFERENCE_PX} "
+    "px, scaled to the size of the images.",
     "`blur_…`: Gaussian blur with this standard deviation in pixels of an image of "
-    f"{REFERENCE_PX} px, scaled to the size of the images. `noise_…`: Gaussian noise with this "
-    "standard deviation on \\[-1, 1\\]. `mean_color`: the mean color of the square. All of them "
-    "fade in.",
+    f"{REFERENCE_PX} px, scaled likewise. `noise_…`: Gaussian noise with this standard deviation "
+    "on \\[-1, 1\\]. `mean_color`: the mean color of the square. `foreign`: the same square of "
+    "another test image. All of them fade in.",
+    "`hard_…`: the same with a hard edge, as LocPaint's script draws blur, noise and mean color.",
     "`raw`: the generator's output, known pixels included. `reconstructed`: its output for the "
     "whole image, without a hole. A generator that makes the hole alone leaves the rest true in "
     "both.",
@@ -61,6 +68,23 @@ PROBE_DEFINITIONS = (
 FADING = (
     "What fades in has no boundary: its strength grows linearly over "
     f"1/{FADE_SHARE} of the square's side."
+)
+EFFECTS = (
+    "Two things make a completed image differ from a true one: a seam around the square, and "
+    "generated content in it. `real` has neither, `seam_only` and `seam_free` have one, "
+    "`completed` has both. The effect of the seam is what it adds to what a discriminator finds, "
+    "averaged over true and generated content, and that of the content likewise. For localizers "
+    "it is the IoU that is added, image by image; for others the AUC of telling images with it "
+    "from the same images without it. A discriminator goes by what adds more than "
+    f"{IOU_MARGIN:g} of IoU, or has an AUC above {GUESSING:g}, and more than the other does, both "
+    "with their whole interval. One that sees the hole alone sees no seam: the content's AUC is "
+    "that of `completed` against `real`."
+)
+GRADIENTS = (
+    "*Gradient and error* is the correlation, over the pixels of the hole, of the size of the "
+    "gradient of the generator's adversarial loss with the absolute error, averaged over images. "
+    "1 means that the discriminator pulls hardest at the worst pixels, 0 that where it pulls has "
+    "nothing to do with the error."
 )
 
 
@@ -81,7 +105,9 @@ def _how_to_read(report: Report) -> Section:
         Section("Classes of runs", [Text(CLASSES)], "classes-of-runs"),
     ]
     if any(suite.results.diagnoses for suite in (*report.local, *report.references)):
-        probes: list[Block] = [Text(ASKED), Items(PROBE_DEFINITIONS), Text(FADING)]
+        probes: list[Block] = [
+            Text(ASKED), Items(PROBE_DEFINITIONS), Text(FADING), Text(EFFECTS), Text(GRADIENTS)
+        ]  # fmt: skip
         name = "probes-of-the-discriminators"
         blocks.append(Section("Probes of the discriminators", probes, name))
     return Section("How to read", blocks, "how-to-read", "How to read")

@@ -74,6 +74,19 @@ def test_predictions_stand_below_each_picture() -> None:
     assert written[2] > 1.5 * written[1] > 0 and written[0] == 0
 
 
+def test_more_probes_than_fit_side_by_side_go_on_below() -> None:
+    drawn = np.random.default_rng(1).integers(0, 256, (12, 2, SIZE, SIZE, 3), dtype=np.uint8)
+    probes = {f"probe_{i}": images for i, images in enumerate(drawn)}
+    pixels = np.asarray(probe_picture(probes, BOXES, {}, ["#0", "#1"]))
+    step = TILE + 10
+    assert LEFT + 10 * step < pixels.shape[1] < LEFT + 11 * step
+    # Below the first block of two rows with their gap for captions: a margin and a heading.
+    below = TOP + 2 * (TILE + 6) + 10 + 16 + 19
+    tile = pixels[below : below + TILE, LEFT + step : LEFT + step + TILE]
+    doubled = drawn[11][0].repeat(2, axis=0).repeat(2, axis=1)
+    np.testing.assert_array_equal(tile[:30], doubled[:30])
+
+
 def test_equal_input_gives_equal_pixels_and_wide_names_have_room() -> None:
     said = {"localizer": _said()}
     np.testing.assert_array_equal(_pixels(said), _pixels(said))

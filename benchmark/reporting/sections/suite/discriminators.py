@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.core import paths
-from benchmark.evaluation.diagnosis import Diagnosis
-from benchmark.evaluation.probes import PROBES, REAL, SEAM_FREE, SEAM_ONLY
+from benchmark.evaluation.diagnosis import CORRELATION, Diagnosis
+from benchmark.evaluation.effects import GUESSING, IOU_MARGIN
+from benchmark.evaluation.probes import PROBES, REAL
 from benchmark.reporting.blocks import (
     Block,
     Details,
@@ -43,6 +44,16 @@ VERDICTS = {
     "content": "goes by the content rather than the boundary",
     "inconclusive": "is not shown to go by one rather than the other",
 }
+OF_HOLE_ALONE = {
+    "content": "tells generated content from true content",
+    "inconclusive": "is not shown to tell generated content from true content",
+}
+"""What is said of one that sees no boundary."""
+MEASURES = {
+    "iou": f"IoU (above {IOU_MARGIN:g} counts)",
+    "auc": f"AUC ({GUESSING:g} is guessing)",
+}
+EFFECTS = "What a seam and what generated content add to what each discriminator finds."
 SEES = {
     "completed": "completed images",
     "raw": "raw outputs",
@@ -82,6 +93,7 @@ def section(suite: SuiteReport) -> Section | None:
         figure = Figure(path, svg, "How well each probe is told from a real image", title)
         blocks = [
             Text(f"{images}[What the probes are](#probes-of-the-discriminators)."),
+            *_effects(asked),
             *blocks,
             Figures([figure]),
             Details("All answers as numbers", _tables(asked)),
@@ -101,20 +113,44 @@ def _judges(diagnosis: Diagnosis, several_seeds: bool) -> list[Judge]:
     ]
 
 
+def _effects(judges: Sequence[Judge]) -> list[Block]:
+    """Return the table of effects and of gradients; none where earlier versions asked."""
+    rows = []
+    for judge in judges:
+        numbers = judge.numbers
+        if effects := numbers.get("effects"):
+            form = "+.3f" if effects["measure"] == "iou" else ".3f"
+            cells = [
+                _found(effects.get("seam"), form),
+                _found(effects["content"], form),
+                _found(effects.get("difference"), "+.3f"),
+                _found(numbers.get(CORRELATION), "+.2f"),
+            ]
+            rows.append([judge.name, numbers["input"], MEASURES[effects["measure"]], *cells])
+    heads = (
+        *("discriminator", "sees", "measure", "effect of the seam", "effect of the content"),
+        *("difference", "gradient and error"),
+    )
+    return [Text(EFFECTS), simple_table(EFFECTS, heads, rows, text_columns=3)] if rows else []
+
+
 def _sentence(judge: Judge) -> str:
     """Say what a discriminator goes by."""
     name, numbers = plain(judge.name), judge.numbers
     if not judge.is_trained:
         return f"**{name}** was not trained by the scored checkpoint, of epoch {judge.epoch}."
-    found, on_real = numbers["seam_reliance"], numbers["probes"][REAL]
-    if numbers["predicts"] == "localization":
-        measure, guess = "IoU", on_real["iou"]["value"]
-    else:
-        measure, guess = "1 - score", 1 - on_real["score"]["value"]
+    effects, seen = numbers.get("effects"), f"**{name}**, which sees {SEES[numbers['input']]}"
+    if not effects:
+        return f"{seen}, was asked by an earlier version, which kept no effects."
+    verdict, measure = effects["verdict"], "IoU" if effects["measure"] == "iou" else "AUC"
+    form = "+.2f" if measure == "IoU" else ".2f"
+    content = f"{measure} {_found(effects['content'], form)} by the content"
+    if not effects.get("seam"):
+        return f"{seen}, {OF_HOLE_ALONE[verdict]}: {content}."
     return (
-        f"**{name}**, which sees {SEES[numbers['input']]}, {VERDICTS[found['verdict']]}: {measure} "
-        f"{_estimate(found['seam_only'])} on `{SEAM_ONLY}`, {_estimate(found['seam_free'])} on "
-        f"`{SEAM_FREE}` ({guess:.2f} on `{REAL}`), difference {_estimate(found, '+.3f')}."
+        f"{seen}, {VERDICTS[verdict]}: {measure} {_found(effects['seam'], form)} by the seam, "
+        f"{_found(effects['content'], form)} by the content, difference "
+        f"{_found(effects['difference'], '+.3f')}."
     )
 
 
@@ -125,17 +161,17 @@ def _tables(judges: Sequence[Judge]) -> list[Block]:
         asked = [judge for judge in judges if judge.numbers["predicts"] == kind]
         for measure, title in measures.items() if asked else ():
             shown = [probe for probe in PROBES if measure != "auc" or probe != REAL]
-            rows = [
-                [p, *(_estimate(judge.numbers["probes"][p][measure]) for judge in asked)]
-                for p in shown
-            ]
+            answers = [judge.numbers["probes"] for judge in asked]
+            rows = [[p, *(_found(a.get(p, {}).get(measure)) for a in answers)] for p in shown]
             heads = ("probe", *(judge.name for judge in asked))
             tables += [Text(title), simple_table(title, heads, rows)]
     return tables
 
 
-def _estimate(estimate: Mapping[str, Any], form: str = ".2f") -> str:
-    """Return a value with its interval, where it has one."""
+def _found(estimate: Mapping[str, Any] | None, form: str = ".2f") -> str:
+    """Return a value with its interval, where it has one; a dash where there is no value."""
+    if not estimate:
+        return "—"
     ends = [estimate[end] for end in ("low", "high") if estimate[end] is not None]
     interval = ", ".join(format(end, form) for end in ends)
     return format(estimate["value"], form) + (f" [{interval}]" if ends else "")
