@@ -67,7 +67,7 @@ class Candidate:
     sha256: str
     """Hash of the pixels, hexadecimal."""
     group: str | None = None
-    """Images of one group go to one split."""
+    """Images of one group go to one split; without one, an image is a group of its own."""
     official: str | None = None
     """Split that the dataset itself prescribes."""
 
@@ -80,9 +80,11 @@ def sort_key(seed: int, sha256: str) -> str:
 def assign_splits(candidates: Sequence[Candidate], spec: SplitSpec) -> list[str | None]:
     """Assign each image to `train`, `val`, `test`, or to none.
 
-    Images that are equal to the bit, or of one group, stay together: such a cluster goes where its
-    first image in content order falls, so a cut moves by less than a cluster. An image that also
-    stands in an official split is left out of the others (None), as is what exceeds the counts.
+    Images that are equal to the bit, or of one group, stay together. The place of such a cluster is
+    that of its image with the least hash, so that large ones fall no earlier than small ones. A
+    split takes whole clusters until it has its size, so that a cut moves by less than a cluster. An
+    image that also stands in an official split, or is of a group that does, is left out of the
+    others (None), as is what exceeds the counts.
 
     Raises:
         InputError: fewer images than the spec asks for.
@@ -103,7 +105,7 @@ def assign_splits(candidates: Sequence[Candidate], spec: SplitSpec) -> list[str 
         for index in cluster:
             if candidates[index].official == keep:
                 assigned[index] = keep
-    free.sort(key=lambda c: min(sort_key(spec.seed, candidates[i].sha256) for i in c))
+    free.sort(key=lambda c: sort_key(spec.seed, min(candidates[i].sha256 for i in c)))
     counts = spec.counts(sum(map(len, free)))
     position, ends = 0, [counts[0], counts[0] + counts[1], sum(counts)]
     for cluster in free:
@@ -134,10 +136,10 @@ def _clusters(candidates: Sequence[Candidate]) -> list[int]:
     return [find(index) for index in range(len(candidates))]
 
 
-def find_leaks(sha256s: Sequence[str], splits: Sequence[str]) -> list[str]:
-    """Return the hashes of images that stand in more than one split."""
-    places = {pair for pair in zip(sha256s, splits, strict=True)}
-    return sorted(h for h, n in Counter(h for h, _ in places).items() if n > 1)
+def find_leaks(names: Sequence[str], splits: Sequence[str]) -> list[str]:
+    """Return the hashes of images, or the names of groups, that stand in more than one split."""
+    places = {pair for pair in zip(names, splits, strict=True)}
+    return sorted(name for name, n in Counter(name for name, _ in places).items() if n > 1)
 
 
 def split_digest(sha256s: Sequence[str], splits: Sequence[str]) -> str:

@@ -17,6 +17,8 @@ from data.errors import InputError, printable
 
 MANIFEST, DIGEST = "manifest.csv", "digest.txt"
 MANIFEST_COLUMNS = ("split", "index", "id", "sha256", "label")
+GROUP_COLUMN = "group"
+"""The last one, where there are groups."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,13 @@ class Record:
     sha256: str
     """Hash of the packed pixels."""
     label: str
+    group: str = ""
+    """What the source calls its group; empty where the image is one of its own."""
+
+    @property
+    def unit(self) -> str:
+        """Its group, or its own hash."""
+        return self.group or self.sha256
 
 
 @dataclass(frozen=True)
@@ -131,9 +140,11 @@ class Store:
         try:
             with (self.folder / MANIFEST).open(encoding="utf-8", newline="") as file:
                 header, *rows = csv.reader(file, strict=True)
-            if tuple(header) != MANIFEST_COLUMNS:
+            if tuple(header) not in (MANIFEST_COLUMNS, (*MANIFEST_COLUMNS, GROUP_COLUMN)):
                 raise ValueError(f"the columns are {header}, not {list(MANIFEST_COLUMNS)}")
-            found = [Record(s, int(i), name, sha256, label) for s, i, name, sha256, label in rows]
+            if any(len(row) != len(header) for row in rows):
+                raise ValueError(f"a line does not have {len(header)} fields")
+            found = [Record(split, int(index), *texts) for split, index, *texts in rows]
             listed = Counter[str]()
             for record in found:
                 if record.index != listed[record.split]:
@@ -153,14 +164,19 @@ class Store:
         return InputError(f"{self.folder / name}: {fault}; run the split stage again")
 
     def digest(self) -> str:
-        """Return the SHA-256 over what later stages read: pixels, order, boxes, labels."""
+        """Return the SHA-256 over what later stages read: pixels, order, boxes, labels, groups.
+
+        What a group is called plays no part.
+        """
         return _digest(self._manifest, [self.boxes(split) for split in ("val", "test")])
 
 
 def _digest(records: Sequence[Record], boxes: Sequence[NDArray[np.int32]]) -> str:
-    digest = hashlib.sha256()
+    digest, numbers = hashlib.sha256(), dict[str, int]()
     for record in records:
         content = [record.split, record.index, record.sha256, record.label]
+        if record.group:
+            content.append(numbers.setdefault(record.group, len(numbers)))
         digest.update(json.dumps(content).encode())
     for array in boxes:
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -174,15 +190,17 @@ def write_manifest(path: Path, records: list[Record]) -> None:
         InputError: the manifest could not be read back, for a carriage return in a name.
     """
     for record in records:
-        if "\r" in record.id + record.label:
+        if "\r" in record.id + record.label + record.group:
             raise InputError(
                 f"{record.id!r} with the label {record.label!r}: what has a carriage return cannot "
                 "be listed in the manifest"
             )
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(MANIFEST_COLUMNS)
-        writer.writerows((r.split, r.index, r.id, r.sha256, r.label) for r in records)
+        is_grouped = any(record.group for record in records)
+        columns = [*MANIFEST_COLUMNS, *([GROUP_COLUMN] if is_grouped else [])]
+        writer.writerow(columns)
+        writer.writerows([getattr(record, name) for name in columns] for record in records)
     boxes = [np.load(path.with_name(f"{split}_boxes.npy")) for split in ("val", "test")]
     digest = _digest(records, boxes)
     (path.parent / DIGEST).write_text(f"{digest}\n", encoding="ascii", newline="\n")

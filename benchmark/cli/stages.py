@@ -44,7 +44,11 @@ def split(
         raise InputError(f"--root: suite {suite} makes its images itself and reads no folder")
     summary = split_suite(settings, root, workers or usable_cpus())
     folder = paths.prepared(suite)
-    counts = ", ".join(f"{count} {name}" for name, count in summary["counts"].items())
+    noun, groups = settings.source.group_noun, summary.get("groups", {})
+    counts = ", ".join(
+        f"{count} {name}" + (f" (of {groups[name]} {noun})" if groups else "")
+        for name, count in summary["counts"].items()
+    )
     text = f"{folder}: {counts}; digest {summary['digest']}"
     answer(as_json, {"folder": folder.as_posix(), **summary}, text)
     for name in summary["unreadable"]:

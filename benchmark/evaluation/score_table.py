@@ -16,6 +16,8 @@ from data.errors import InputError, printable
 
 KEYS = ("method", "seed", "image", "mask")
 COLUMNS = (*KEYS, "hole_px", "label")
+GROUP = "group"
+"""A further column after those, where images form groups: see `groups_of`."""
 AREA_EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0)
 
 # {"mean", "sd", "n", "infinite"} and, where no value is there, {"missing": reason}.
@@ -33,7 +35,8 @@ def write_score_table(path: Path, frame: pd.DataFrame) -> None:
     Args:
         path: the CSV file; its folder is made if need be.
         frame: `method` str, `seed` int, `image` and `mask` the first 16 hex digits of a SHA-256,
-            `hole_px` int, `label` str (may be empty), then one float column per metric.
+            `hole_px` int, `label` str (may be empty), where there are groups `group` str, then one
+            float column per metric.
     """
     frame = frame.assign(label=frame["label"].map(text_cell))
     write_text(path, frame.to_csv(index=False, float_format="%.7g", lineterminator="\n"))
@@ -46,8 +49,8 @@ def read_score_table(path: Path) -> pd.DataFrame:
         The columns that `write_score_table` takes; a missing metric is NaN.
 
     Raises:
-        InputError: the file is not there, a column is missing, a value is not of its type, or two
-            rows have the same method, seed, image and mask.
+        InputError: the file is not there, a column is missing, a value is not of its type, two
+            rows have the same method, seed, image and mask, or an image is in two groups.
     """
     try:
         frame = pd.read_csv(path, dtype=object, keep_default_na=False)
@@ -57,8 +60,13 @@ def read_score_table(path: Path) -> pd.DataFrame:
             raise ValueError("rows are longer than the heading")
         if frame.duplicated(list(KEYS)).any():
             raise ValueError("a row is there twice")
+        if GROUP in frame:
+            frame[GROUP] = frame[GROUP].where(frame[GROUP] != "", frame["image"])
+            if (frame.groupby("image")[GROUP].nunique() > 1).any():
+                raise ValueError("an image is in two groups")
         names = metric_columns(frame)
-        frame = frame.astype(dict.fromkeys(("method", "image", "mask", "label"), str))
+        texts = [name for name in ("method", "image", "mask", "label", GROUP) if name in frame]
+        frame = frame.astype(dict.fromkeys(texts, str))
         frame["label"] = frame["label"].str.removeprefix("'")
         frame = frame.astype({"seed": np.int64, "hole_px": np.int64})
         return frame.replace(dict.fromkeys(names, ""), np.nan).astype(dict.fromkeys(names, float))
@@ -69,7 +77,15 @@ def read_score_table(path: Path) -> pd.DataFrame:
 
 def metric_columns(frame: pd.DataFrame) -> list[str]:
     """Return the names of a score table's metrics, in its order."""
-    return [name for name in frame.columns if name not in COLUMNS]
+    return [name for name in frame.columns if name not in (*COLUMNS, GROUP)]
+
+
+def groups_of(frame: pd.DataFrame) -> pd.Series:
+    """Return the group of each row, the statistical unit: blocks of one photograph, say.
+
+    Where a score table has no column `group`, an image is a group of its own.
+    """
+    return frame[GROUP].fillna(frame["image"]) if GROUP in frame else frame["image"]
 
 
 def aggregate(
@@ -167,8 +183,9 @@ def aggregate_by_label(
 
 
 def check_same_images(frame: pd.DataFrame, suite_name: str) -> None:
-    """Refuse scores that were made from different test images or holes, with InputError."""
-    keys = ["image", "mask"]
+    """Refuse scores of different test images, holes or groups, with InputError."""
+    frame = frame.assign(group=groups_of(frame))
+    keys = ["image", "mask", GROUP]
     expected: list[tuple[str, str]] | None = None
     for (method, seed), rows in frame.groupby(["method", "seed"], sort=False):
         # In order, which is that of the images that are shown.
@@ -176,8 +193,8 @@ def check_same_images(frame: pd.DataFrame, suite_name: str) -> None:
         expected = expected or found
         if found != expected:
             raise InputError(
-                f"suite {suite_name}: {method} with seed {seed} was scored on other images or "
-                "holes than the rest, or in another order; evaluate all again"
+                f"suite {suite_name}: {method} with seed {seed} was scored on other images, holes "
+                "or groups than the rest, or in another order; evaluate all again"
             )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,20 @@ class TestSet:
         """Side of all holes in pixels."""
         x0, _, x1, _ = self.boxes[0, 0].tolist()
         return int(x1 - x0)
+
+    @cached_property
+    def groups(self) -> list[str] | None:
+        """The group of each record, by the first 16 digits of the least SHA-256 of its images.
+
+        An image that is a group of its own is called as in the column `image`, and names of files
+        play no part. None where all images are groups of their own.
+        """
+        if not any(record.group for record in self.records):
+            return None
+        least: dict[str, str] = {}
+        for record in self.records:
+            least[record.unit] = min(record.sha256, least.get(record.unit, record.sha256))
+        return [least[record.unit][:16] for record in self.records]
 
     def masks(self, rows: list[int], mask_number: int) -> Tensor:
         """Return the masks of some images, `[n, 1, H, W]` bool."""
@@ -129,6 +144,8 @@ def _score_rows(
         "hole_px": mask.sum((1, 2, 3)).numpy(),
         "label": [test.records[row].label for row in rows],
     }
+    if test.groups is not None:
+        keys["group"] = [test.groups[row] for row in rows]
     # A metric that cannot be computed here has a column all the same, and no value in it.
     missing = {name: np.nan for name in missing_metrics()}
     found = {name: values.cpu().numpy() for name, values in scores.items()}

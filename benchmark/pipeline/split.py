@@ -68,6 +68,10 @@ def split_suite(suite: Suite, root: Path | None = None, workers: int = 1) -> dic
             "unreadable": [item.id for i, item in enumerate(items) if hashes[i] is None],
             "digest": split_digest([r.sha256 for r in records], [r.split for r in records]),
         }
+        if any(record.group for record in records):
+            summary["groups"] = {
+                split: len({r.unit for r in records if r.split == split}) for split in SPLITS
+            }
         _check(suite, records, summary)
         for split in SPLITS:
             wanted = [row for row, r in zip(rows, records, strict=True) if r.split == split]
@@ -171,7 +175,8 @@ def _order(
         members = [i for i, place in enumerate(places) if place == split]
         members.sort(key=lambda i: (sort_key(suite.splits.seed, candidates[i].sha256), items[i].id))
         for index, i in enumerate(members):
-            records.append(Record(split, index, items[i].id, candidates[i].sha256, items[i].label))
+            item, sha256 = items[i], candidates[i].sha256
+            records.append(Record(split, index, item.id, sha256, item.label, item.group or ""))
         rows += members
     return records, rows
 
@@ -182,14 +187,21 @@ def _check(suite: Suite, records: Sequence[Record], summary: dict[str, Any]) -> 
         raise InputError(
             f"suite {suite.name}: the {empty[0]} split is empty; the sizes are {counts} of "
             f"{sum(counts.values())} images"
+            + (f"; {suite.source.group_noun} stay whole" if "groups" in summary else "")
         )
     if counts["train"] < suite.training.batch_size:
         raise InputError(
             f"suite {suite.name}: {counts['train']} training images are fewer than "
             f"training.batch_size, {suite.training.batch_size}"
         )
-    if leaks := find_leaks([r.sha256 for r in records], [r.split for r in records]):
-        raise InputError(f"suite {suite.name}: {len(leaks)} images stand in two splits: {leaks[0]}")
+    for what, names in (
+        ("images", [r.sha256 for r in records]),
+        (suite.source.group_noun, [r.unit for r in records]),
+    ):
+        if leaks := find_leaks(names, [r.split for r in records]):
+            raise InputError(
+                f"suite {suite.name}: {len(leaks)} {what} stand in two splits: {leaks[0]}"
+            )
     pinned = suite.splits.digest
     if pinned is not None and pinned != summary["digest"]:
         raise InputError(

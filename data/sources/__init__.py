@@ -34,7 +34,8 @@ class Item:
     split: str | None = None
     """`train`, `val` or `test` where the dataset has official splits."""
     group: str | None = None
-    """Items of one group must share a split (blocks that overlap, say)."""
+    """Items of one group are one statistical unit and share a split: blocks of one photograph, say,
+    or photographs of one person. Without a group an item is one of its own."""
     label: str = ""
     """Class name, where the dataset has classes."""
 
@@ -45,6 +46,8 @@ class ImageSource(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid")
     needs_folder: ClassVar[bool] = True
     """Whether it reads, or downloads to, the folder of the suite's images."""
+    group_noun: ClassVar[str] = "groups"
+    """What its groups are, in the plural."""
 
     @abstractmethod
     def items(self, root: Path) -> Sequence[Item]:

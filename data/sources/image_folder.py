@@ -1,5 +1,6 @@
 """Any folder of images, with or without a folder for each split or class."""
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from data.errors import InputError
 from data.folders import visible_files
@@ -25,6 +26,18 @@ Folder = Annotated[str, Field(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")]
 """Below the root: neither absolute nor with a hidden part."""
 
 
+def _groups_option(value: str) -> str:
+    try:
+        if value == "folder" or re.compile(value).groups == 1:
+            return value
+        fault = "has not exactly one group in parentheses"
+    except (re.error, OverflowError, RecursionError) as error:
+        fault = str(error)
+    raise ValueError(
+        rf"is neither folder nor a regular expression with one group, such as ^(\d+)_: {fault}"
+    )
+
+
 class Source(ImageSource):
     """Every file below the folder, hidden ones excepted.
 
@@ -32,11 +45,16 @@ class Source(ImageSource):
     least `test/`) and nothing else. Where they have other names, `split_folders` gives them
     (ImageNet: `{train: train, test: val}`), and what lies elsewhere is left alone. Images of the
     training folder may be cut further. With `labels` the last folder of a path is its class.
+
+    `groups: folder` makes each folder a group; images at the top, or right in the folder of a
+    split, are on their own. Another value is a regular expression that is searched for in the path
+    of each image, and what its one group in parentheses finds is the name of the image's group.
     """
 
     official_splits: bool = False
     split_folders: dict[Literal["train", "val", "test"], Folder] = Field(default_factory=dict)
     labels: bool = False
+    groups: Annotated[str, AfterValidator(_groups_option)] | None = None
 
     @model_validator(mode="after")
     def _one_way_to_name_splits(self) -> "Source":
@@ -48,7 +66,8 @@ class Source(ImageSource):
         """Return one item a file, sorted by path.
 
         Raises:
-            InputError: the folder is missing, empty, or lacks a folder for a split.
+            InputError: the folder is missing, empty, or lacks a folder for a split; or `groups`
+                finds nothing in the path of an image.
         """
         if self.split_folders:
             return self._items_of_folders(root)
@@ -79,7 +98,7 @@ class Source(ImageSource):
             below = visible_files(root / folder)
             if not below:
                 raise InputError(f"{root / folder}: the folder has no files. {ANY_LAYOUT}")
-            found += [self._item(f"{folder}/{path}", split) for path in below]
+            found += [self._item(f"{folder}/{path}", folder, split) for path in below]
         return sorted(found, key=lambda item: item.id)
 
     def _official_item(self, path: str) -> Item:
@@ -89,13 +108,26 @@ class Source(ImageSource):
                 f"{path}: official_splits allows only {', '.join(SPLITS)}/ at the top. "
                 f"{OFFICIAL_LAYOUT}"
             )
-        return self._item(path, split)
+        return self._item(path, split, split)
 
-    def _item(self, path: str, split: str | None = None) -> Item:
+    def _item(self, path: str, top: str = "", split: str | None = None) -> Item:
+        """Return the item of a path in the folder `top` of a split, or anywhere."""
         # Interned: a million images have a thousand labels.
         label = sys.intern(path.split("/")[-2]) if self.labels and "/" in path else ""
         # What lies in train/ may be cut further into train and val; val/ and test/ are kept.
-        return Item(id=path, split=None if split == "train" else split, label=label)
+        free = None if split == "train" else split
+        return Item(id=path, split=free, label=label, group=self._group(path, top))
+
+    def _group(self, path: str, top: str) -> str | None:
+        if self.groups is None:
+            return None
+        if self.groups == "folder":
+            folder = sys.intern(path.rpartition("/")[0])
+            return None if folder == top else folder
+        match = re.search(self.groups, path)
+        if match is None or not match[1]:
+            raise InputError(f"{path}: source.groups {self.groups!r} finds no group in this path")
+        return sys.intern(match[1])
 
     def read(self, item: Item, root: Path, image_size: int) -> NDArray[np.uint8]:
         """Decode the file."""

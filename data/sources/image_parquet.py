@@ -29,11 +29,13 @@ class Source(ImageSource):
 
     The column holds encoded files (JPEG, PNG, …), as bytes or as a struct with a field `bytes`. A
     process keeps the images of one row group in memory. With `splits_from_names` the name of a file
-    or of its folder begins with its split, as in `test-00000-of-00003.parquet`.
+    or of its folder begins with its split, as in `test-00000-of-00003.parquet`. Rows with the same
+    value in `group_column` are a group; those without one are on their own.
     """
 
     column: str = "image"
     label_column: str | None = None
+    group_column: str | None = None
     splits_from_names: StrictBool = False
 
     def items(self, root: Path) -> Sequence[Item]:
@@ -56,17 +58,20 @@ class Source(ImageSource):
             with parquet.ParquetFile(root / name) as file:
                 self._check(root / name, file)
                 sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
-                labels = self._labels(file) if self.label_column else [""] * sum(sizes)
+                labels = _texts(file, self.label_column, sum(sizes))
+                groups = _texts(file, self.group_column, sum(sizes))
         except _arrow_errors() as error:
             raise InputError(f"{root / name}: damaged ({_one_line(error)})") from None
-        places = ((group, row) for group, size in enumerate(sizes) for row in range(size))
-        for row, (place, label) in enumerate(zip(places, labels, strict=True)):
-            yield Item(id=f"{name}/{row:08d}", key=(name, row, *place), split=split, label=label)
+        places = ((chunk, row) for chunk, size in enumerate(sizes) for row in range(size))
+        for row, (place, label, group) in enumerate(zip(places, labels, groups, strict=True)):
+            key = (name, row, *place)
+            yield Item(f"{name}/{row:08d}", key, split, group=group or None, label=label)
 
     def _check(self, path: Path, file: Any) -> None:
         """Refuse columns of other types, and row groups that would fill the memory."""
         schema, types = file.schema_arrow, importlib.import_module("pyarrow.types")
-        for column in filter(None, (self.column, self.label_column)):
+        texts = [column for column in (self.label_column, self.group_column) if column]
+        for column in (self.column, *texts):
             if column not in schema.names:
                 raise InputError(
                     f"{path}: no column {column!r}; there are {', '.join(schema.names)}"
@@ -79,8 +84,9 @@ class Source(ImageSource):
                 f"{path}: column {self.column!r} is {schema.field(self.column).type}, neither "
                 "binary nor a struct with a binary field bytes"
             )
-        if self.label_column and types.is_nested(schema.field(self.label_column).type):
-            raise InputError(f"{path}: column {self.label_column!r} holds no simple values")
+        for column in texts:
+            if types.is_nested(schema.field(column).type):
+                raise InputError(f"{path}: column {column!r} holds no simple values")
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group)
             chunks = [rows.column(i) for i in range(rows.num_columns)]
@@ -95,10 +101,6 @@ class Source(ImageSource):
                     f"{LARGEST_GROUP_BYTES >> 20}; write the file with fewer rows a group"
                 )
 
-    def _labels(self, file: Any) -> list[str]:
-        values = file.read(columns=[self.label_column]).column(0).to_pylist()
-        return ["" if value is None else " ".join(str(value).split()) for value in values]
-
     def read(self, item: Item, root: Path, image_size: int) -> NDArray[np.uint8]:
         """Decode the image of a row."""
         name, row, group, row_of_group = item.key
@@ -107,6 +109,14 @@ class Source(ImageSource):
         if content is None:
             raise UnreadableImageError(f"{root / name}, row {row}: has no bytes of an image")
         return decode_bytes(content, f"{root / name}, row {row}")
+
+
+def _texts(file: Any, column: str | None, count: int) -> list[str]:
+    """Return the values of a column as text; empty ones where it is not asked for."""
+    if column is None:
+        return [""] * count
+    values = file.read(columns=[column]).column(0).to_pylist()
+    return ["" if value is None else " ".join(str(value).split()) for value in values]
 
 
 @lru_cache(maxsize=1)

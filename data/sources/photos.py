@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from data.errors import InputError
 from data.images import Resize, decode
 from data.sources import ImageSource, Item
 
@@ -40,49 +39,41 @@ PHOTOGRAPHS = (
 class Source(ImageSource):
     """Square blocks at several scales.
 
-    A photograph is tiled with cells of `cell` px. At scale `s` a cell is cut into blocks of `block
-    * s` px that are reduced to `block`. Cells do not overlap and are the groups of the split, so a
-    block and everything that overlaps it are in one split.
+    At scale `s` a photograph is tiled with blocks of `block * s` px that are reduced to `block`.
+    All blocks of a photograph are one group, so none of two splits show the same things.
     """
 
     needs_folder: ClassVar[bool] = False
+    group_noun: ClassVar[str] = "photographs"
 
-    cell: int = Field(ge=16)
     block: int = Field(ge=16)
     scales: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1,), min_length=1)
     min_contrast: float = Field(default=4.0, ge=0)
     """Blocks whose pixels have a smaller standard deviation (of 255) are dropped."""
+    max_blocks: int = Field(ge=1)
+    """Of a photograph with more blocks so many are kept, evenly spread over it and the scales."""
 
     def items(self, root: Path) -> Sequence[Item]:
-        """Return one item a block that is not nearly constant; the folder is not used.
-
-        Raises:
-            InputError: a block is larger than a cell.
-        """
-        if self.block * max(self.scales) > self.cell:
-            raise InputError(
-                f"source.block {self.block} at scale {max(self.scales)} is larger than "
-                f"source.cell {self.cell}"
-            )
+        """Return one item a block that is kept; the folder is not used."""
         found = []
         for name in PHOTOGRAPHS:
-            height, width = _photograph(name).shape[:2]
-            for top in range(0, height - self.cell + 1, self.cell):
-                for left in range(0, width - self.cell + 1, self.cell):
-                    found += self._blocks_of_cell(name, top, left)
+            blocks = self._blocks_of(name)
+            kept = min(self.max_blocks, len(blocks))
+            found += [blocks[number * len(blocks) // kept] for number in range(kept)]
         return sorted(found, key=lambda item: item.id)
 
-    def _blocks_of_cell(self, name: str, top: int, left: int) -> list[Item]:
-        found = []
+    def _blocks_of(self, name: str) -> list[Item]:
+        """Return the blocks that are not nearly constant by scale, row and column."""
+        found, (height, width) = [], _photograph(name).shape[:2]
         for scale in self.scales:
             side = self.block * scale
-            for y in range(top, top + self.cell - side + 1, side):
-                for x in range(left, left + self.cell - side + 1, side):
+            for y in range(0, height - side + 1, side):
+                for x in range(0, width - side + 1, side):
                     if _photograph(name)[y : y + side, x : x + side].std() < self.min_contrast:
                         continue
-                    place = f"{Path(name).stem}_y{y:04d}_x{x:04d}_s{scale}"
-                    group = f"{name}:{top}:{left}"
-                    found.append(Item(id=place, key=(name, y, x, side), group=group))
+                    photograph = Path(name).stem
+                    place = f"{photograph}_y{y:04d}_x{x:04d}_s{scale}"
+                    found.append(Item(id=place, key=(name, y, x, side), group=photograph))
         return found
 
     def read(self, item: Item, root: Path, image_size: int) -> NDArray[np.uint8]:

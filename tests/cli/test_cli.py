@@ -11,6 +11,7 @@ import pytest
 
 from benchmark.__main__ import main
 from data.errors import InputError
+from tests.support.layouts import put_images
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,6 +96,26 @@ def test_attach_refuses_to_hide_a_folder(
     capsys.readouterr()
     assert "is a folder of its own" in refusal(capsys, "attach", "--suite", "photos", str(images))
     assert "no such folder" in refusal(capsys, "attach", "--suite", "photos", str(tmp_path / "x"))
+
+
+def test_split_says_how_many_groups_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    put_images(Path("data/raw/tiny"), *(f"{i:02d}_{j}.png" for i in range(12) for j in range(2)))
+    text = (ROOT / "tests/support/tiny_suite.yaml").read_text("utf-8")
+    source = "{name: image_folder, groups: '^([0-9]+)_'}"
+    for old, new in (
+        ("{name: portraits, count: 72, seed: 0}", source),
+        ("train: 48, val: 12, test: 12", "train: 16, val: 4, test: 4"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    Path("benchmark/suites").mkdir(parents=True)
+    Path("benchmark/suites/tiny.yaml").write_text(text, "utf-8")
+    assert main(["split", "--suite", "tiny"]) == 0
+    said = "tiny: 16 train (of 8 groups), 4 val (of 2 groups), 4 test (of 2 groups); digest "
+    assert said in capsys.readouterr().out
 
 
 def test_reader_that_has_seen_enough_is_no_error() -> None:

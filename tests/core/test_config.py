@@ -150,6 +150,12 @@ def test_examples_of_this_file_are_valid(tmp_path: Path) -> None:
         ),
         ("training.hole_sizes", [8, 64], r"training\.hole_sizes: 8 to 64 px are not two sides"),
         ("source.name", "faces", r"source: no source 'faces'; there are .*photos, portraits"),
+        (
+            "source",
+            {"name": "image_folder", "groups": "(a"},
+            r"source: groups: is neither folder nor a regular expression with one group, such as "
+            r"\^\(\\d\+\)_: missing \).* at position 0 \(it is '\(a'\)$",
+        ),
         ("source", "portraits", "source: expected a mapping with the key name"),
         ("name", "other", "name: not allowed, it is the file's name"),
     ],

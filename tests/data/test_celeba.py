@@ -65,6 +65,32 @@ def test_count_takes_the_first_by_number(root: Path) -> None:
         celeba(count=4).items(root)
 
 
+PEOPLE = ["2880", "2937", "2880", "8", "8", "2937"]
+
+
+@pytest.mark.parametrize("name", ["identity_CelebA.txt", "Anno/identity_CelebA.txt"])
+def test_photographs_of_a_person_are_a_group(root: Path, name: str) -> None:
+    assert {item.group for item in celeba().items(root)} == {None}
+    (root / name).parent.mkdir(exist_ok=True)
+    lines = [f"{n} {person}\n" for n, person in zip(NAMES, PEOPLE, strict=True)]
+    (root / name).write_text("".join(lines))
+    for options in ({}, {"official_partition": True}):
+        assert [item.group for item in celeba(**options).items(root)] == PEOPLE
+    assert [item.group for item in celeba(count=3).items(root)] == PEOPLE[:3]
+    (root / name).write_text("".join(lines[:-1]))
+    with pytest.raises(InputError, match=r"identity_CelebA\.txt: does not list 000006\.jpg"):
+        celeba().items(root)
+
+
+@pytest.mark.promise("configuration")
+@pytest.mark.parametrize("line", ["000003.jpg", "000003.jpg Ann", "000003.jpg 1 2", "\x00\xff"])
+def test_broken_line_of_the_identities_is_named(root: Path, line: str) -> None:
+    text = f"000001.jpg 7\n000002.jpg 7\n{line}\n"
+    (root / "identity_CelebA.txt").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"CelebA\.txt, line 3: .* is not a name and the number"):
+        celeba().items(root)
+
+
 @pytest.mark.promise("configuration")
 def test_missing_and_other_folders_show_the_layout(tmp_path: Path) -> None:
     put_images(tmp_path / "other", "faces/1.jpg", "img_align_celeba/1.jpg")

@@ -58,6 +58,15 @@ def test_column_may_hold_bare_bytes_and_have_another_name(tmp_path: Path) -> Non
         assert np.array_equal(source.read(item, tmp_path, 8), picture(number))
 
 
+def test_rows_with_a_value_in_common_are_a_group(tmp_path: Path) -> None:
+    columns = {"image": [encoded(picture(n)) for n in range(4)], "person": [7, None, 8, 7]}
+    write_table(tmp_path / "faces.parquet", columns)
+    items = parquet(group_column="person").items(tmp_path)
+    assert [item.group for item in items] == ["7", None, "8", "7"]
+    with pytest.raises(InputError, match=r"no column 'who'; there are image, person"):
+        parquet(group_column="who").items(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "split"),
     [

@@ -1,6 +1,7 @@
 """The contract of every source, and what each source promises besides."""
 
 import pickle
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ EXAMPLES = {
     "cifar10": Example({}, put_cifar10),
     "image_folder": Example({}, put_folder),
     "image_parquet": Example({"splits_from_names": True, "label_column": "label"}, put_parquet),
-    "photos": Example({"cell": 128, "block": 64, "scales": (1, 2)}, put_nothing),
+    "photos": Example({"block": 64, "scales": (1, 2), "max_blocks": 9}, put_nothing),
     "portraits": Example({"count": 12, "seed": 3}, put_nothing),
     "stl10": Example({"unlabelled": True}, put_stl10),
     "tiny_imagenet": Example({}, put_tiny_imagenet),
@@ -149,25 +150,39 @@ def area(item: Item) -> tuple[str, int, int, int, int]:
     return name, y, x, y + side, x + side
 
 
-def test_blocks_of_different_groups_do_not_overlap() -> None:
-    source = source_class("photos").model_validate({"cell": 96, "block": 32, "scales": [1, 2]})
-    items = source.items(Path())
-    owner: dict[str, NDArray[np.int64]] = {}
-    numbers = {group: n for n, group in enumerate(sorted({str(i.group) for i in items}), start=1)}
+def blocks(**options: Any) -> ImageSource:
+    return source_class("photos").model_validate({"max_blocks": 10_000, **options})
+
+
+def test_groups_are_the_photographs_and_blocks_of_a_scale_do_not_overlap() -> None:
+    items = blocks(block=32, scales=[1, 2]).items(Path())
+    assert {item.group for item in items} == {Path(name).stem for name in photos.PHOTOGRAPHS}
+    painted: dict[tuple[str, int], NDArray[np.bool_]] = {}
     for item in items:
         name, top, left, bottom, right = area(item)
-        whole = photos._photograph(name)
-        assert bottom <= whole.shape[0] and right <= whole.shape[1]
-        painted = owner.setdefault(name, np.zeros(whole.shape[:2], dtype=np.int64))
-        block = painted[top:bottom, left:right]
-        number = numbers[str(item.group)]
-        assert ((block == 0) | (block == number)).all(), item.id
-        block[:] = number
-    assert len(numbers) > 100 and {item.key[3] for item in items} == {32, 64}
+        shape = photos._photograph(name).shape[:2]
+        assert item.group == Path(name).stem and bottom <= shape[0] and right <= shape[1]
+        here = painted.setdefault((name, bottom - top), np.zeros(shape, bool))
+        assert not here[top:bottom, left:right].any(), item.id
+        here[top:bottom, left:right] = True
+    assert {side for _, side in painted} == {32, 64}
+
+
+def test_of_a_photograph_with_many_blocks_some_are_kept_evenly() -> None:
+    every, kept = (
+        blocks(block=64, scales=[1, 2], max_blocks=most).items(Path()) for most in (10_000, 100)
+    )
+    counts = Counter(item.group for item in every)
+    assert Counter(i.group for i in kept) == {name: min(n, 100) for name, n in counts.items()}
+    assert counts["retina"] > 500
+    order = sorted((i.key[3], i.key[1], i.key[2]) for i in every if i.group == "retina")
+    places = [order.index((i.key[3], i.key[1], i.key[2])) for i in kept if i.group == "retina"]
+    steps = np.diff([*sorted(places), len(order)])
+    assert min(places) == 0 and steps.max() - steps.min() <= 1
 
 
 def test_block_is_the_mean_of_its_pixels() -> None:
-    source = source_class("photos").model_validate({"cell": 128, "block": 32, "scales": [1, 4]})
+    source = blocks(block=32, scales=[1, 4])
     items = source.items(Path())
     for item in (items[0], items[1], items[-1]):
         name, top, left, bottom, right = area(item)
@@ -179,21 +194,13 @@ def test_block_is_the_mean_of_its_pixels() -> None:
 
 
 def test_nearly_constant_blocks_are_dropped() -> None:
-    options = {"cell": 64, "block": 64}
-    kind = source_class("photos")
-    kept = {i.id for i in kind.model_validate({**options, "min_contrast": 8}).items(Path())}
-    everything = kind.model_validate({**options, "min_contrast": 0}).items(Path())
+    kept = {item.id for item in blocks(block=64, min_contrast=8).items(Path())}
+    everything = blocks(block=64, min_contrast=0).items(Path())
     assert 0 < len(kept) < len(everything)
     for item in everything:
         name, top, left, bottom, right = area(item)
         contrast = photos._photograph(name)[top:bottom, left:right].std()
         assert (item.id in kept) == (contrast >= 8)
-
-
-def test_block_larger_than_a_cell_is_refused() -> None:
-    source = source_class("photos").model_validate({"cell": 64, "block": 48, "scales": [1, 2]})
-    with pytest.raises(InputError, match=r"block 48 at scale 2 is larger than source\.cell 64"):
-        source.items(Path())
 
 
 # Folders
@@ -368,6 +375,63 @@ def test_wrong_layout_says_what_is_there_instead(tmp_path: Path) -> None:
 def test_split_folders_lie_below_the_root(name: str) -> None:
     with pytest.raises(ValueError, match="split_folders"):
         folder(split_folders={"train": name})
+
+
+NAMES = ["p1_a.png", "p1_b.png", "p2/p3_c.png", "p2/d.png"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        (None, [None, None, None, None]),
+        ("folder", [None, None, "p2", "p2"]),
+        (r"(p\d)_|/d", None),
+        (r"(p\d)", ["p1", "p1", "p2", "p2"]),
+        (r"(p\d_|d)", ["p1_", "p1_", "d", "p3_"]),
+    ],
+)
+def test_groups_come_from_folders_or_names(
+    tmp_path: Path, groups: str | None, expected: list[str | None] | None
+) -> None:
+    source = folder(groups=groups)
+    put_images(tmp_path, *NAMES)
+    if expected is None:  # what is searched for is there, and its group is not
+        with pytest.raises(InputError, match=r"^p2/d\.png: source\.groups .* finds no group in"):
+            source.items(tmp_path)
+    else:
+        assert [item.group for item in source.items(tmp_path)] == expected
+
+
+def test_folder_of_a_split_is_no_group(tmp_path: Path) -> None:
+    put_images(tmp_path, "train/1.png", "train/x/2.png", "test/3.png", "test/x/4.png")
+    expected = {"train/1.png": None, "train/x/2.png": "train/x"}
+    expected |= {"test/3.png": None, "test/x/4.png": "test/x"}
+    for options in (
+        {"official_splits": True},
+        {"split_folders": {"train": "train", "test": "test"}},
+    ):
+        items = folder(groups="folder", **options).items(tmp_path)
+        assert {item.id: item.group for item in items} == expected
+
+
+@pytest.mark.promise("configuration")
+@pytest.mark.parametrize(
+    ("pattern", "fault"),
+    [
+        ("", "not exactly one group"),
+        ("folders", "not exactly one group"),
+        (r"(a)_(b)", "not exactly one group"),
+        (r"(?:a)", "not exactly one group"),
+        ("(a", "missing \\)"),
+        ("*(a)", "nothing to repeat"),
+        ("(a){99999999999}", "too large"),
+    ],
+)
+def test_pattern_that_names_no_group_is_refused(pattern: str, fault: str) -> None:
+    expected = rf"groups\n.*neither folder nor a regular expression with one group, .*: .*{fault}"
+    with pytest.raises(ValueError, match=expected):
+        folder(groups=pattern)
+    tally("invalid configurations refused")
 
 
 def test_splits_are_named_in_one_way_only() -> None:

@@ -149,15 +149,55 @@ def test_duplicates_and_groups_stay_together(
                 assert seen.setdefault(value, place) == place
     order = list(range(len(candidates)))
     shuffler.shuffle(order)
-    assert assign_splits([candidates[i] for i in order], TENTHS) == [places[i] for i in order]
+    renamed = [Candidate(c.sha256, c.group and f"{ord(c.group) * 7 % 11}") for c in candidates]
+    assert assign_splits([renamed[i] for i in order], TENTHS) == [places[i] for i in order]
 
 
 @pytest.mark.promise("names")
-@given(st.lists(st.integers(0, 30).map(content), min_size=1, max_size=60))
-def test_a_cut_moves_by_less_than_a_cluster(hashes: list[str]) -> None:
-    train = sizes(assign_splits([Candidate(h) for h in hashes], TENTHS))[0]
-    excess = train - TENTHS.counts(len(hashes))[0]
-    assert 0 <= excess < max(Counter(hashes).values())
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.booleans())
+def test_a_cut_moves_by_less_than_a_cluster(numbers: list[int], grouped: bool) -> None:
+    """A cluster is of equal images, or of different ones of a group."""
+    candidates = [
+        Candidate(content(100 * n + i), str(n)) if grouped else Candidate(content(n))
+        for i, n in enumerate(numbers)
+    ]
+    found, wanted = sizes(assign_splits(candidates, TENTHS)), TENTHS.counts(len(numbers))
+    largest = max(Counter(numbers).values())
+    assert 0 <= found[0] - wanted[0] < largest
+    assert 0 <= sum(found[:2]) - sum(wanted[:2]) < largest
+    assert sum(found) == len(numbers)
+
+
+@pytest.mark.promise("names")
+@given(clustered(), clustered(), st.integers(0, 30))
+def test_groups_that_are_added_move_others_only_over_the_cuts(
+    candidates: list[Candidate], more: list[Candidate], train: int
+) -> None:
+    spec = SplitSpec(seed=5, train=min(train, len(candidates)), val=0, test=0)
+    added = [Candidate(f"new{c.sha256}", c.group and f"new {c.group}") for c in more]
+    before = assign_splits(candidates, spec)
+    after = assign_splits([*candidates, *added], spec)[: len(candidates)]
+    # The order of those that were there stays, so the one set is a part of the other.
+    assert {i for i, p in enumerate(after) if p} <= {i for i, p in enumerate(before) if p}
+
+
+def test_large_group_falls_into_a_split_as_often_as_its_share() -> None:
+    """Before a group of 20 there are any number of 80 other images, each equally often."""
+    group = [Candidate(content(1000 + i), "a") for i in range(20)]
+    candidates, places = [*group, *singles(80)], Counter[str | None]()
+    for seed in range(500):
+        spec = SplitSpec(seed=seed, train=0.5, val=0.2, test=0.3)
+        places[assign_splits(candidates, spec)[0]] += 1
+    expected = {"train": 50 / 81, "val": 20 / 81, "test": 11 / 81}
+    for split, share in expected.items():
+        # Five standard deviations of a binomial share.
+        assert abs(places[split] / 500 - share) < 5 * (share * (1 - share) / 500) ** 0.5
+
+
+def test_group_of_an_official_test_image_is_left_out_of_training() -> None:
+    official = [Candidate(content(0), "a", "test"), Candidate(content(1), "a")]
+    places = assign_splits([*official, *singles(8, first=2)], TENTHS)
+    assert places[:2] == ["test", None] and None not in places[2:]
 
 
 def test_chain_of_duplicate_and_group_is_one_cluster() -> None:

@@ -47,6 +47,28 @@ def test_digest_of_the_store_is_of_pixels_holes_and_labels() -> None:
 
 
 @pytest.mark.usefixtures("prepared")
+def test_groups_are_kept_and_count_in_the_digest_whatever_they_are_called() -> None:
+    path, parts = PREPARED / "manifest.csv", ("train", "val", "test")
+    plain = path.read_bytes()
+    records = [record for name in parts for record in Store(PREPARED).records(name)]
+    assert plain.startswith(b"split,index,id,sha256,label\n")
+    digests = [Store(PREPARED).digest()]
+    for groups in (["a", "a", "b"], ["x\ny", "x\ny", "a"], ["a", "b", "b"], ["a", "a", ""]):
+        grouped = [
+            replace(r, group=group)
+            for r, group in zip(records, groups + [""] * (len(records) - 3), strict=True)
+        ]
+        write_manifest(path, grouped)
+        assert [r for name in parts for r in Store(PREPARED).records(name)] == grouped
+        digests.append(Store(PREPARED).digest())
+    assert digests[1] == digests[2] and len({*digests}) == 4
+    write_manifest(path, records)
+    assert path.read_bytes() == plain and Store(PREPARED).digest() == digests[0]
+    with pytest.raises(InputError, match="carriage return"):
+        write_manifest(path, [replace(records[0], group="a\rb"), *records[1:]])
+
+
+@pytest.mark.usefixtures("prepared")
 @pytest.mark.parametrize("share", [0, 0.001, 0.02, 0.5, 0.99])
 def test_truncated_arrays_are_refused(share: float) -> None:
     truncate(PREPARED / "train.npy", share)
@@ -78,6 +100,8 @@ HEADER = ",".join(MANIFEST_COLUMNS)
         "split,index,id,sha256\ntrain,0,a,b\n",
         f"{HEADER}\ntrain,0,a,b\n",
         f"{HEADER}\ntrain,0,a,b,c,d\n",
+        f"{HEADER},group\ntrain,0,a,b,c\n",
+        f"{HEADER},person\ntrain,0,a,b,c,d\n",
         f"{HEADER}\ntrain,zero,a,b,c\n",
         f"{HEADER}\ntrain,1,a,b,c\ntrain,0,a,b,c\n",
         f"{HEADER}\ntrain,0,a,b,c\ntrain,2,a,b,c\n",
@@ -85,7 +109,10 @@ HEADER = ",".join(MANIFEST_COLUMNS)
         f"{HEADER}\ntrain,0,a\rb,c,d\n",
         "\udcff",
     ],
-    ids=["empty", "columns", "short", "long", "word", "swapped", "gap", "quote", "return", "bytes"],
+    ids=[
+        *("empty", "columns", "short", "long", "short group", "no group", "word", "swapped", "gap"),
+        *("quote", "return", "bytes"),
+    ],
 )
 def test_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.csv").write_bytes(text.encode("utf-8", "surrogateescape"))

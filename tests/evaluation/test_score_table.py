@@ -12,6 +12,8 @@ from benchmark.evaluation.score_table import (
     aggregate,
     aggregate_by_area,
     aggregate_by_label,
+    check_same_images,
+    groups_of,
     metric_columns,
     read_score_table,
     write_score_table,
@@ -72,6 +74,40 @@ def test_reading_returns_what_was_written_and_writing_it_again_the_same_bytes(
     assert path.read_bytes() == written
 
 
+@pytest.mark.promise("same_bytes")
+def test_groups_are_written_and_read_and_are_the_images_where_there_are_none(
+    tmp_path: Path,
+) -> None:
+    path, plain = tmp_path / "scores.csv", _valid()
+    assert groups_of(plain).tolist() == plain["image"].tolist()
+    grouped = plain.copy()
+    grouped.insert(6, "group", ["1e10000000000000"] * 2)
+    write_score_table(path, grouped)
+    written = path.read_bytes()
+    assert written.splitlines()[0] == b"method,seed,image,mask,hole_px,label,group," + (
+        b"mse_h,psnr_h,lpips_vgg"
+    )
+    back = read_score_table(path)
+    assert groups_of(back).tolist() == ["1e10000000000000"] * 2
+    assert metric_columns(back) == metric_columns(plain)
+    assert aggregate(back, IMAGE_PX) == aggregate(back.drop(columns="group"), IMAGE_PX)
+    write_score_table(path, back)
+    assert path.read_bytes() == written
+    # Where a group is left empty, or a table without the column is beside one that has it.
+    write_score_table(path, grouped.assign(group=["", "g"]))
+    assert groups_of(read_score_table(path)).tolist() == [_hash("a"), "g"]
+    both = pd.concat([back.assign(method="g"), plain])
+    assert groups_of(both).tolist() == ["1e10000000000000"] * 2 + plain["image"].tolist()
+
+
+def test_methods_with_other_groups_are_not_mixed() -> None:
+    one, other = _row("g", 0, "a", "m", mse_h=1.0), _row("telea", 0, "a", "m", mse_h=1.0)
+    check_same_images(_frame(one, other), "s")
+    check_same_images(_frame(one | {"group": "x"}, other | {"group": "x"}), "s")
+    with pytest.raises(InputError, match="other images, holes or groups"):
+        check_same_images(_frame(one | {"group": "x"}, other | {"group": "y"}), "s")
+
+
 def test_a_row_takes_at_most_60_bytes_and_12_for_each_metric(tmp_path: Path) -> None:
     # As large as for a network of these suites, where similarities have a digit less than errors.
     metrics = dict.fromkeys(METRICS, 0.0123456789)
@@ -96,6 +132,13 @@ GOOD = "telea,0,6100000000000000,6d00000000000000,16,,0.5"
         ([], "No columns"),
         (["method,seed,image,hole_px,label,mse_h", "a,0,b,1,,1"], "the first columns are not"),
         ([HEAD, GOOD, GOOD], "a row is there twice"),
+        (
+            [
+                HEAD.replace("label", "label,group"),
+                *(GOOD.replace("6d", n).replace("16,,", f"16,,g{n},") for n in ("01", "02")),
+            ],
+            "an image is in two groups",
+        ),
         ([HEAD, GOOD, GOOD + ",7"], "Expected 7 fields in line 3, saw 8"),
         ([HEAD, GOOD + ",7"], "rows are longer than the heading"),
         ([HEAD, GOOD.replace("0.5", "much")], "could not convert string to float: 'much'"),

@@ -270,6 +270,58 @@ def test_official_test_image_is_left_out_of_training(root: Path) -> None:
     assert {record.label for record in Store(PREPARED).records("test")} == {"test"}
 
 
+# Groups
+
+
+def grouped(root: Path, folders: Sequence[str], **changes: Any) -> Suite:
+    """Move the images to folders in turn, and return a suite whose groups those are."""
+    for number, path in enumerate(sorted(root.rglob("*.png"), key=lambda path: path.name)):
+        place = root / folders[number % len(folders)]
+        place.mkdir(parents=True, exist_ok=True)
+        path.rename(place / path.name)
+    return suite(source={"name": "image_folder", "groups": "folder"}, **changes)
+
+
+@pytest.mark.promise("names")
+def test_groups_are_split_whole_and_listed_whatever_they_are_called(root: Path) -> None:
+    split_suite(suite())
+    assert b"group" not in contents()["manifest.csv"] + contents()["split.json"]
+    summary = split_suite(grouped(root, [f"g{i}" for i in range(7)]))
+    before, store = contents(), Store(PREPARED)
+    digest, place_of = store.digest(), dict[str, str]()
+    for name in SPLITS:
+        for record in store.records(name):
+            assert record.group == record.id.split("/")[0] == f"g{int(record.id[-6:-4]) % 7}"
+            assert place_of.setdefault(record.group, name) == name
+    assert summary["groups"] == {name: [*place_of.values()].count(name) for name in SPLITS}
+    assert sum(summary["counts"].values()) == 20 and len(place_of) == 7
+    # A cut moves by less than a group, and the largest have three images.
+    for cut, wanted in ((1, 12), (2, 16)):
+        reached = sum(summary["counts"][name] for name in SPLITS[:cut])
+        assert wanted <= reached < wanted + 3
+    split_suite(grouped(root, [f"{7 - i}/{i}" for i in range(7)]))
+    assert Store(PREPARED).digest() == digest
+    assert {n for n, b in contents().items() if b != before[n]} == {"manifest.csv"}
+
+
+def test_images_without_a_group_count_as_groups_of_their_own(root: Path) -> None:
+    summary = split_suite(grouped(root, [*["."] * 8, "a", "b"]))
+    assert sum(summary["groups"].values()) == 16 + 2
+
+
+def test_too_few_groups_are_refused(root: Path) -> None:
+    message = r"the val split is empty; .*; groups stay whole$"
+    with pytest.raises(InputError, match=message):
+        split_suite(grouped(root, ["a", "b"]))
+
+
+def test_group_in_two_splits_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_turn = [*["train", "test"] * 4, *["train"] * 6, *["val"] * 6]
+    monkeypatch.setattr(split, "assign_splits", lambda *_: in_turn)
+    with pytest.raises(InputError, match=r"4 groups stand in two splits: a$"):
+        split_suite(grouped(root, [*"abcdefghijklmnop"]))  # two images in each of a to d
+
+
 # What is refused
 
 
@@ -354,7 +406,7 @@ def test_official_splits_count_where_sizes_are_looked_at(root: Path) -> None:
 
 def test_source_without_images_is_refused(root: Path) -> None:
     with pytest.raises(InputError, match="split is empty"):
-        split_suite(suite(source={"name": "photos", "cell": 10_000, "block": 16}))
+        split_suite(suite(source={"name": "photos", "block": 10_000, "max_blocks": 1}))
 
 
 def test_missing_folder_is_refused(root: Path) -> None:

@@ -1,6 +1,7 @@
 """The suites: the splits of the default ones are the same everywhere, all follow their protocol."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ import pytest
 from benchmark.core.config import Suite, load_params, load_suite
 from benchmark.pipeline.split import split_suite, usable_cpus
 from data.images import Resize
+from data.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGESTS = {
-    "photos": "70faa9dcd3e76bd867fb388033c6328955ef57280d4fe465b40d2037317750ef",
+    "photos": "c0ee54633638ca8d47be809f50ebb1039c3ca43cfdfa788696940393aeb7bb88",
     "portraits": "a84795ca5b9a74d6e4afdd5a55defa232581d6323babfe08fa0f65ef067f7074",
 }
 SIZES = {
@@ -47,7 +49,24 @@ def test_splits_of_the_default_suites_are_pinned(
 ) -> None:
     suite = load_suite(name, ROOT)
     monkeypatch.chdir(tmp_path)
-    assert split_suite(suite, workers=usable_cpus())["digest"] == DIGESTS[name]
+    summary = split_suite(suite, workers=usable_cpus())
+    assert summary["digest"] == DIGESTS[name]
+    assert ("groups" in summary) == (name == "photos")
+
+
+def test_photos_holds_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = load_suite("photos", ROOT)
+    monkeypatch.chdir(tmp_path)
+    summary = split_suite(suite, workers=usable_cpus())
+    counts, groups = summary["counts"], summary["groups"]
+    said = (
+        f"{counts['train']} blocks of {groups['train']} to train on, {counts['val']} of "
+        f"{groups['val']} to validate and {counts['test']} of {groups['test']} to test"
+    )
+    assert said in suite.description
+    tested = Counter(r.group for r in Store(Path("data/prepared/photos")).records("test"))
+    # No photograph dominates: each has less than twice an equal share.
+    assert len(tested) >= 5 and max(tested.values()) < 2 * counts["test"] / len(tested)
 
 
 @pytest.mark.parametrize("name", load_params(ROOT).suites)

@@ -334,7 +334,7 @@ class Protocol(NamedTuple):
 def _folder(train: str = "", test: str = "", **others: Any) -> Settings:
     folders = {"train": train, "test": test} if train else {}
     spec = {"name": "image_folder", "split_folders": folders}
-    return spec | {"official_splits": False, "labels": False} | others
+    return spec | {"official_splits": False, "labels": False, "groups": None} | others
 
 
 def _celeba(count: int | None = None) -> Settings:
@@ -397,13 +397,16 @@ SUITES = {
     ),
     "paris_random": Protocol(PARIS, 128, CROPPED, ANYWHERE, (14_000, 800, 0), 256, 3000),
     "photos": Protocol(
-        {"name": "photos", "cell": 128, "block": 64, "scales": (1, 2), "min_contrast": 4},
+        {
+            **{"name": "photos", "block": 64, "scales": (1, 2), "min_contrast": 4},
+            "max_blocks": 100,
+        },
         64,
         CROPPED,
         ("random_square", 32, 0),
-        TENTHS,
+        (0.55, 0.15, 0.3),
         32,
-        4,
+        8,
         flip=True,
         drop_last=True,
     ),

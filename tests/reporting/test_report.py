@@ -16,6 +16,7 @@ from PIL import Image
 
 from benchmark.core import paths
 from benchmark.core.config import Params, load_params
+from benchmark.evaluation.score_table import read_score_table, write_score_table
 from benchmark.pipeline.report import write_report
 from benchmark.reporting import sections
 from benchmark.reporting.sections import suite
@@ -280,8 +281,20 @@ def test_scores_of_fewer_images_are_refused(quick: Checkout) -> None:
     run, part = paths.Run("tiny", "good", 0), quick.score_table("good", 0, GOOD).iloc[:3]
     facts = {"checkpoint": "last", "epoch": 2, "missing": {}}
     quick.write_scores(run.scores, run.metrics, part, facts)
-    with pytest.raises(InputError, match="other images or holes"):
+    with pytest.raises(InputError, match="other images, holes or groups"):
         write_report(load_params())
+
+
+def test_report_says_of_how_many_groups_the_test_images_are(quick: Checkout) -> None:
+    write_report(load_params())
+    assert "; 4 test images, 1 hole(s) each." in Path("reports/report.md").read_text("utf-8")
+    for path in [*Path("reports").rglob("seed0.csv"), paths.baseline_scores("tiny")]:
+        if "image" in (table := pd.read_csv(path)):
+            group = table["image"].mask(table.groupby("method").cumcount() < 2, "one")
+            write_score_table(path, read_score_table(path).assign(group=group))
+    write_report(load_params())
+    text = Path("reports/report.md").read_text("utf-8")
+    assert "; 4 test images of 3 groups, 1 hole(s) each." in text
 
 
 @pytest.mark.promise("damage")

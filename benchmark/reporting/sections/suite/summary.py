@@ -2,6 +2,7 @@
 
 from benchmark.evaluation.reference_runs import FIGURE, Reference
 from benchmark.evaluation.results import Results
+from benchmark.evaluation.score_table import GROUP, groups_of
 from benchmark.reporting.blocks import Block, Items, Picture, Pictures, Section, Text
 from benchmark.reporting.dialect import plain
 from benchmark.reporting.suite_report import SuiteReport
@@ -53,8 +54,16 @@ def _images(results: Results) -> str:
         hole += f", at least {mask.margin} px from the edge"
     return (
         f"Images of {suite.image_size} x {suite.image_size} px; hole: {hole}; "
-        f"{results.num_images} test images, {suite.evaluation.masks_per_image} hole(s) each."
+        f"{results.num_images} test images{_groups(results)}, "
+        f"{suite.evaluation.masks_per_image} hole(s) each."
     )
+
+
+def _groups(results: Results) -> str:
+    """Say of how many groups the test images are, where there are groups."""
+    if GROUP not in results.frame:
+        return ""
+    return f" of {groups_of(results.frame).nunique()} {results.suite.source.group_noun}"
 
 
 def _checkpoints(results: Results) -> str:
