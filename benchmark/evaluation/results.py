@@ -1,5 +1,6 @@
 """From the files of a suite's runs and baselines to all that is said of them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,8 +21,10 @@ from benchmark.evaluation.score_table import (
     aggregate,
     check_canaries,
     check_same_images,
+    robust_psnr,
 )
 from benchmark.metrics import METRICS
+from benchmark.metrics.registry import is_ratio
 from benchmark.stats.comparison import METRIC, ORACLE, TELEA, comparable_scores
 from benchmark.stats.intervals import paired_interval
 from benchmark.training.describe import generator_flops
@@ -75,8 +78,8 @@ class Results:
 
     @cached_property
     def aggregate(self) -> Aggregate:
-        """Every method's metrics over all seeds, skill included."""
-        return with_skill(aggregate(self.frame, self.image_px, self.missing))
+        """Every method's metrics over all seeds, and what is derived from them."""
+        return self._derived(self.frame)
 
     @cached_property
     def by_seed(self) -> Mapping[int, Aggregate]:
@@ -86,8 +89,14 @@ class Results:
         for seed in self.seeds:
             # A baseline has one seed, and is the same reference for all.
             rows = trained[(trained["seed"] == seed) | (trained["method"] == TELEA)]
-            parts[seed] = with_skill(aggregate(rows, self.image_px, self.missing))
+            parts[seed] = self._derived(rows)
         return parts
+
+    def _derived(self, rows: pd.DataFrame) -> Aggregate:
+        """Return metrics with skill, and with the median and the pooled PSNR."""
+        scores = with_skill(aggregate(rows, self.image_px, self.missing))
+        robust = robust_psnr(rows, self.image_px)
+        return {method: metrics | robust[method] for method, metrics in scores.items()}
 
     @property
     def num_images(self) -> int:
@@ -205,13 +214,15 @@ def seed_means(results: Results, method: str, metric: str) -> list[float | None]
 def mean_intervals(
     results: Results, method: str, metrics: Sequence[str]
 ) -> dict[str, tuple[float, float]]:
-    """Return the 95 % intervals of a method's means, of the metrics that have enough scores."""
+    """Return the 95 % intervals of a method's means, of the metrics that have enough scores.
+
+    Those of a ratio are the intervals of the mean logarithm, turned back into ratios.
+    """
     rows = results.frame[results.frame["method"] == method]
     names = [name for name in metrics if name in rows and name in METRICS]
     scaled = {
-        name: comparable_scores(rows, name, results.image_px)[0][name]
+        name: comparable_scores(rows, name, results.image_px, to_ideal=False)[0][name]
         for name in names
-        if METRICS[name].unit == "dB"
     }
     means = rows.assign(**scaled).groupby(["seed", "image"])[names].mean()
     intervals = {}
@@ -219,7 +230,8 @@ def mean_intervals(
         scores = means[name].unstack("image").dropna(axis="columns").to_numpy(float)
         if scores.shape[1] > 1:
             found = paired_interval(scores)
-            intervals[name] = found.low, found.high
+            low, high = found.low, found.high
+            intervals[name] = (math.exp(low), math.exp(high)) if is_ratio(name) else (low, high)
     return intervals
 
 

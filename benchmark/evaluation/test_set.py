@@ -14,7 +14,12 @@ from tqdm import tqdm
 
 from benchmark.core import paths
 from benchmark.core.config import Evaluation, Suite
-from benchmark.evaluation.score_table import aggregate, aggregate_by_label, read_score_table
+from benchmark.evaluation.score_table import (
+    aggregate,
+    aggregate_by_label,
+    read_score_table,
+    robust_psnr,
+)
 from benchmark.metrics import (
     METRICS,
     PROTOCOL,
@@ -144,6 +149,7 @@ def metrics_content(suite: Suite, score_table_path: Path) -> dict[str, object]:
         "protocol": PROTOCOL,
         "methods": aggregate(score_table, pixels, missing),
         "by_label": aggregate_by_label(score_table, pixels, missing),
+        "derived": robust_psnr(score_table, pixels),
         "missing": missing,
     }
 

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.metrics import METRICS
+from benchmark.metrics.edges import log_ratio
 from benchmark.metrics.error import psnr_cap_db
 from benchmark.stats.bootstrap import sign_flip_p
 from benchmark.stats.intervals import CONFIDENCE, holm, improvement, paired_interval, wilcoxon_p
@@ -23,8 +24,6 @@ ORACLE = "oracle"
 METRIC = "mse_h"
 """The metric that decides who wins; lower is better."""
 DECIBEL_MARGIN, SIMILARITY_MARGIN = 0.1, 0.002
-FLATTEST = 1e-6
-"""Ratios below it count as this: a constant filling has no gradient, and 0 no logarithm."""
 
 Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
 
@@ -85,8 +84,8 @@ def comparable_scores(
 ) -> tuple[pd.DataFrame, str]:
     """Scale a metric so that differences mean something.
 
-    Ratios become logarithms, in which double is as far from 1 as half. Where nearer to the ideal is
-    better, that distance is compared. An infinite PSNR is capped as in every mean.
+    Ratios become the logarithms of `log_ratio`. Where nearer to the ideal is better, that distance
+    is compared. An infinite PSNR is capped as in every mean.
 
     Args:
         frame: a score table that has the metric.
@@ -102,7 +101,7 @@ def comparable_scores(
         pixels = frame["hole_px"] if facts.region == "h" else image_px
         values = values.mask(values == np.inf, psnr_cap_db(pixels))
     if facts.better == "one":
-        values, what = np.log(values.clip(lower=FLATTEST)), f"ln {metric}"
+        values, what = log_ratio(values), f"ln {metric}"
     if facts.better in ("zero", "one") and to_ideal:
         values, what = values.abs(), f"|{what}|"
     return frame[["method", "seed", "image"]].assign(**{metric: values}), what

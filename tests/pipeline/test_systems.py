@@ -470,7 +470,7 @@ CLAIMS = {
         ("as_good", "psnr_h", "attention_unet_whole", "attention_unet"),
         ("cheaper", "attention_unet_whole", "attention_unet"),
     ],
-    "c13": [("higher", "sharpness_h", "binary", "l2")],
+    "c13": [("higher", "sharpness_c", "binary", "l2")],
     "c14": [("all_beat", "mse_h", "biharmonic")],
     "c15": [("better", "psnr_h", "context_encoder_ratio_500", "context_encoder_ratio_1000")],
 }

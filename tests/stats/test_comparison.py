@@ -83,13 +83,13 @@ def test_seeds_are_paired_between_variants_and_not_with_a_baseline() -> None:
 
 
 def test_ratios_are_compared_by_their_logarithms_and_distances_from_the_ideal() -> None:
-    frame = _frame({"a": [[0.5, 2.0, 0.0]]}).rename(columns={"mse_h": "sharpness_h"})
-    scaled, what = comparable_scores(frame, "sharpness_h", 0)
-    assert what == "|ln sharpness_h|"
-    # Half is as far as double; 0 counts as a millionth.
-    assert scaled["sharpness_h"].tolist() == pytest.approx([np.log(2), np.log(2), np.log(1e6)])
-    kept, what = comparable_scores(frame, "sharpness_h", 0, to_ideal=False)
-    assert what == "ln sharpness_h" and kept["sharpness_h"][0] == pytest.approx(-np.log(2))
+    frame = _frame({"a": [[0.5, 2.0, 0.0]]}).rename(columns={"mse_h": "sharpness_c"})
+    scaled, what = comparable_scores(frame, "sharpness_c", 0)
+    assert what == "|ln sharpness_c|"
+    # Half is as far as double; 0 counts as a hundredth.
+    assert scaled["sharpness_c"].tolist() == pytest.approx([np.log(2), np.log(2), np.log(100)])
+    kept, what = comparable_scores(frame, "sharpness_c", 0, to_ideal=False)
+    assert what == "ln sharpness_c" and kept["sharpness_c"][0] == pytest.approx(-np.log(2))
 
 
 def test_infinite_psnr_counts_as_one_level_in_one_channel() -> None:

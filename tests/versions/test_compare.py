@@ -224,10 +224,10 @@ def test_suite_that_vanished(trees: Trees) -> None:
 
 def test_metric_on_one_side_alone(trees: Trees) -> None:
     trees.change_scores(lambda frame: frame.drop(columns="seam"), old=True)
-    trees.change_scores(lambda frame: frame.drop(columns="sharpness_h"))
+    trees.change_scores(lambda frame: frame.drop(columns="sharpness_c"))
     found = trees.compare()
     assert _change(found, "seam").verdict == "new"
-    assert _change(found, "sharpness_h").verdict == "missing"
+    assert _change(found, "sharpness_c").verdict == "missing"
     assert _change(found, "mse_h").verdict == "identical"
     for text in (
         comparison_text(found),
