@@ -13,7 +13,12 @@ from benchmark.core import paths
 from benchmark.core.config import Params, Suite, load_suite, load_variant
 from benchmark.core.files import require
 from benchmark.evaluation.diagnosis import Diagnosis, read_diagnosis
-from benchmark.evaluation.metrics_file import BaselineMetrics, RunMetrics, read_metrics
+from benchmark.evaluation.metrics_file import (
+    BaselineMetrics,
+    RunMetrics,
+    SetMeasure,
+    read_metrics,
+)
 from benchmark.evaluation.provenance import Origin, read_origin
 from benchmark.evaluation.score_table import (
     Aggregate,
@@ -58,6 +63,8 @@ class Results:
     """What discriminators go by, by variant and seed, where they were asked."""
     flops: Mapping[str, int]
     """Operations of a variant's generator for one image."""
+    set_level: Mapping[tuple[str, int], Mapping[str, SetMeasure]]
+    """Measures of the whole test set, by method and seed; a baseline has seed 0."""
     origins: Mapping[tuple[str, int], Origin]
     """Code, configuration, data and machines of a run, by variant and seed."""
 
@@ -144,6 +151,7 @@ def collect_results(
     files = place(paths.baseline_metrics(suite.name)), place(paths.baseline_scores(suite.name))
     scored, frame = read_metrics(BaselineMetrics, *files, evaluate_baselines, suite.image_size**2)
     missing, refused = dict(scored.missing), scored.refused
+    set_level = {(name, 0): measures for name, measures in scored.set_level.items()}
     present = tuple(dict.fromkeys(frame["method"]))
     baselines = tuple(str(name) for name in present if name != ORACLE)
     variants = tuple(dict.fromkeys(run.variant for run in runs))
@@ -152,6 +160,8 @@ def collect_results(
     found = {(run.variant, run.seed): _read_run(suite, run, place, made_by) for run in runs}
     for each in found.values():
         missing.update(each.metrics.missing)
+    for (variant, seed), each in found.items():
+        set_level[variant, seed] = each.metrics.set_level.get(variant, {})
     frame = pd.concat([*(each.score_table for each in found.values()), frame], ignore_index=True)
     check_same_images(frame, suite.name)
     check_canaries(frame, baselines, suite.name, suite.image_size**2)
@@ -167,6 +177,7 @@ def collect_results(
         epochs={key: each.metrics.epoch for key, each in found.items()},
         diagnoses={key: each.diagnosis for key, each in found.items() if each.diagnosis},
         flops=flops,
+        set_level=set_level,
         origins={key: each.origin for key, each in found.items()},
     )
 

@@ -61,6 +61,20 @@ def stlpips_h(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     return hole_mean(_layer_maps(completed, target, mask), mask)
 
 
+def pooled_features(images: Tensor) -> Tensor:
+    """Return the deepest layer's features, averaged over all places, `[N, 256]` float32.
+
+    Args:
+        images: `[N, 3, H, W]` uint8, of at least `SMALLEST_PX` a side.
+
+    Raises:
+        MetricUnavailable, InputError: see `stlpips_w`.
+    """
+    weights = _weights(images.device)
+    with torch.no_grad(), exact_convolutions():
+        return _features(weights, scaled(images))[-1].mean((2, 3))
+
+
 def stlpips_missing() -> str | None:
     """Return why ST-LPIPS cannot be computed, or None if it can."""
     if _weights_path() is None:

@@ -149,6 +149,8 @@ def test_metrics_are_the_means_of_the_ledger(score_table: pd.DataFrame) -> None:
     pooled = -10 * math.log10(errors["mse_h"].mean())
     expected = {"psnr_h_median": errors["psnr_h"].median(), "psnr_h_pooled": pooled}
     assert derived == pytest.approx(expected, rel=1e-12)
+    absent = {"value": None, "missing": f"needs 1,000 test images, and there are {TEST_IMAGES}"}
+    assert content["set_level"] == {"l2": {"kid_stlpips": absent, "uids_stlpips": absent}}
     assert summaries["lpips_alex"]["mean"] is None
     assert "python -m benchmark weights" in content["missing"]["lpips_alex"]
 

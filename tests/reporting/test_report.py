@@ -153,6 +153,19 @@ def test_intervals_and_means_of_a_ratio_are_those_of_its_logarithm(quick: Checko
     )
 
 
+def test_measures_of_the_whole_test_set_are_shown_or_why_there_are_none(quick: Checkout) -> None:
+    page = Path("reports/report.md")
+    for entry, shown in (
+        ({"value": 0.25, "se": 0.0125, "n": 1000}, r"| good | 0 | 0.2500 ± 0.0125 | — |"),
+        ({"value": None, "missing": "needs 1,000 test images"}, "`kid_stlpips`: needs 1,000"),
+    ):
+        path = paths.Run("tiny", "good", 0).metrics
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"set_level": {"good": {"kid_stlpips": entry}}}))
+        write_report(load_params())
+        assert shown in page.read_text(encoding="utf-8")
+
+
 def test_a_variant_that_loses_to_telea_is_marked_in_its_row_and_in_words(
     quick: Checkout,
 ) -> None:
