@@ -1,7 +1,7 @@
 """All completed test images and all true ones -> how far apart the two sets are.
 
 The features are those of ST-LPIPS, not Inception's: values compare methods of one suite, and never
-with published ones. KID and U-IDS are biased or coarse in small samples, hence `MIN_IMAGES`.
+with published ones. Small sets say too little, hence `MIN_IMAGES`.
 """
 
 import math

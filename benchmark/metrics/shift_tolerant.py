@@ -6,6 +6,7 @@ AlexNet takes no stride in a convolution, and blurs before it leaves out every s
 """
 
 import hashlib
+import math
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -64,6 +65,9 @@ def stlpips_h(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 def pooled_features(images: Tensor) -> Tensor:
     """Return the deepest layer's features, averaged over all places, `[N, 256]` float32.
 
+    At each place they are of unit length, as ST-LPIPS compares them, times the root of their
+    number: a vector's mean square is 1 at most, which suits the kernel of KID.
+
     Args:
         images: `[N, 3, H, W]` uint8, of at least `SMALLEST_PX` a side.
 
@@ -72,7 +76,8 @@ def pooled_features(images: Tensor) -> Tensor:
     """
     weights = _weights(images.device)
     with torch.no_grad(), exact_convolutions():
-        return _features(weights, scaled(images))[-1].mean((2, 3))
+        deepest = _features(weights, scaled(images))[-1]
+        return unit_length(deepest).mean((2, 3)) * math.sqrt(deepest.shape[1])
 
 
 def stlpips_missing() -> str | None:
