@@ -55,6 +55,17 @@ class AnyMetrics(BaseModel):
         }
 
 
+class SetMeasure(BaseModel):
+    """A measure of the whole test set, or why there is none."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    value: float | None
+    se: float | None = None
+    n: int = 0
+    missing: str = ""
+
+
 class Metrics(BaseModel):
     """What the file has in this version."""
 
@@ -63,6 +74,8 @@ class Metrics(BaseModel):
     protocol: Literal[PROTOCOL]  # type: ignore[valid-type]
     methods: Aggregate
     by_label: dict[str, Aggregate]
+    set_level: dict[str, dict[Name, SetMeasure]] = {}
+    """Measures of the whole test set, by method; reference runs of earlier versions have none."""
     missing: dict[Name, str]
     """Why a metric has no values."""
 

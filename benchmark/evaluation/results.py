@@ -13,7 +13,12 @@ from benchmark.core import paths
 from benchmark.core.config import Params, Suite, load_suite, load_variant
 from benchmark.core.files import require
 from benchmark.evaluation.diagnosis import Diagnosis, read_diagnosis
-from benchmark.evaluation.metrics_file import BaselineMetrics, RunMetrics, read_metrics
+from benchmark.evaluation.metrics_file import (
+    BaselineMetrics,
+    RunMetrics,
+    SetMeasure,
+    read_metrics,
+)
 from benchmark.evaluation.provenance import Origin, read_origin
 from benchmark.evaluation.score_table import (
     Aggregate,
@@ -21,8 +26,10 @@ from benchmark.evaluation.score_table import (
     aggregate,
     check_canaries,
     check_same_images,
+    robust_psnr,
 )
 from benchmark.metrics import METRICS
+from benchmark.metrics.registry import is_ratio
 from benchmark.stats.comparison import METRIC, ORACLE, TELEA, Scores, comparable_scores, scores_of
 from benchmark.stats.intervals import Spread, interval_of_mean
 from benchmark.training.describe import generator_flops
@@ -56,6 +63,8 @@ class Results:
     """What discriminators go by, by variant and seed, where they were asked."""
     flops: Mapping[str, int]
     """Operations of a variant's generator for one image."""
+    set_level: Mapping[tuple[str, int], Mapping[str, SetMeasure]]
+    """Measures of the whole test set, by method and seed; a baseline has seed 0."""
     origins: Mapping[tuple[str, int], Origin]
     """Code, configuration, data and machines of a run, by variant and seed."""
     spreads: Mapping[tuple[str, str], Spread] = field(default_factory=dict)
@@ -78,8 +87,8 @@ class Results:
 
     @cached_property
     def aggregate(self) -> Aggregate:
-        """Every method's metrics over all seeds, skill included."""
-        return with_skill(aggregate(self.frame, self.image_px, self.missing))
+        """Every method's metrics over all seeds, and what is derived from them."""
+        return self._derived(self.frame)
 
     @cached_property
     def by_seed(self) -> Mapping[int, Aggregate]:
@@ -89,7 +98,7 @@ class Results:
         for seed in self.seeds:
             # A baseline has one seed, and is the same reference for all.
             rows = trained[(trained["seed"] == seed) | (trained["method"] == TELEA)]
-            parts[seed] = with_skill(aggregate(rows, self.image_px, self.missing))
+            parts[seed] = self._derived(rows)
         return parts
 
     def scores(self, method: str, metric: str, to_ideal: bool = True) -> Scores:
@@ -104,6 +113,12 @@ class Results:
     def _comparable(self) -> dict[tuple[str, bool], pd.DataFrame]:
         """Score tables by metric and whether distances from the ideal are compared."""
         return {}
+
+    def _derived(self, rows: pd.DataFrame) -> Aggregate:
+        """Return metrics with skill, and with the median and the pooled PSNR."""
+        scores = with_skill(aggregate(rows, self.image_px, self.missing))
+        robust = robust_psnr(rows, self.image_px)
+        return {method: metrics | robust[method] for method, metrics in scores.items()}
 
     @property
     def num_images(self) -> int:
@@ -151,6 +166,7 @@ def collect_results(
     files = place(paths.baseline_metrics(suite.name)), place(paths.baseline_scores(suite.name))
     scored, frame = read_metrics(BaselineMetrics, *files, evaluate_baselines, suite.image_size**2)
     missing, refused = dict(scored.missing), scored.refused
+    set_level = {(name, 0): measures for name, measures in scored.set_level.items()}
     present = tuple(dict.fromkeys(frame["method"]))
     baselines = tuple(str(name) for name in present if name != ORACLE)
     variants = tuple(dict.fromkeys(run.variant for run in runs))
@@ -159,6 +175,8 @@ def collect_results(
     found = {(run.variant, run.seed): _read_run(suite, run, place, made_by) for run in runs}
     for each in found.values():
         missing.update(each.metrics.missing)
+    for (variant, seed), each in found.items():
+        set_level[variant, seed] = each.metrics.set_level.get(variant, {})
     frame = pd.concat([*(each.score_table for each in found.values()), frame], ignore_index=True)
     check_same_images(frame, suite.name)
     check_canaries(frame, baselines, suite.name, suite.image_size**2)
@@ -174,6 +192,7 @@ def collect_results(
         epochs={key: each.metrics.epoch for key, each in found.items()},
         diagnoses={key: each.diagnosis for key, each in found.items() if each.diagnosis},
         flops=flops,
+        set_level=set_level,
         origins={key: each.origin for key, each in found.items()},
     )
 
@@ -221,7 +240,10 @@ def seed_means(results: Results, method: str, metric: str) -> list[float | None]
 def mean_intervals(
     results: Results, method: str, metrics: Sequence[str]
 ) -> dict[str, tuple[float, float]]:
-    """Return the 95 % intervals of a method's means, of the metrics that have enough scores."""
+    """Return the 95 % intervals of a method's means, of the metrics that have enough scores.
+
+    Those of a ratio are the intervals of the mean logarithm, turned back into ratios.
+    """
     intervals = {}
     for name in metrics:
         if name not in results.frame or name not in METRICS:
@@ -230,8 +252,7 @@ def mean_intervals(
         if len(scores.scored) > 1:
             found = interval_of_mean(scores.sample(scores.scored))
             ends = (found.low, found.high)
-            is_ratio = METRICS[name].better == "one"
-            intervals[name] = (math.exp(ends[0]), math.exp(ends[1])) if is_ratio else ends
+            intervals[name] = (math.exp(ends[0]), math.exp(ends[1])) if is_ratio(name) else ends
     return intervals
 
 

@@ -10,7 +10,9 @@ import pandas as pd
 from benchmark.core.files import write_text
 from benchmark.core.text import text_cell
 from benchmark.metrics import METRICS
+from benchmark.metrics.edges import log_ratio
 from benchmark.metrics.error import psnr_cap_db
+from benchmark.metrics.registry import is_ratio
 from benchmark.stats.comparison import METRIC, ORACLE
 from data.errors import InputError, printable
 
@@ -18,6 +20,8 @@ KEYS = ("method", "seed", "image", "mask")
 COLUMNS = (*KEYS, "hole_px", "label")
 GROUP = "group"
 """A further column after those, where images form groups: see `groups_of`."""
+PSNR_MEDIAN, PSNR_POOLED = "psnr_h_median", "psnr_h_pooled"
+"""Beside the mean of psnr_h, which a few nearly exact holes rule."""
 AREA_EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0)
 
 # {"mean", "sd", "n", "infinite"} and, where no value is there, {"missing": reason}.
@@ -94,7 +98,8 @@ def aggregate(
     """Average masks inside each image, then images with equal weight, then seeds.
 
     An infinite PSNR is counted and enters the mean as 10·log10(255²·3·|R|), that of a region R in
-    which one channel of one pixel is off by one.
+    which one channel of one pixel is off by one. Ratios, whose ideal is 1, are averaged as their
+    logarithms (`log_ratio`), and their mean is the geometric one.
 
     Args:
         frame: a score table.
@@ -105,8 +110,9 @@ def aggregate(
 
     Returns:
         For each method and metric: `mean`; `sd`, over images, of each image's mean over its masks
-        and seeds (None below 2 images); `n`, the number of images; `infinite`, the number of
-        rows; and `missing` where `n` is 0. All JSON, without NaN or infinity.
+        and seeds (None below 2 images; of logarithms for ratios); `n`, the number of images;
+        `infinite`, the number of rows; and `missing` where `n` is 0. All JSON, without NaN or
+        infinity.
 
     Raises:
         ValueError: a metric other than a PSNR over `w` or `h` is infinite.
@@ -116,11 +122,14 @@ def aggregate(
     names = [name for name in METRICS if name in columns or name in reasons]
     names += [name for name in columns if name not in METRICS]
     finite, infinite = _cap(frame, columns, image_px)
+    ratios = [name for name in columns if is_ratio(name)]
+    finite[ratios] = log_ratio(finite[ratios])
     result: Aggregate = {}
     for method, rows in finite.groupby("method", sort=False):
         counts = infinite.loc[rows.index].sum()
         per_image = rows.groupby(["seed", "image"])[columns].mean()
         mean = per_image.groupby("seed").mean().mean()
+        mean[ratios] = np.exp(mean[ratios])
         over_seeds = per_image.groupby("image").mean()
         deviation, number = over_seeds.std(ddof=1), over_seeds.count()
         summaries: dict[str, Summary] = {}
@@ -134,6 +143,37 @@ def aggregate(
                 summary["missing"] = reasons.get(name, "the score table has no value")
             summaries[name] = summary
         result[str(method)] = summaries
+    return result
+
+
+def robust_psnr(frame: pd.DataFrame, image_px: int | pd.Series) -> Aggregate:
+    """Return the median of psnr_h over images, and the PSNR of their mean mse_h.
+
+    The masks of an image are averaged first; seeds last. Where the mean mse_h is 0, the pooled
+    PSNR is the mean of psnr_h, which is capped. Arguments are those of `aggregate`, without reasons
+    for gaps; entries are those of its result.
+    """
+    columns = ["mse_h", "psnr_h"]
+    capped, infinite = _cap(frame.reindex(columns=[*COLUMNS, *columns]), columns, image_px)
+    result: Aggregate = {}
+    for method, rows in capped.groupby("method", sort=False):
+        per_image = rows.groupby(["seed", "image"])[columns].mean().dropna()
+        images = int(per_image.index.get_level_values("image").nunique())
+        entry: Summary = {"mean": None, "sd": None, "n": images, "infinite": 0}
+        found = {PSNR_MEDIAN: entry, PSNR_POOLED: entry}
+        if images:
+            by_seed = per_image.groupby("seed")
+            means, median = by_seed.mean(), by_seed["psnr_h"].median()
+            errors = means["mse_h"].where(means["mse_h"] > 0)
+            pooled = (-10 * np.log10(errors)).fillna(means["psnr_h"])
+            entry["infinite"] = int(infinite.loc[rows.index, "psnr_h"].sum())
+            found = {
+                PSNR_MEDIAN: entry | {"mean": float(median.mean())},
+                PSNR_POOLED: entry | {"mean": float(pooled.mean())},
+            }
+        else:
+            entry["missing"] = "needs mse_h and psnr_h"
+        result[str(method)] = found
     return result
 
 

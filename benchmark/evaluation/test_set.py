@@ -1,7 +1,7 @@
 """From a method and the test split to a row of scores per image and hole, by protocol ib1."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,12 @@ from tqdm import tqdm
 
 from benchmark.core import paths
 from benchmark.core.config import Evaluation, Suite
-from benchmark.evaluation.score_table import aggregate, aggregate_by_label, read_score_table
+from benchmark.evaluation.score_table import (
+    aggregate,
+    aggregate_by_label,
+    read_score_table,
+    robust_psnr,
+)
 from benchmark.metrics import (
     METRICS,
     PROTOCOL,
@@ -23,6 +28,8 @@ from benchmark.metrics import (
     missing_metrics,
     score_images,
 )
+from benchmark.metrics.set_level import SET_LEVEL, SetSummary, set_level, set_level_missing
+from benchmark.metrics.shift_tolerant import pooled_features
 from benchmark.training.batches import masks_from_boxes
 from data.draws import Label
 from data.masks import mask_bank
@@ -98,9 +105,18 @@ Fill = Callable[[list[int], int], Tensor]
 """From rows of the test images and the number of a mask to filled pixels `[n, 3, H, W]` uint8."""
 
 
-def score_method(
-    method: str, seed: int, test: TestSet, fill: Fill, settings: Evaluation
-) -> tuple[pd.DataFrame, Tensor]:
+@dataclass(frozen=True)
+class Scored:
+    """What was found of a method."""
+
+    score_table: pd.DataFrame
+    examples: Tensor
+    """The first images completed in their first hole, `[E, 3, H, W]` uint8."""
+    set_level: dict[str, SetSummary]
+    """Of all images, completed in their first hole."""
+
+
+def score_method(method: str, seed: int, test: TestSet, fill: Fill, settings: Evaluation) -> Scored:
     """Score a method on all test images and holes.
 
     Args:
@@ -110,11 +126,10 @@ def score_method(
         fill: the method; what it puts on known pixels is measured apart and otherwise discarded.
         settings: how many images to take at a time, which does not change the scores, and how many
             examples to return.
-
-    Returns:
-        The score table, and the first examples completed in their first hole, `[E, 3, H, W]` uint8.
     """
     parts, examples = [], []
+    features: tuple[list[Tensor], list[Tensor]] = ([], [])  # of the truth, and completed
+    absent = set_level_missing(len(test.rows), test.images.shape[1])
     holes, batch_size = test.boxes.shape[1], settings.batch_size
     total = holes * len(test.rows)
     with tqdm(total=total, desc=f"score {method}", unit="image", leave=False) as bar:
@@ -129,8 +144,14 @@ def score_method(
                 parts.append(_score_rows(method, seed, test, rows, mask, scores))
                 if mask_number == 0 and start < settings.examples:
                     examples.append(completed[: settings.examples - start])
+                if mask_number == 0 and absent is None:
+                    for found, images in zip(features, (target, completed), strict=True):
+                        found.append(pooled_features(images))
                 bar.update(len(rows))
-    return pd.concat(parts, ignore_index=True), torch.cat(examples)
+    measured: dict[str, SetSummary] = {n: {"value": None, "missing": absent} for n in SET_LEVEL}
+    if absent is None:
+        measured = set_level(*map(torch.cat, features))
+    return Scored(pd.concat(parts, ignore_index=True), torch.cat(examples), measured)
 
 
 def _score_rows(
@@ -152,8 +173,16 @@ def _score_rows(
     return pd.DataFrame(keys | {name: (found | missing)[name] for name in METRICS})
 
 
-def metrics_content(suite: Suite, score_table_path: Path) -> dict[str, object]:
-    """Aggregate a score table as it was written, so that the file gives anyone the same numbers."""
+def metrics_content(
+    suite: Suite, score_table_path: Path, measured: Mapping[str, Mapping[str, SetSummary]]
+) -> dict[str, object]:
+    """Aggregate a score table as it was written, so that the file gives anyone the same numbers.
+
+    Args:
+        suite: the suite.
+        score_table_path: of the score table.
+        measured: the measures of the whole test set, by method.
+    """
     score_table = read_score_table(score_table_path)
     missing = missing_metrics()
     pixels = suite.image_size**2
@@ -161,6 +190,8 @@ def metrics_content(suite: Suite, score_table_path: Path) -> dict[str, object]:
         "protocol": PROTOCOL,
         "methods": aggregate(score_table, pixels, missing),
         "by_label": aggregate_by_label(score_table, pixels, missing),
+        "derived": robust_psnr(score_table, pixels),
+        "set_level": measured,
         "missing": missing,
     }
 

@@ -1,19 +1,45 @@
 """Pixels -> sharpness and edge distance in the hole, and how visible its contour is."""
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark.metrics.pixels import mean_over
+from benchmark.metrics.regions import dilate, region_pixels
 from models.filters import sobel
 
+ROUNDING_ENERGY = 2.0
+"""Mean gradient energy, in squared levels, of noise as rounding to 8 bits makes it: 24 times its
+variance of 1/12, where 24 is the sum of the squared coefficients of both Sobel kernels."""
+RATIO_LIMITS = (0.01, 100.0)
+"""Ratios beyond them count as these in every mean and comparison."""
 
-def sharpness_h(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Return the hole's gradient energy over that of the target; below 1 is blurry.
 
-    NaN where the target is flat in the hole. Arguments and result are those of `Metric`.
+def sharpness_c(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Return the core's gradient energy over that of the target; below 1 is blurry.
+
+    Pixels count whose Sobel window lies in the hole, so that the hole's border adds nothing. Less
+    energy than `ROUNDING_ENERGY` counts as that much, so that a flat target rules no mean: against
+    it, a flat completion has 1. NaN where no pixel counts. Arguments and result are those of
+    `Metric`.
     """
-    ours, truth = (mean_over(_gradient_energy(image), mask) for image in (completed, target))
-    return (ours / truth).where(truth > 0, float("nan"))
+    core = region_pixels(mask, "c") & ~dilate(~mask, 1)
+    ours, truth = (
+        mean_over(_gradient_energy(image), core).clamp(min=ROUNDING_ENERGY)  # keeps NaN
+        for image in (completed, target)
+    )
+    return ours / truth
+
+
+def log_ratio(ratios: Any) -> Any:
+    """Return the logarithms in which ratios (`better` is `one`) are averaged and compared.
+
+    A mean of ratios is a geometric one: half and double are equally far from 1. Ratios are clipped
+    to `RATIO_LIMITS`.
+    """
+    return np.log(np.clip(ratios, *RATIO_LIMITS))
 
 
 def edge_h(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:

@@ -4,14 +4,14 @@ Adding a metric takes a function, a line here and a test.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 from torch import Tensor
 
-from benchmark.metrics.edges import edge_h, seam, sharpness_h
+from benchmark.metrics.edges import edge_h, log_ratio, seam, sharpness_c
 from benchmark.metrics.error import l1_percent_h, mae, mse, psnr_db
 from benchmark.metrics.perceptual import lpips_h, lpips_missing, lpips_w
 from benchmark.metrics.pixels import check_images, known_mae_raw
@@ -94,7 +94,7 @@ _METRICS = (
         missing=partial(lpips_missing, "alex"),
     ),
     Metric("seam", "contour", "", "zero", seam),
-    Metric("sharpness_h", "h", "", "one", sharpness_h),
+    Metric("sharpness_c", "c", "", "one", sharpness_c),
     Metric("edge_h", "h", "", "lower", edge_h),
     Metric("l1_percent_h", "h", "%", "lower", l1_percent_h),
     Metric("mse_b", "b", "", "lower", partial(mse, region="b")),
@@ -158,6 +158,18 @@ def score_images(
     return {name: METRICS[name].function(completed, target, mask) for name in names}
 
 
+def is_ratio(name: str) -> bool:
+    """Return whether a metric is a ratio, whose mean is geometric (`log_ratio`)."""
+    return name in METRICS and METRICS[name].better == "one"
+
+
+def mean_over_seeds(name: str, means: Sequence[float]) -> float:
+    """Return the mean of a metric's means of each seed."""
+    if is_ratio(name):
+        return math.exp(math.fsum(log_ratio(means)) / len(means))
+    return math.fsum(means) / len(means)
+
+
 @dataclass(frozen=True)
 class Column:
     """A metric as a column."""
@@ -178,5 +190,5 @@ def distance(value: float, better: Better) -> float:
     return abs(math.log(value)) if value > 0 else math.inf
 
 
-HEADLINE = ("mse_h", "psnr_h", "ssim_h", "stlpips_alex_h", "lpips_alex", "seam", "sharpness_h")
+HEADLINE = ("mse_h", "psnr_h", "ssim_h", "stlpips_alex_h", "lpips_alex", "seam", "sharpness_c")
 """Metrics of the tables; the summary has all."""

@@ -6,6 +6,7 @@ AlexNet takes no stride in a convolution, and blurs before it leaves out every s
 """
 
 import hashlib
+import math
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -59,6 +60,24 @@ def stlpips_h(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     Arguments, result and errors are those of `stlpips_w`.
     """
     return hole_mean(_layer_maps(completed, target, mask), mask)
+
+
+def pooled_features(images: Tensor) -> Tensor:
+    """Return the deepest layer's features, averaged over all places, `[N, 256]` float32.
+
+    At each place they are of unit length, as ST-LPIPS compares them, times the root of their
+    number: a vector's mean square is 1 at most, which suits the kernel of KID.
+
+    Args:
+        images: `[N, 3, H, W]` uint8, of at least `SMALLEST_PX` a side.
+
+    Raises:
+        MetricUnavailable, InputError: see `stlpips_w`.
+    """
+    weights = _weights(images.device)
+    with torch.no_grad(), exact_convolutions():
+        deepest = _features(weights, scaled(images))[-1]
+        return unit_length(deepest).mean((2, 3)) * math.sqrt(deepest.shape[1])
 
 
 def stlpips_missing() -> str | None:

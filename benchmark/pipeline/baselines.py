@@ -30,21 +30,22 @@ def evaluate_baselines(suite: Suite) -> None:
     """Score all baselines and the oracle, through the very code that scores the trained runs."""
     test = load_test_set(suite)
     training = Store(paths.prepared(suite.name)).images("train")
-    score_tables, refused = [], {}
+    score_tables, measured, refused = [], {}, {}
     with atomic_folder(paths.baseline_completed(suite.name)) as folder:
         bar = tqdm([*BASELINES, ORACLE], desc=f"baselines {suite.name}", unit="baseline")
         for name in bar:
             bar.set_postfix_str(name)
             fill = _truth(test) if name == ORACLE else _baseline(name, test, training)
             try:
-                score_table, completed = score_method(name, 0, test, fill, suite.evaluation)
+                scored = score_method(name, 0, test, fill, suite.evaluation)
             except BaselineRefused as error:
                 refused[name] = str(error)
                 continue
-            score_tables.append(score_table)
-            save_examples(folder / f"{name}.npy", completed)
+            score_tables.append(scored.score_table)
+            measured[name] = scored.set_level
+            save_examples(folder / f"{name}.npy", scored.examples)
     write_score_table(paths.baseline_scores(suite.name), pd.concat(score_tables, ignore_index=True))
-    content = metrics_content(suite, paths.baseline_scores(suite.name))
+    content = metrics_content(suite, paths.baseline_scores(suite.name), measured)
     write_json(paths.baseline_metrics(suite.name), content | {"refused": refused})
 
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from benchmark.evaluation.predictions import ProbedRun
 from benchmark.evaluation.probes import fade_px
 from benchmark.evaluation.score_table import write_score_table
 from benchmark.evaluation.test_set import (
+    Scored,
     TestSet,
     load_test_set,
     metrics_content,
@@ -80,18 +80,19 @@ def evaluate_split(
     engine = open_device(suite.training, device)
     with memory_for(batch_setting(suite, "evaluation"), engine.device):
         trained, test = load_trained(suite, variant, run, engine), load_test_set(suite, split)
-        score_table, _ = _score_table(suite, run, trained, test, engine.device)
+        scored = _scored(suite, run, trained, test, engine.device)
     with atomic_folder(run.of_split(split)) as folder:
-        write_score_table(folder / "scores.csv", score_table)
-        content = metrics_content(suite, folder / "scores.csv")
+        write_score_table(folder / "scores.csv", scored.score_table)
+        measured = {run.variant: scored.set_level}
+        content = metrics_content(suite, folder / "scores.csv", measured)
         content |= {"checkpoint": trained.criterion, "epoch": trained.epoch, "split": split}
         write_json(folder / "metrics.json", content)
     return run.of_split(split)
 
 
-def _score_table(
+def _scored(
     suite: Suite, run: paths.Run, trained: Trained, test: TestSet, device: torch.device
-) -> tuple[pd.DataFrame, Tensor]:
+) -> Scored:
     def fill(rows: list[int], mask_number: int) -> Tensor:
         images = torch.from_numpy(test.images[rows]).to(device)
         boxes = torch.from_numpy(test.boxes[rows, mask_number]).to(device)
@@ -103,9 +104,9 @@ def _score_table(
 def _score(
     suite: Suite, run: paths.Run, trained: Trained, test: TestSet, device: torch.device
 ) -> None:
-    score_table, completed = _score_table(suite, run, trained, test, device)
-    write_score_table(run.scores, score_table)
-    content = metrics_content(suite, run.scores)
+    scored = _scored(suite, run, trained, test, device)
+    write_score_table(run.scores, scored.score_table)
+    content = metrics_content(suite, run.scores, {run.variant: scored.set_level})
     content |= {"checkpoint": trained.criterion, "epoch": trained.epoch}
     write_json(run.metrics, content)
     provenance = {
@@ -114,7 +115,7 @@ def _score(
     }
     write_json(run.provenance, provenance)
     with atomic_path(run.completed) as partial:
-        save_examples(partial, completed)
+        save_examples(partial, scored.examples)
 
 
 def _diagnose(

@@ -22,7 +22,7 @@ from data.errors import InputError
 
 START = "<!-- results: written by `python -m benchmark readme` -->\n"
 END = "<!-- end of results -->\n"
-METRICS = ("mse_h", "stlpips_alex_h", "sharpness_h")
+METRICS = ("mse_h", "stlpips_alex_h", "sharpness_c")
 COLUMNS = columns_of(METRICS)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from benchmark.core.text import number
 from benchmark.evaluation.results import SKILL, Results, mean_intervals, mean_of, seed_means
-from benchmark.evaluation.score_table import Summary
+from benchmark.evaluation.score_table import PSNR_MEDIAN, PSNR_POOLED, Summary
 from benchmark.metrics import METRICS, PROTOCOL
 from benchmark.metrics.registry import HEADLINE, Column, distance
 from benchmark.reporting.blocks import Cell, Group, Head, Row, Table
@@ -65,7 +65,8 @@ class Leaderboard:
 
 def leaderboard(results: Results, verdicts: Verdicts) -> Leaderboard:
     """Return a suite's table of headline metrics."""
-    columns = [*columns_of(HEADLINE), Column(SKILL, "higher", 3)]
+    derived = [Column(PSNR_MEDIAN, "higher", 2), Column(PSNR_POOLED, "higher", 2)]
+    columns = [*columns_of(HEADLINE), *derived, Column(SKILL, "higher", 3)]
     several = " ± is the standard deviation between seeds." if len(results.seeds) > 1 else ""
     return Leaderboard(
         columns=columns,

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.metrics import METRICS
+from benchmark.metrics.edges import log_ratio
 from benchmark.metrics.error import psnr_cap_db
 from benchmark.stats import rulebook
 from benchmark.stats.bootstrap import sign_flip_p
@@ -30,8 +31,6 @@ ORACLE = "oracle"
 """The truth itself; it must score perfectly, and is never ranked or compared."""
 METRIC = "mse_h"
 """The metric that decides who wins; lower is better."""
-FLATTEST = 1e-6
-"""Ratios below it count as this: a constant filling has no gradient, and 0 no logarithm."""
 
 Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
 UNDECIDED = ("inconclusive", "equivalent")
@@ -153,8 +152,8 @@ def comparable_scores(
 ) -> pd.DataFrame:
     """Scale a metric so that differences mean something.
 
-    Ratios become logarithms, in which double is as far from 1 as half. Where nearer to the ideal is
-    better, that distance is compared. An infinite PSNR is capped as in every mean.
+    Ratios become the logarithms of `log_ratio`. Where nearer to the ideal is better, that distance
+    is compared. An infinite PSNR is capped as in every mean.
 
     Args:
         frame: a score table that has the metric.
@@ -170,7 +169,7 @@ def comparable_scores(
         pixels = frame["hole_px"] if facts.region == "h" else image_px
         values = values.mask(values == np.inf, psnr_cap_db(pixels))
     if facts.better == "one":
-        values = np.log(values.clip(lower=FLATTEST))
+        values = log_ratio(values)
     if facts.better in ("zero", "one") and to_ideal:
         values = values.abs()
     keys = [name for name in ("method", "seed", "image", "group") if name in frame]

@@ -21,9 +21,12 @@ from benchmark.core.config import NAME_PATTERN
 from benchmark.core.files import write_json, write_text
 from benchmark.core.text import text_cell
 from benchmark.evaluation.score_table import (
+    PSNR_MEDIAN,
+    PSNR_POOLED,
     aggregate,
     aggregate_by_area,
     aggregate_by_label,
+    robust_psnr,
     write_score_table,
 )
 from benchmark.inference.pairing import pair_files
@@ -140,6 +143,7 @@ def summarize(scores: Scores) -> dict[str, Any]:
         "methods": methods,
         "by_label": aggregate_by_label(table, pixels, missing),
         "by_area": aggregate_by_area(table, pixels, missing),
+        "derived": robust_psnr(table, pixels),
         "missing": missing,
         "findings": [finding.as_json() for finding in scores.findings],
     }
@@ -170,6 +174,9 @@ def means_text(summary: dict[str, Any]) -> str:
         unit = f" [{METRICS[name].unit}]" if METRICS[name].unit else ""
         means = [_number(metrics[name]["mean"]) for metrics in methods.values()]
         rows[f"{name}{unit} {ARROWS[METRICS[name].better]}"] = [*means, str(of_first["n"])]
+    for name in (PSNR_MEDIAN, PSNR_POOLED):
+        found = [metrics[name] for metrics in summary["derived"].values()]
+        rows[f"{name} [dB] ↑"] = [*(_number(f["mean"]) for f in found), str(found[0]["n"])]
     if "skill" in summary:
         skills = [f"{v:.4f}" if v is not None else "-" for v in summary["skill"].values()]
         rows[f"skill against {SKILL_REFERENCE} ↑"] = [*skills, ""]

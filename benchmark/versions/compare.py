@@ -1,6 +1,5 @@
 """Two versions of the results → what changed, run by run and metric by metric."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,6 +9,7 @@ import pandas as pd
 from benchmark.evaluation.metrics_file import LARGEST
 from benchmark.evaluation.score_table import metric_columns
 from benchmark.metrics import METRICS
+from benchmark.metrics.registry import mean_over_seeds
 from benchmark.stats.comparison import (
     Comparison,
     Scores,
@@ -199,7 +199,7 @@ def _means(side: Snapshot, method: str, subjects: Sequence[Subject]) -> dict[str
             if entry.value is not None:
                 values.setdefault(metric, []).append(entry.value)
     whole = {metric: found for metric, found in values.items() if len(found) == len(subjects)}
-    return {metric: math.fsum(found) / len(found) for metric, found in whole.items()}
+    return {metric: mean_over_seeds(metric, found) for metric, found in whole.items()}
 
 
 def _pairs(old: Snapshot, new: Snapshot, method: str, subjects: Sequence[Subject]) -> pd.DataFrame:

@@ -115,7 +115,7 @@ def _damage(new: Snapshot, subject: Subject) -> Failure | None:
 def _gaps(base: Snapshot, new: Snapshot, subject: Subject, canaries: Subject) -> list[Failure]:
     """Return the metrics of a subject that lack values which they should have.
 
-    Some lack is usual: a ratio has no value where the truth is flat, with every method alike.
+    Some lack is usual: the core of a tiny hole is empty, with every method alike.
     """
     usual: Counter[str] = Counter()
     for entries in new.metrics(canaries).methods.values():

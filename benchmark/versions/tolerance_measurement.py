@@ -4,14 +4,15 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import stdev
 
 import torch
 
 from benchmark.core import paths
 from benchmark.core.config import load_suite, load_variant, names_in
 from benchmark.core.environment import fingerprint
-from benchmark.metrics import METRICS
+from benchmark.metrics.edges import log_ratio
+from benchmark.metrics.registry import is_ratio
 from benchmark.training.gan import training_digest
 from benchmark.versions.rebuild import Setting, checkout_copy, run_stages, stages_of
 from benchmark.versions.snapshot import Snapshot, Subject
@@ -179,18 +180,15 @@ def _machine() -> str:
 def seed_sds(means: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
     """Return the standard deviation over seeds of each metric that all of them have.
 
+    That of a ratio is of its logarithm, as comparisons scale it.
+
     Args:
         means: the metrics of each seed, at least two.
     """
     found, seeds = {}, [_values(values) for values in means]
     for metric in sorted(set.intersection(*map(set, seeds))):
         values = [seed[metric] for seed in seeds]
-        sd, mean = stdev(values), fmean(values)
-        if metric in METRICS and METRICS[metric].better == "one":
-            if mean <= 0:  # a ratio without a logarithm
-                continue
-            sd /= mean
-        found[metric] = rounded(sd)
+        found[metric] = rounded(stdev(log_ratio(values) if is_ratio(metric) else values))
     return found
 
 

@@ -31,7 +31,7 @@ HEADER = f"""\
 # tolerance: how far a mean may differ on another machine, {FACTOR} times the largest difference
 #   that the listed settings make. Baselines do not train, so theirs may be 0.
 # seed_sd: standard deviation of the mean over the listed training seeds; for ratios, whose ideal is
-#   1, relative to the mean.
+#   1, that of the logarithm.
 """
 
 
@@ -110,9 +110,9 @@ class Tolerances(_Strict):
     ) -> Spread | None:
         """Return the spread of a variant's mean over seeds, as comparisons scale it.
 
-        For a ratio, whose logarithms are compared, it is the relative one. Where distances from 0
-        are compared, it is that of the mean itself, which moves no less than the mean distance does
-        if a seed moves all images alike.
+        For a ratio, whose logarithms are compared, it is that of the logarithm. Where distances
+        from 0 are compared, it is that of the mean itself, which moves no less than the mean
+        distance does if a seed moves all images alike.
 
         Args:
             suite: the suite.

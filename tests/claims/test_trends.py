@@ -87,13 +87,13 @@ def test_a_trend_needs_seeds_in_common() -> None:
     ],
 )
 def test_a_geometric_mean_near_1(ratio: float, spread: float, verdict: str) -> None:
-    near = claim(near_ideal=[{"metric": "sharpness_h", "variant": "ours", "margin": 0.2}])
+    near = claim(near_ideal=[{"metric": "sharpness_c", "variant": "ours", "margin": 0.2}])
     scores = {"ours": ratio * np.exp(spread * WOBBLE)}
-    found = only(near, results(scores, "sharpness_h"))
+    found = only(near, results(scores, "sharpness_c"))
     (part,) = found.comparisons
     assert found.verdict == verdict
     assert part.difference == pytest.approx(math.log(ratio), abs=1e-12)
-    assert part.what == "ln sharpness_h: ours - the ideal"
+    assert part.what == "ln sharpness_c: ours - the ideal"
 
 
 def follows(*values: ArrayLike) -> tuple[Claim, dict[str, ArrayLike]]:

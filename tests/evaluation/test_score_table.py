@@ -16,9 +16,11 @@ from benchmark.evaluation.score_table import (
     groups_of,
     metric_columns,
     read_score_table,
+    robust_psnr,
     write_score_table,
 )
 from benchmark.metrics import METRICS
+from benchmark.metrics.registry import mean_over_seeds
 from data.errors import InputError
 
 IMAGE_PX = 64
@@ -186,6 +188,32 @@ def test_deviation_is_over_images_with_one_degree_of_freedom_less() -> None:
     assert summary["sd"] == pytest.approx(math.sqrt(8), rel=1e-15)  # of 2 and 6
 
 
+def test_ratios_have_a_geometric_mean_everywhere() -> None:
+    frame = _frame(
+        _row("g", 0, "a", "m1", sharpness_c=0.5),
+        _row("g", 0, "a", "m2", sharpness_c=2.0),  # image a: 1
+        _row("g", 0, "b", "m1", sharpness_c=4.0),  # seed 0: 2
+        _row("g", 1, "a", "m1", sharpness_c=1e6),  # seed 1: 100, the limit
+        _row("g", 1, "b", "m1", sharpness_c=math.nan),
+        _row("telea", 0, "a", "m1", sharpness_c=0.0),
+    ).assign(label="x")
+    by_label, by_area = aggregate_by_label(frame, IMAGE_PX), aggregate_by_area(frame, IMAGE_PX)
+    for result in (aggregate(frame, IMAGE_PX), by_label["x"], by_area["(0.2, 0.3]"]):
+        found = result["g"]["sharpness_c"]
+        assert found["mean"] == pytest.approx(math.sqrt(2 * 100), rel=1e-12)
+        # Of the logarithms of √(1·100) and 4.
+        assert found["sd"] == pytest.approx(math.log(10 / 4) / math.sqrt(2), rel=1e-12)
+        assert found["n"] == 2
+        assert result["telea"]["sharpness_c"]["mean"] == pytest.approx(0.01, rel=1e-12)
+    assert mean_over_seeds("sharpness_c", [2.0, 100.0]) == pytest.approx(math.sqrt(200), rel=1e-12)
+    assert mean_over_seeds("mse_h", [2.0, 100.0]) == 51
+
+
+def test_a_metric_that_is_not_known_has_a_plain_mean() -> None:
+    frame = _frame(*(_row("g", 0, i, "m", sharpness_h=v) for i, v in (("a", 0.0), ("b", 300.0))))
+    assert aggregate(frame, IMAGE_PX)["g"]["sharpness_h"]["mean"] == 150
+
+
 def test_infinite_psnr_is_counted_and_capped() -> None:
     frame = _frame(
         _row("g", 0, "a", "m", psnr_h=math.inf, psnr_w=math.inf),
@@ -199,6 +227,29 @@ def test_infinite_psnr_is_counted_and_capped() -> None:
     assert result["psnr_h"]["infinite"] == 1
     with pytest.raises(ValueError, match="mse_h is infinite"):
         aggregate(_frame(_row("g", 0, "a", "m", mse_h=math.inf)), IMAGE_PX)
+
+
+def test_median_and_pooled_psnr_are_not_ruled_by_one_exact_hole() -> None:
+    frame = _frame(
+        _row("g", 0, "a", "m", mse_h=0.1, psnr_h=10.0),
+        _row("g", 0, "b", "m", mse_h=0.01, psnr_h=20.0),
+        _row("g", 0, "c", "m", mse_h=0.0, psnr_h=math.inf),
+        _row("g", 1, "a", "m", mse_h=0.001, psnr_h=30.0),
+        _row("g", 1, "b", "m", mse_h=0.001, psnr_h=30.0),
+        _row("g", 1, "c", "m", mse_h=0.001, psnr_h=30.0),
+        _row("oracle", 0, "a", "m", mse_h=0.0, psnr_h=math.inf),
+        _row("flat", 0, "a", "m", mse_h=0.5, psnr_h=math.nan),
+    )
+    found = robust_psnr(frame, IMAGE_PX)
+    assert found["g"]["psnr_h_median"] == {"mean": 25.0, "sd": None, "n": 3, "infinite": 1}
+    pooled = (-10 * math.log10(0.11 / 3) + 30) / 2
+    assert found["g"]["psnr_h_pooled"]["mean"] == pytest.approx(pooled, rel=1e-12)
+    cap = 10 * math.log10(255**2 * 3 * 16)
+    for entry in found["oracle"].values():
+        assert entry["mean"] == pytest.approx(cap, rel=1e-12) and entry["infinite"] == 1
+    for entry in found["flat"].values():
+        assert entry["mean"] is None and "missing" in entry
+    json.dumps(found, allow_nan=False)
 
 
 def test_missing_metrics_are_gaps_with_a_reason() -> None:

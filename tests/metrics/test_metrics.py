@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter, sobel
 from torch import Tensor
 
 from benchmark.metrics import METRICS, composite, quantize, score_images
-from benchmark.metrics.edges import edge_h, seam, sharpness_h
+from benchmark.metrics.edges import ROUNDING_ENERGY, edge_h, log_ratio, seam, sharpness_c
 from benchmark.metrics.error import mse, psnr_db
 from benchmark.metrics.regions import dilate, region_pixels, seam_band
 from benchmark.metrics.ssim import ssim_uniform_w
@@ -152,7 +152,7 @@ def test_sobel_metrics_worked_by_hand() -> None:
     completed = _single([[10 * x for x in range(7)]] * 7)
     mask = torch.zeros(1, 1, 7, 7, dtype=torch.bool)
     mask[..., 2:5, 2:5] = True
-    assert sharpness_h(completed, target, mask).item() == 0.25
+    assert sharpness_c(completed, target, mask).item() == 0.25
     assert edge_h(completed, target, mask).item() == pytest.approx(80 / 255, rel=1e-15)
     # At the border the image is continued by itself, which halves the slope seen.
     border = torch.zeros_like(mask)
@@ -160,20 +160,89 @@ def test_sobel_metrics_worked_by_hand() -> None:
     assert edge_h(completed, target, border).item() == pytest.approx(40 / 255, rel=1e-15)
 
 
-def test_sharpness_of_a_flat_target_is_undefined() -> None:
+def _square_hole(size: int = 40, side: int = 32) -> Tensor:
+    mask = torch.zeros(1, 1, size, size, dtype=torch.bool)
+    mask[..., 4 : 4 + side, 4 : 4 + side] = True
+    return mask
+
+
+def _textured(deviation: float, size: int = 40) -> Tensor:
+    """Return noise around gray."""
+    levels = np.random.default_rng(0).normal(128, deviation, (1, 3, size, size))
+    return torch.from_numpy(levels.round().clip(0, 255).astype(np.uint8))
+
+
+def test_sharpness_of_a_constant_fill_is_its_floor_whatever_the_border() -> None:
+    target, mask = _textured(8), _square_hole()
+    for level in (0, 128, 255):
+        completed = composite(torch.full_like(target, level), target, mask)
+        # White noise of deviation 8 has a gradient energy of 24·64; that of rounding counts, 2.
+        expected = 2 / (24 * (8**2 + 1 / 12))
+        assert sharpness_c(completed, target, mask).item() == pytest.approx(expected, rel=0.1)
+        assert log_ratio(sharpness_c(completed, target, mask).numpy()) == pytest.approx(
+            math.log(0.01)
+        )
+
+
+def test_sharpness_is_one_of_the_truth_and_less_of_what_is_blurred() -> None:
+    target, mask = _textured(40), _square_hole()
+    assert sharpness_c(target, target, mask).item() == 1
+    blurred = gaussian_filter(target.double().numpy(), (0, 0, 1, 1)).round().astype(np.uint8)
+    less = sharpness_c(composite(torch.from_numpy(blurred), target, mask), target, mask).item()
+    assert 0.01 < less < 0.2
+    contrast = composite((target > 127).to(torch.uint8) * 255, target, mask)
+    assert sharpness_c(contrast, target, mask).item() > 1
+
+
+def test_sharpness_against_a_flat_target_is_by_the_energy_of_rounding() -> None:
+    mask = _square_hole()
+    target = torch.full((1, 3, 40, 40), 90, dtype=torch.uint8)
+    flat = composite(torch.full_like(target, 200), target, mask)
+    assert sharpness_c(flat, target, mask).item() == 1
+    # A ramp of one level a column has an energy of 8², in place of 0 the target counts as 2.
+    ramp = torch.arange(40, dtype=torch.uint8).expand(1, 3, 40, 40)
+    assert sharpness_c(composite(ramp, target, mask), target, mask).item() == 8**2 / 2
+    # Where rounding alone makes a texture, it has that energy.
+    grays = np.random.default_rng(0).uniform(10, 200, (200, 200))
+    error = np.rint(grays) - grays
+    energy = sobel(error, 0)[1:-1, 1:-1] ** 2 + sobel(error, 1)[1:-1, 1:-1] ** 2
+    assert energy.mean() == pytest.approx(ROUNDING_ENERGY, rel=0.03)
+
+
+@pytest.mark.parametrize("size", [40, 100])
+def test_sharpness_is_that_of_scipy_on_windows_inside_the_hole(size: int) -> None:
+    rng = np.random.default_rng(size)
+    target = torch.from_numpy(rng.integers(0, 256, (3, 3, size, size), dtype=np.uint8))
+    noise = torch.from_numpy(rng.integers(90, 166, target.shape, dtype=np.uint8))
+    rows, columns = np.indices((size, size)) - size // 2
+    holes = np.zeros((3, 1, size, size), bool)
+    holes[0, 0, 5 : size - 9, : size // 2] = True  # at the border nothing is known beyond
+    holes[1, 0] = rows**2 + columns**2 < (size // 3) ** 2
+    holes[2, 0] = np.abs(rows) + np.abs(columns) < size // 4  # the band of 1 px has gaps aslant
+    mask = torch.from_numpy(holes)
+    found = sharpness_c(composite(noise, target, mask), target, mask)
+    for row, (hole,) in enumerate(holes):
+        sides = [np.flatnonzero(hole.any(axis)) for axis in (0, 1)]
+        radius = max(1, round(min(s[-1] - s[0] + 1 for s in sides) / 32))
+        inside = binary_erosion(hole, np.ones((3, 3), bool), border_value=1)
+        inside &= distance_transform_edt(np.pad(hole, 9, mode="edge"))[9:-9, 9:-9] > radius
+        energies = []
+        for image in (composite(noise, target, mask)[row], target[row]):
+            channels = image.double().numpy()
+            # Channel by channel, as SciPy smooths along all other axes.
+            gradients = [
+                np.stack([sobel(c, axis, mode="nearest") for c in channels]) for axis in (0, 1)
+            ]
+            energies.append((gradients[0] ** 2 + gradients[1] ** 2)[:, inside].mean())
+        assert found[row].item() == pytest.approx(energies[0] / energies[1], rel=1e-12)
+
+
+def test_sharpness_of_a_hole_without_a_window_inside_is_undefined() -> None:
     target, completed = _single([[9] * 5] * 5), _single([[9, 9, 200, 9, 9]] * 5)
     mask = torch.zeros(1, 1, 5, 5, dtype=torch.bool)
-    mask[..., 2, 2] = True
-    assert sharpness_h(completed, target, mask).isnan().all()
+    mask[..., 1:3, 1:3] = True
+    assert sharpness_c(completed, target, mask).isnan().all()
     assert edge_h(target, target, mask).item() == 0
-
-
-def test_blur_lowers_sharpness_and_noise_raises_it() -> None:
-    _, target, mask = _batch()
-    gray = composite(torch.full_like(target, 128), target, mask)
-    assert (sharpness_h(gray, target, mask) < 1).all()
-    contrast = composite((target > 127).to(torch.uint8) * 255, target, mask)
-    assert (sharpness_h(contrast, target, mask) > 1).all()
 
 
 def test_core_of_a_tiny_hole_has_no_error() -> None:

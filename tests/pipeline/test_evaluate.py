@@ -136,11 +136,21 @@ def test_metrics_are_the_means_of_the_ledger(score_table: pd.DataFrame) -> None:
     summaries = content["methods"]["l2"]
     assert set(summaries) == set(METRICS)
     for name in _measured(score_table):
-        per_image = score_table.groupby("image")[name].mean()
+        is_ratio = METRICS[name].better == "one"
+        scaled = np.log(score_table[name].clip(0.01, 100)) if is_ratio else score_table[name]
+        per_image = scaled.groupby(score_table["image"]).mean()
+        mean = math.exp(per_image.mean()) if is_ratio else per_image.mean()
         # Sums of float64 in another order.
-        assert summaries[name]["mean"] == pytest.approx(per_image.mean(), rel=1e-12)
+        assert summaries[name]["mean"] == pytest.approx(mean, rel=1e-12)
         assert summaries[name]["sd"] == pytest.approx(per_image.std(ddof=1), rel=1e-9)
         assert summaries[name]["n"] == TEST_IMAGES
+    errors = score_table.groupby("image")[["mse_h", "psnr_h"]].mean()
+    derived = {name: entry["mean"] for name, entry in content["derived"]["l2"].items()}
+    pooled = -10 * math.log10(errors["mse_h"].mean())
+    expected = {"psnr_h_median": errors["psnr_h"].median(), "psnr_h_pooled": pooled}
+    assert derived == pytest.approx(expected, rel=1e-12)
+    absent = {"value": None, "missing": f"needs 1,000 test images, and there are {TEST_IMAGES}"}
+    assert content["set_level"] == {"l2": {"kid_stlpips": absent, "uids_stlpips": absent}}
     assert summaries["lpips_alex"]["mean"] is None
     assert "python -m benchmark weights" in content["missing"]["lpips_alex"]
 

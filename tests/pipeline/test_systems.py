@@ -480,7 +480,7 @@ CLAIMS = {
     "c11": [("better", "attention_unet", "attention_unet_no_dilation", "seam")],
     "c12": [("better", "attention_unet_whole", "attention_unet", "ssim_h")],
     "c13": [
-        ("better", "binary", "l2", "sharpness_h"),
+        ("better", "binary", "l2", "sharpness_c"),
         ("as_good", "binary", "l2", "stlpips_alex_h"),
     ],
     "c14": [("all_beat", "mse_h", "biharmonic")],
@@ -492,8 +492,8 @@ CLAIMS = {
         *(("misses", *LOCALIZER, probe, 0.05) for probe in UNSEEN),
     ],
     "c19": [
-        ("better", "context_encoder_ratio_200", "context_encoder_ratio_1000", "sharpness_h"),
-        ("near_ideal", "context_encoder_ratio_200", "sharpness_h", 0.2),
+        ("better", "context_encoder_ratio_200", "context_encoder_ratio_1000", "sharpness_c"),
+        ("near_ideal", "context_encoder_ratio_200", "sharpness_c", 0.2),
     ],
     "c20": [],
     "c21": [("all_follow", "mse_h", "biharmonic", 0.1)],

@@ -1,6 +1,7 @@
 """The report stage on a tiny checkout whose numbers are worked by hand."""
 
 import json
+import math
 import pkgutil
 import re
 from collections.abc import Callable, Sequence
@@ -13,9 +14,11 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 from PIL import Image
+from scipy import stats
 
 from benchmark.core import paths
 from benchmark.core.config import Params, load_params
+from benchmark.evaluation.results import mean_intervals, mean_of, read_results, seed_means
 from benchmark.evaluation.score_table import read_score_table, write_score_table
 from benchmark.pipeline.report import write_report
 from benchmark.reporting import sections
@@ -56,7 +59,7 @@ def test_the_report_is_all_its_files_and_equal_bytes_each_time(checkout: Checkou
     charts = {
         *("validation_mse_h", "generator_reconstruction", "cost_flops", "cost_parameters"),
         *(f"{what}_{metric}" for what in ("against", "between")
-          for metric in ("mse_h", "psnr_h", "ssim_h", "seam", "sharpness_h")),
+          for metric in ("mse_h", "psnr_h", "ssim_h", "seam", "sharpness_c")),
     }  # fmt: skip
     assert {Path(name).name for name in first} == {
         *("summary.json", "claims.json", "report.md", "report.html", "claims.csv"),
@@ -133,6 +136,35 @@ def test_the_summary_holds_means_worked_by_hand(quick: Checkout) -> None:
     assert tiny["telea"]["skill"]["mean"] == 0
     assert tiny["good"]["lpips_alex"]["mean"] is None
     assert tiny["good"]["lpips_alex"]["missing"] == MISSING
+
+
+def test_intervals_and_means_of_a_ratio_are_those_of_its_logarithm(quick: Checkout) -> None:
+    results = read_results(load_params(), "tiny")
+    ratios = np.log(1 + GOOD)  # as the tree has them
+    low, high = mean_intervals(results, "good", ["sharpness_c"])["sharpness_c"]
+    reach = stats.t.ppf(0.975, 3) * ratios.std(ddof=1) / 2
+    # Score tables have 7 digits.
+    assert low == pytest.approx(math.exp(ratios.mean() - reach), rel=1e-6)
+    assert high == pytest.approx(math.exp(ratios.mean() + reach), rel=1e-6)
+    assert seed_means(results, "good", "sharpness_c") == [
+        pytest.approx(stats.gmean(1 + GOOD), rel=1e-6)
+    ]
+    assert mean_of(results.aggregate["good"]["psnr_h_pooled"]) == pytest.approx(
+        -10 * math.log10(0.021), rel=1e-9
+    )
+
+
+def test_measures_of_the_whole_test_set_are_shown_or_why_there_are_none(quick: Checkout) -> None:
+    page = Path("reports/report.md")
+    for entry, shown in (
+        ({"value": 0.25, "se": 0.0125, "n": 1000}, r"| good | 0 | 0.2500 ± 0.0125 | — |"),
+        ({"value": None, "missing": "needs 1,000 test images"}, "`kid_stlpips`: needs 1,000"),
+    ):
+        path = paths.Run("tiny", "good", 0).metrics
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"set_level": {"good": {"kid_stlpips": entry}}}))
+        write_report(load_params())
+        assert shown in page.read_text(encoding="utf-8")
 
 
 def test_a_variant_that_loses_to_telea_is_marked_in_its_row_and_in_words(

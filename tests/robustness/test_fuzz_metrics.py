@@ -251,10 +251,14 @@ def _edges(
             for channel in np.moveaxis(image, 2, 0)
         ]
         energies.append(np.stack(channels, axis=2))
-    flat = energies[1][hole].sum() == 0
     distance = np.abs(np.sqrt(energies[0]) - np.sqrt(energies[1])) / 255
-    sharpness = math.nan if flat else energies[0][hole].mean() / energies[1][hole].mean()
-    return {"sharpness_h": float(sharpness), "edge_h": _mean(distance, hole)}
+    band = ndimage.distance_transform_edt(np.pad(hole, 9, mode="edge"))[9:-9, 9:-9]
+    sides = [np.flatnonzero(hole.any(axis)) for axis in (0, 1)]
+    core = band > max(1, round(min(s[-1] - s[0] + 1 for s in sides) / 32))
+    core &= ndimage.binary_erosion(hole, np.ones((3, 3), bool), border_value=1)
+    above, below = (max(_mean(energy, core), 2.0) for energy in energies)
+    sharpness = above / below if core.any() else math.nan
+    return {"sharpness_c": sharpness, "edge_h": _mean(distance, hole)}
 
 
 def _seam(ours: NDArray[np.int64], truth: NDArray[np.int64], hole: NDArray[np.bool_]) -> float:

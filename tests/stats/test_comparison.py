@@ -119,14 +119,14 @@ def test_images_that_lack_a_score_are_left_out() -> None:
 
 
 def test_ratios_are_compared_by_their_logarithms_and_distances_from_the_ideal() -> None:
-    frame = _frame({"a": [[0.5, 2.0, 0.0]]}).rename(columns={"mse_h": "sharpness_h"})
-    scaled = comparable_scores(frame, "sharpness_h", 0)
-    assert comparable_name("sharpness_h") == "|ln sharpness_h|"
-    # Half is as far as double; 0 counts as a millionth.
-    assert scaled["sharpness_h"].tolist() == pytest.approx([np.log(2), np.log(2), np.log(1e6)])
-    kept = comparable_scores(frame, "sharpness_h", 0, to_ideal=False)
-    assert comparable_name("sharpness_h", to_ideal=False) == "ln sharpness_h"
-    assert kept["sharpness_h"][0] == pytest.approx(-np.log(2))
+    frame = _frame({"a": [[0.5, 2.0, 0.0]]}).rename(columns={"mse_h": "sharpness_c"})
+    scaled = comparable_scores(frame, "sharpness_c", 0)
+    assert comparable_name("sharpness_c") == "|ln sharpness_c|"
+    # Half is as far as double; 0 counts as a hundredth.
+    assert scaled["sharpness_c"].tolist() == pytest.approx([np.log(2), np.log(2), np.log(100)])
+    kept = comparable_scores(frame, "sharpness_c", 0, to_ideal=False)
+    assert comparable_name("sharpness_c", to_ideal=False) == "ln sharpness_c"
+    assert kept["sharpness_c"][0] == pytest.approx(-np.log(2))
 
 
 def test_infinite_psnr_counts_as_one_level_in_one_channel() -> None:

@@ -151,7 +151,7 @@ class Checkout:
             "label": self.labels,
         }
         scores = {"mse_h": mse, "psnr_h": psnr, "ssim_h": 1 - mse, "seam": -mse}
-        scores |= {"sharpness_h": 1 + mse, "known_mae_raw": 0 * mse}
+        scores |= {"sharpness_c": 1 + mse, "known_mae_raw": 0 * mse}
         scores["psnr_w"] = psnr - 10 * np.log10(32 * 32 / self.images[0, :, :, 0].size)
         return pd.DataFrame(keys | scores)
 

@@ -174,6 +174,9 @@ def test_means_are_over_the_seeds_that_both_have(trees: Trees) -> None:
     assert change.new == pytest.approx(GOOD.mean() + 0.0035, rel=1e-6)
     assert change.comparison is not None and change.comparison.seeds == 2
     assert change.comparison.difference == pytest.approx(0.002, rel=1e-4)
+    ratios = np.concatenate([1 + GOOD + 0.001, 1 + GOOD + 0.002])  # as the tree has them
+    mean = _change(found, "sharpness_c").old
+    assert mean == pytest.approx(np.exp(np.log(ratios).mean()), rel=1e-6)
 
 
 def test_no_seed_in_common(trees: Trees) -> None:
@@ -224,10 +227,10 @@ def test_suite_that_vanished(trees: Trees) -> None:
 
 def test_metric_on_one_side_alone(trees: Trees) -> None:
     trees.change_scores(lambda frame: frame.drop(columns="seam"), old=True)
-    trees.change_scores(lambda frame: frame.drop(columns="sharpness_h"))
+    trees.change_scores(lambda frame: frame.drop(columns="sharpness_c"))
     found = trees.compare()
     assert _change(found, "seam").verdict == "new"
-    assert _change(found, "sharpness_h").verdict == "missing"
+    assert _change(found, "sharpness_c").verdict == "missing"
     assert _change(found, "mse_h").verdict == "identical"
     for text in (
         comparison_text(found),

@@ -217,12 +217,12 @@ def test_variant_of_which_seeds_alone_were_measured_has_no_tolerance() -> None:
     assert found.spread("tiny", "staged", "mse_h", [origin("staged")]) == Spread(0.06, 2)
 
 
-def test_standard_deviation_is_that_of_the_sample_and_of_ratios_relative() -> None:
+def test_standard_deviation_is_that_of_the_sample_and_of_ratios_that_of_logarithms() -> None:
     means: list[dict[str, float | None]] = [
-        {"mse_h": 1.0, "sharpness_h": 2.0, "ssim_h": 0.5},
-        {"mse_h": 3.0, "sharpness_h": 4.0, "ssim_h": None},
+        {"mse_h": 1.0, "sharpness_c": 2.0, "ssim_h": 0.5},
+        {"mse_h": 3.0, "sharpness_c": 4.0, "ssim_h": None},
     ]
-    assert seed_sds(means) == {"mse_h": 1.41, "sharpness_h": 0.471}  # √2, and √2 / 3
+    assert seed_sds(means) == {"mse_h": 1.41, "sharpness_c": 0.49}  # √2, and ln 2 / √2
 
 
 def test_largest_difference_over_methods() -> None:

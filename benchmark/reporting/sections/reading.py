@@ -8,6 +8,7 @@ from benchmark.core.config import load_variant
 from benchmark.evaluation.effects import GUESSING, IOU_MARGIN
 from benchmark.evaluation.probes import FADE_SHARE, REFERENCE_PX, SPLIT
 from benchmark.evaluation.results import SKILL
+from benchmark.evaluation.score_table import PSNR_MEDIAN, PSNR_POOLED
 from benchmark.metrics import METRICS
 from benchmark.metrics.registry import WANTED
 from benchmark.reporting.blocks import Block, Items, Section, Text
@@ -18,9 +19,9 @@ REGIONS = {"w": "whole image", "h": "hole", "b": "seam band", "c": "core", "know
 MEANS = (
     "Means are over images with equal weight, then over training seeds; several holes of an image "
     "are averaged inside the image first. An infinite PSNR (an exact completion) enters means with "
-    "the PSNR of a region in which one channel of one pixel is off by one. `sharpness_h` is a mean "
-    "of ratios, which one image whose true hole is nearly flat can dominate, as it does where it "
-    "is far above 1. Ranks are those of the printed values: bold is the best of its kind, "
+    "the PSNR of a region in which one channel of one pixel is off by one. `sharpness_c` has "
+    "a geometric mean, in which half and double weigh alike and no ratio counts as less than 0.01 "
+    "or more than 100. Ranks are those of the printed values: bold is the best of its kind, "
     "underlined the second. Variants and baselines are ranked apart; `oracle` is the truth itself "
     "and must score perfectly."
 )
@@ -98,8 +99,13 @@ def _how_to_read(report: Report) -> Section:
         f"`{SKILL}` (higher is better): 1 - mse_h / mse_h(telea); 1 is perfect, 0 equals Telea, "
         "below 0 loses to it."
     )
+    robust = (
+        f"`{PSNR_MEDIAN}`, `{PSNR_POOLED}` (dB, higher is better): the median of `psnr_h` over "
+        "images, and the PSNR of their mean `mse_h`. They stand beside the mean because a few flat "
+        "holes, filled almost exactly, can raise it by many decibels."
+    )
     blocks: list[Block] = [
-        Section("Metrics", [Items([*map(_definition, METRICS), skill])]),
+        Section("Metrics", [Items([*map(_definition, METRICS), robust, skill])]),
         Section("Means and ranks", [Text(MEANS)]),
         Section("Verdicts", [Text(VERDICTS)]),
         Section("Classes of runs", [Text(CLASSES)], "classes-of-runs"),

@@ -17,6 +17,7 @@ from benchmark.reporting.sections.suite import (
     origins,
     protocols,
     scores,
+    set_level,
     summary,
 )
 from benchmark.reporting.suite_report import SuiteReport
@@ -24,6 +25,7 @@ from benchmark.reporting.suite_report import SuiteReport
 SECTIONS: tuple[Callable[[SuiteReport], Section | None], ...] = (
     summary.section,
     scores.section,
+    set_level.section,
     comparisons.section,
     protocols.section,
     breakdowns.section,
