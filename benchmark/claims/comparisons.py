@@ -14,11 +14,12 @@ from benchmark.claims.verdicts import ClaimVerdict, Prediction, verdict_of
 from benchmark.core.config import load_variant
 from benchmark.evaluation.results import Results
 from benchmark.metrics import METRICS
-from benchmark.stats.comparison import Scores, comparable_name, groups_of, is_more_better
+from benchmark.stats.comparison import Scores, comparable_name, image_groups, is_more_better
 from benchmark.stats.intervals import (
     Interval,
     Sample,
     interval_of_difference,
+    numbered,
     unpaired_interval,
 )
 from benchmark.stats.rulebook import Effect
@@ -184,13 +185,13 @@ def sample_of_images(values: Sequence[Sequence[float | None]], results: Results)
     if len({len(row) for row in values}) > 1:
         raise UntestableError("the seeds were asked about different images")
     table = np.array(values, dtype=np.float64)
-    is_known = np.isfinite(table).all(axis=0)
-    if is_known.sum() < 2:
-        raise UntestableError(f"{is_known.sum()} images have values, which is too few")
-    of_images = groups_of(results.frame)
+    is_known = np.asarray(np.isfinite(table).all(axis=0))
+    if (count := int(is_known.sum())) < 2:
+        raise UntestableError(f"too few images have values ({count})")
+    of_images = image_groups(results.frame)
     groups: NDArray[np.int64] | None = None
-    if of_images is not None and len(of_images) == len(is_known):
-        groups = pd.factorize(of_images.to_numpy()[is_known])[0].astype(np.int64)
+    if of_images is not None and len(of_images) == is_known.size:
+        groups = numbered(of_images.to_numpy()[is_known])
     return Sample(table[:, is_known], groups)
 
 

@@ -23,7 +23,7 @@ from benchmark.evaluation.effects import CELLS, GoesBy, cell_values, effects_of
 from benchmark.evaluation.predictions import Predictions
 from benchmark.evaluation.probes import PROBES, REAL
 from benchmark.stats.bootstrap import counts_of
-from benchmark.stats.intervals import Interval, Sample, interval_of_mean
+from benchmark.stats.intervals import Interval, Sample, interval_of_mean, numbered
 from data.draws import integers_below, random_bits
 from data.errors import InputError
 from models.networks import Localization, discriminator_class
@@ -52,13 +52,17 @@ class Resamples:
 
     count: int
     replicates: int = REPLICATES
+    groups: NDArray[np.int64] | None = None
+    """Number of each image's group, from 0; a group is drawn whole."""
 
     @cached_property
     def weights(self) -> NDArray[np.int64]:
         """How often each image was drawn, `[replicates, count]`."""
-        drawn = self.replicates * self.count
+        units = self.count if self.groups is None else int(self.groups.max()) + 1
+        drawn = self.replicates * units
         bits = random_bits(["diagnosis bootstrap", SEED], -(-drawn // 4)).ravel()[:drawn]
-        return counts_of(integers_below(bits, self.count).reshape(self.replicates, self.count))
+        counts = counts_of(integers_below(bits, units).reshape(self.replicates, units))
+        return counts if self.groups is None else counts[:, self.groups]
 
     def estimate(self, value: float, replicates: Values) -> Estimate:
         """Return a value with the percentiles of its replicates, rounded to 7 significant digits.
@@ -73,7 +77,8 @@ class Resamples:
 
     def mean(self, values: Values) -> Estimate:
         """Return the mean of one value an image, `[count]`."""
-        return self.estimate(float(values.mean()), self.weights @ values / self.count)
+        means = self.weights @ values / self.weights.sum(axis=1)
+        return self.estimate(float(values.mean()), means)
 
     def detection_auc(self, on_real: Values, on_probe: Values) -> Estimate:
         """Return how well probes are told from real images.
@@ -153,12 +158,15 @@ def diagnosis(
     kept = predictions if localizes else CELLS
     entry["per_image"] = {name: cell_values(predictions[name]) for name in kept}
     entry["per_image"][CORRELATION] = rounded
-    effects = effects_of(entry)
+    effects = effects_of(entry, resamples.groups)
     entry["effects"] = {name: _estimate(found) for name, found in effects.intervals.items()}
     entry["effects"] |= {"measure": effects.measure, "verdict": effects.goes_by}
-    if known := [value for value in rounded if value is not None]:
-        found = interval_of_mean(Sample(np.array([known])))
-        entry[CORRELATION] = {**_estimate(found), "images": len(known)}
+    known = np.flatnonzero([value is not None for value in rounded])
+    if known.size:
+        groups = None if resamples.groups is None else numbered(resamples.groups[known])
+        values = np.array(rounded, dtype=np.float64)[None, known]
+        found = interval_of_mean(Sample(values, groups))
+        entry[CORRELATION] = {**_estimate(found), "images": known.size}
     return entry
 
 

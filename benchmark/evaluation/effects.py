@@ -54,6 +54,8 @@ class Effects:
     """`[seeds, images]`; None for a discriminator that sees the hole alone, which has no seam."""
     content: Values
     """`[seeds, images]`."""
+    groups: NDArray[np.int64] | None = None
+    """Number of each image's group, where images are not one each."""
 
     @property
     def threshold(self) -> float:
@@ -63,11 +65,10 @@ class Effects:
     @property
     def intervals(self) -> dict[str, Interval]:
         """The means with 95 % intervals: `content`, and `seam` and `difference` where they are."""
-        found = {"content": interval_of_mean(Sample(self.content))}
+        effects = {"content": self.content}
         if self.seam is not None:
-            found["seam"] = interval_of_mean(Sample(self.seam))
-            found["difference"] = interval_of_mean(Sample(self.seam - self.content))
-        return found
+            effects |= {"seam": self.seam, "difference": self.seam - self.content}
+        return {n: interval_of_mean(Sample(values, self.groups)) for n, values in effects.items()}
 
     @property
     def goes_by(self) -> GoesBy:
@@ -84,17 +85,17 @@ class Effects:
         return "content" if is_more and found["content"].low > self.threshold else "inconclusive"
 
 
-def effects_of(numbers: Mapping[str, Any]) -> Effects:
+def effects_of(numbers: Mapping[str, Any], groups: NDArray[np.int64] | None = None) -> Effects:
     """Return the effects on one discriminator, from its part of a diagnosis."""
     cells = {name: np.array(numbers["per_image"][name], np.float64) for name in CELLS}
     real, seam, content, both = (cells[name] for name in CELLS)
     added = np.subtract if numbers["predicts"] == "localization" else auc_of_images
     measure: Literal["iou", "auc"] = "iou" if numbers["predicts"] == "localization" else "auc"
     if numbers["input"] == "hole":  # in which the frame of `seam_only` is content, too
-        return Effects(measure, None, added(both, real)[None])
+        return Effects(measure, None, added(both, real)[None], groups)
     of_seam = (added(seam, real) + added(both, content)) / 2
     of_content = (added(content, real) + added(both, seam)) / 2
-    return Effects(measure, of_seam[None], of_content[None])
+    return Effects(measure, of_seam[None], of_content[None], groups)
 
 
 def join_seeds(found: Sequence[Effects]) -> Effects:

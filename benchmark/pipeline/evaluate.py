@@ -25,6 +25,7 @@ from benchmark.evaluation.test_set import (
 )
 from benchmark.inference.trained import Trained, load_trained
 from benchmark.metrics import PROTOCOL
+from benchmark.stats.intervals import numbered
 from benchmark.training.network_inputs import complete
 from models.variant import Variant
 
@@ -140,7 +141,8 @@ def _diagnose(
     batch_size = suite.evaluation.batch_size
     predictions = probed.predict_all(batch_size) if asked else {}
     correlations = probed.gradient_errors(batch_size) if asked else {}
-    resamples = Resamples(len(test.rows))
+    groups = None if test.groups is None else numbered(test.groups[row] for row in test.rows)
+    resamples = Resamples(len(test.rows), groups=groups)
 
     labels = [test.records[row].label for row in test.rows]
     rows = [test.rows[i] for i in chosen_rows(labels, most=PICTURED, most_classes=PICTURED)]

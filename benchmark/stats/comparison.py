@@ -21,6 +21,7 @@ from benchmark.stats.intervals import (
     group_means,
     improvement,
     interval_of_difference,
+    numbered,
     wilcoxon_p,
 )
 from benchmark.stats.rulebook import Effect, Reading
@@ -59,7 +60,7 @@ class Scores:
         table = self.table.dropna(how="all")[images]
         groups = None
         if self.groups is not None:
-            groups = pd.factorize(self.groups.loc[table.columns])[0].astype(np.int64)
+            groups = numbered(self.groups.loc[table.columns])
         return Sample(table.to_numpy(np.float64), groups, self.is_trained, self.spread)
 
     @property
@@ -207,10 +208,12 @@ def scores_of(
     spread: Spread | None = None,
 ) -> Scores:
     """Return a method's scores from a table that `comparable_scores` returned."""
-    return Scores(method, score_matrix(frame, method, metric), groups_of(frame), is_trained, spread)
+    return Scores(
+        method, score_matrix(frame, method, metric), image_groups(frame), is_trained, spread
+    )
 
 
-def groups_of(frame: pd.DataFrame) -> pd.Series | None:
+def image_groups(frame: pd.DataFrame) -> pd.Series | None:
     """Return the group of each image of a score table; None where every image is one."""
     if "group" not in frame:
         return None

@@ -7,7 +7,7 @@ Images of one group (blocks of one photograph, pictures of one person) count as 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -196,6 +196,12 @@ def image_part(values: Array, groups: NDArray[np.int64] | None = None) -> Part:
     found = float((squares * (group_means(values, groups) - values.mean()) ** 2).sum())
     share = float((squares * (1 - 2 * weights + squares.sum())).sum() / squares.sum())
     return found / share, sizes.size - 1.0
+
+
+def numbered(labels: Iterable[Hashable]) -> NDArray[np.int64]:
+    """Return a number for each label, from 0 and none left out."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(label, len(numbers)) for label in labels], np.int64)
 
 
 def group_means(values: Array, groups: NDArray[np.int64] | None) -> Array:

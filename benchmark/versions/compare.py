@@ -1,5 +1,6 @@
 """Two versions of the results → what changed, run by run and metric by metric."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -16,7 +17,7 @@ from benchmark.stats.comparison import (
     comparable_scores,
     comparison_of,
     family,
-    groups_of,
+    image_groups,
     score_matrix,
 )
 from benchmark.stats.intervals import Spread, interval_of_mean
@@ -247,7 +248,7 @@ def _compared(
     moved, spread = tables[0] - tables[1], None
     if known is not None and len(moved) < FEWEST_SEEDS:
         spread = Spread(math.sqrt(2) * known.sd, math.inf)
-    scores = Scores(method, moved, groups_of(whole), is_trained, spread)
+    scores = Scores(method, moved, image_groups(whole), is_trained, spread)
     if scores.scored.empty:
         return None
     sample = scores.sample(scores.scored)

@@ -47,7 +47,7 @@ def results(
         seeds=tuple(dict.fromkeys(seed for used in trained.values() for seed in used)),
         frame=pd.DataFrame(rows),
         curves={(v, s): pd.DataFrame() for v, used in trained.items() for s in used},
-        **(facts | {"flops": {}, "origins": {}} | others),
+        **(facts | {"flops": {}, "set_level": {}, "origins": {}} | others),
     )
 
 
