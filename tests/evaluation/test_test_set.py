@@ -28,9 +28,10 @@ def test_group_is_called_by_the_least_hash_of_its_images(
         for i, (sha, group) in enumerate(zip("cba", groups, strict=True))
     ]
     test = TestSet(images, boxes, records, [0, 1, 2])
-    frame, _ = score_method(
+    scored = score_method(
         "oracle", 0, test, lambda rows, _: test.targets(rows), Evaluation(batch_size=2)
     )
+    frame = scored.score_table
     assert groups_of(frame).tolist() == [sha * 16 for sha in expected] * 2
     assert ("group" in frame) == any(groups)
     assert tuple(frame.columns[: len(COLUMNS)]) == COLUMNS

@@ -26,13 +26,15 @@ MEANS = (
     "and must score perfectly."
 )
 VERDICTS = (
-    "Comparisons are of paired differences, image by image and, between variants, seed by seed. A "
-    "difference is better or worse where its p value, adjusted by Holm for all comparisons shown "
-    "together, is below 0.05; equivalent where its whole 95 % interval lies within the margin of "
-    "practical equivalence (0.1 dB, 0.002 of SSIM, ST-LPIPS or LPIPS: the shaded band of a chart; "
-    "metrics without a margin have none); and inconclusive else. The interval is for one "
-    "comparison. From three training seeds on, intervals and p cover the choice of seeds besides "
-    "that of images. "
+    "Comparisons are of paired differences, image by image; images of one group count as one. "
+    "Training seeds of two variants are independent draws. A difference is better or worse where "
+    "0 is ruled out, equivalent where everything beyond the margin of practical equivalence is "
+    "(the shaded band of a chart), and inconclusive else. All that is shown together shares one "
+    "chance of 5 % that anything said is false, by Holm; the interval is for one comparison. "
+    "Intervals and p cover the choice of training seeds besides that of images: by the seeds of "
+    "the runs, or by the spread that `benchmark/versions/tolerances.yaml` has of more seeds. "
+    "Without either a verdict is provisional. `docs/statistics.md` has the rule with its error "
+    "rates. "
     "Beside a variant stands: ✗ loses to the named baseline, ≈ is not distinguishable from it, ✓ "
     "beats every baseline that ran, by `mse_h`."
 )
