@@ -15,6 +15,7 @@ from benchmark.core.environment import fingerprint
 from benchmark.core.files import write_json
 from benchmark.core.paths import Run
 from benchmark.core.yaml_files import load
+from benchmark.metrics.registry import is_ratio
 from benchmark.pipeline.evaluate import evaluate_run
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
@@ -60,6 +61,14 @@ def run_pinned(variant: str, folder: Path, threads: int = 1) -> dict[str, Any]:
     }
 
 
+def scale(metric: str, value: float) -> float:
+    """Return what a change of a metric is relative to: its value or, of a ratio, the ideal 1.
+
+    The ratio of a blurry completion is near 0, and changes by more than half of itself.
+    """
+    return 1.0 if is_ratio(metric) else abs(value)
+
+
 def largest_change(setting: Setting, pinned: dict[str, dict[str, float]]) -> float:
     """Return the largest relative change of any metric of the pinned runs under a setting."""
     changes = []
@@ -72,7 +81,7 @@ def largest_change(setting: Setting, pinned: dict[str, dict[str, float]]) -> flo
             check=True,
         )
         found = json.loads(done.stdout)
-        changes += [abs(found[name] - value) / abs(value) for name, value in metrics.items()]
+        changes += [abs(found[n] - value) / scale(n, value) for n, value in metrics.items()]
     return rounded(max(changes))
 
 

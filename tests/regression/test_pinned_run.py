@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.versions.diff import machine_differences
 from benchmark.versions.tolerances import FACTOR
-from tests.regression.pin import BASELINE, VARIANTS, run_pinned
+from tests.regression.pin import BASELINE, VARIANTS, run_pinned, scale
 
 TOLERANCE = FACTOR * max(json.loads(BASELINE.read_text())["changes"].values())
 """Relative difference allowed on another machine: like the tolerances of the suites, three times
@@ -35,7 +35,8 @@ def test_metrics(pinned_and_found: tuple[dict[str, Any], dict[str, Any]]) -> Non
     reasons = machine_differences(found["fingerprint"], pinned["fingerprint"])
     different = []
     for name, expected in pinned["metrics"].items():
-        found_value, tolerance = found["metrics"][name], TOLERANCE * abs(expected) if reasons else 0
+        found_value = found["metrics"][name]
+        tolerance = TOLERANCE * scale(name, expected) if reasons else 0
         if abs(found_value - expected) > tolerance:
             different.append(f"{name}: {found_value} here, {expected} pinned, {tolerance} allowed")
     assert not different, "\n".join([*different, *reasons])
