@@ -20,8 +20,8 @@ Part = tuple[float, float]
 CONFIDENCE = 0.95
 MIN_SEEDS = 2
 """One seed alone does not show how much seeds differ."""
-_LEAST_EXPONENT = -150.0
-"""Of levels; beyond it, squares of quantiles are no longer finite."""
+_LEAST_EXPONENT = -50.0
+"""Of levels; far beyond it, quantiles of some degrees of freedom are no longer numbers."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,8 @@ def image_part(values: Array, groups: NDArray[np.int64] | None = None) -> Part:
     """Return the variance of a mean over images, and its degrees of freedom.
 
     With groups, it is the cluster-robust one, scaled so that it has no bias where the means of
-    groups vary alike.
+    groups vary alike. Its degrees of freedom are those of so many groups of one size as would know
+    the mean as well.
 
     Args:
         values: `[images]`.
@@ -186,7 +187,7 @@ def image_part(values: Array, groups: NDArray[np.int64] | None = None) -> Part:
         An infinite variance for one group alone.
 
     Source: Bell and McCaffrey, Bias reduction in standard errors for linear regression with
-    multi-stage samples (2002), for a mean.
+    multi-stage samples (2002), for a mean; Kish, Survey Sampling (1965), the effective number.
     """
     sizes = np.ones(values.size) if groups is None else np.bincount(groups)
     if sizes.size < 2:
@@ -195,7 +196,7 @@ def image_part(values: Array, groups: NDArray[np.int64] | None = None) -> Part:
     squares = weights**2
     found = float((squares * (group_means(values, groups) - values.mean()) ** 2).sum())
     share = float((squares * (1 - 2 * weights + squares.sum())).sum() / squares.sum())
-    return found / share, sizes.size - 1.0
+    return found / share, max(1.0, 1 / float(squares.sum()) - 1)
 
 
 def numbered(labels: Iterable[Hashable]) -> NDArray[np.int64]:
