@@ -80,8 +80,8 @@ def test_tables_of_suites_and_of_reference_runs_are_told_apart(
     assert own[0] == reference[0] and len(own[0]) == 5
     # The means of GOOD and BAD, and of the baselines.
     assert [row[:3] for row in own[1:]] == [
-        ["l2", "✓ beats every baseline", "0.0210"],
-        ["binary", "✗ loses to telea", "0.0350"],
+        ["l2", "✓ beats every baseline (provisional)", "0.0210"],
+        ["binary", "✗ loses to telea (provisional)", "0.0350"],
         ["baselines, ranked apart", "", ""],
         ["mean_color", "", "0.0500"],
         ["telea", "", "0.0250"],

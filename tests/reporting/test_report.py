@@ -172,12 +172,12 @@ def test_a_variant_that_loses_to_telea_is_marked_in_its_row_and_in_words(
 ) -> None:
     write_report(load_params())
     page = Path("reports/report.md").read_text(encoding="utf-8")
-    assert r"| bad\_gan | ✗ loses to telea | 0.0350<br>" in page
-    assert "| good | ✓ beats every baseline | **0.0210**<br>" in page
+    assert r"| bad\_gan | ✗ loses to telea (provisional) | 0.0350<br>" in page
+    assert "| good | ✓ beats every baseline (provisional) | **0.0210**<br>" in page
     assert "| even | ≈ even with telea | <ins>0.0250</ins><br>" in page
-    assert r"| bad\_gan - telea | ✗ worse | +0.01000 \[" in page
+    assert r"| bad\_gan - telea | ✗ worse (provisional) | +0.01000 \[" in page
     assert "1 loses to it, 1 is not distinguishable from it, 1 beats it" in page
-    assert r"bad\_gan & $\times$ loses to telea & 0.0350" in Path(
+    assert r"bad\_gan & $\times$ loses to telea (provisional) & 0.0350" in Path(
         "reports/tables/tiny.tex"
     ).read_text(encoding="utf-8")
 
