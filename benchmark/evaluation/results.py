@@ -31,7 +31,7 @@ from benchmark.evaluation.score_table import (
 from benchmark.metrics import METRICS
 from benchmark.metrics.registry import is_ratio
 from benchmark.stats.comparison import METRIC, ORACLE, TELEA, Scores, comparable_scores, scores_of
-from benchmark.stats.intervals import Spread, interval_of_mean
+from benchmark.stats.intervals import Spread, interval_of_mean, pooled
 from benchmark.training.describe import generator_flops
 from data.errors import InputError, printable
 
@@ -105,14 +105,25 @@ class Results:
         """Return a method's scores in a metric of the score table, see `comparable_scores`."""
         key = metric, to_ideal
         if key not in self._comparable:
-            self._comparable[key] = comparable_scores(self.frame, metric, self.image_px, to_ideal)
-        is_trained, spread = method in self.variants, self.spreads.get((method, metric))
-        return scores_of(self._comparable[key], method, metric, is_trained, spread)
+            frame = comparable_scores(self.frame, metric, self.image_px, to_ideal)
+            self._comparable[key] = frame, self._pooled_spreads(frame, metric)
+        frame, spreads = self._comparable[key]
+        return scores_of(frame, method, metric, method in self.variants, spreads.get(method))
 
     @cached_property
-    def _comparable(self) -> dict[tuple[str, bool], pd.DataFrame]:
-        """Score tables by metric and whether distances from the ideal are compared."""
+    def _comparable(self) -> dict[tuple[str, bool], tuple[pd.DataFrame, dict[str, Spread]]]:
+        """Score table and spreads by metric and whether distances from the ideal are compared."""
         return {}
+
+    def _pooled_spreads(self, frame: pd.DataFrame, metric: str) -> dict[str, Spread]:
+        """Return what is known of each variant's seeds, here or elsewhere, all taken together."""
+        known = {}
+        for variant in self.variants:
+            own = scores_of(frame, variant, metric).own_spread
+            candidates = [s for s in (own, self.spreads.get((variant, metric))) if s]
+            if candidates:
+                known[variant] = max(candidates, key=lambda spread: spread.degrees)
+        return pooled(known)
 
     def _derived(self, rows: pd.DataFrame) -> Aggregate:
         """Return metrics with skill, and with the median and the pooled PSNR."""

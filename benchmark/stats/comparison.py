@@ -64,6 +64,12 @@ class Scores:
         return Sample(table.to_numpy(np.float64), groups, self.is_trained, self.spread)
 
     @property
+    def own_spread(self) -> Spread | None:
+        """What the seeds of the table say of the spread between seeds; None of one."""
+        means = self.table.dropna(how="all")[self.scored].mean(axis="columns").dropna()
+        return Spread(float(means.std()), len(means) - 1) if len(means) > 1 else None
+
+    @property
     def scored(self) -> pd.Index:
         """The images that have a score of every seed that has any."""
         table = self.table.dropna(how="all")

@@ -7,7 +7,7 @@ Images of one group (blocks of one photograph, pictures of one person) count as 
 """
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +31,26 @@ class Spread:
     sd: float
     degrees: float
     """Of freedom: the seeds measured, less one; infinite where it is taken as known."""
+    is_pooled: bool = False
+    """Whether the estimate is shared with other variants, so that two of them know no more."""
+
+
+def pooled(spreads: Mapping[str, Spread]) -> dict[str, Spread]:
+    """Return spreads that share their degrees of freedom, as in an analysis of variance.
+
+    Three seeds alone know their spread so badly that nothing could ever be said. Variants of a
+    suite have spreads alike; one whose own is larger than the pooled one keeps it.
+
+    Args:
+        spreads: by variant.
+    """
+    degrees = sum(spread.degrees for spread in spreads.values())
+    squares = sum(spread.degrees * spread.sd**2 for spread in spreads.values())
+    sd = math.sqrt(squares / degrees) if degrees else 0.0
+    return {
+        name: Spread(max(sd, spread.sd), degrees, len(spreads) > 1)
+        for name, spread in spreads.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -130,7 +150,10 @@ def _interval(mean: float, images: Sequence[Part], samples: Sequence[Sample]) ->
     variance, degrees = _welch(images)
     # The residual is in the means of seeds already.
     variance -= sum(residual_variance(s) for s in trained if len(s.scores) >= MIN_SEEDS)
-    kept = tuple(part for part in ((variance, degrees), _welch(seeds)) if part[0] > 0)
+    of_seeds = _welch(seeds)
+    if pools := [s.spread.degrees for s in trained if s.spread and s.spread.is_pooled]:
+        of_seeds = of_seeds[0], min(of_seeds[1], *pools)
+    kept = tuple(part for part in ((variance, degrees), of_seeds) if part[0] > 0)
     return Interval(mean, kept, covers_seeds=len(seeds) == len(trained))
 
 

@@ -75,17 +75,16 @@ def test_seeds_of_each_variant_are_draws_of_their_own() -> None:
         for place, name in enumerate(SETTINGS)
     }
     part = compare_trend(RISES.psnr_rises[0], results(scores, "mse_h"))
+    means = [table.mean(axis=1) for table in scores.values()]
+    pool = sum((len(m) - 1) * m.var(ddof=1) for m in means) / 5
     weights = np.array([-1.5, -0.5, 0.5, 1.5]) * 3 / 5
-    parts = [
-        w**2 * np.var(s, ddof=1) / len(s) for w, s in zip(weights, seeds.values(), strict=True)
-    ]
-    total = sum(parts)
-    degrees = total**2 / sum(
-        p**2 / (len(s) - 1) for p, s in zip(parts, seeds.values(), strict=True)
+    # Decibels of a relative change of the error, to first order.
+    total = sum(
+        (w * 10 / math.log(10) / m.mean()) ** 2 * max(pool, m.var(ddof=1)) / len(m)
+        for w, m in zip(weights, means, strict=True)
     )
-    half = stats.t.ppf(0.975, degrees) * np.sqrt(total)
-    # The PSNR of a seed is linear in its relative error, to first order: a tenth of a dB is small.
-    assert (part.high - part.low) / 2 == pytest.approx(half, rel=0.05)
+    half = stats.t.ppf(0.975, 5) * np.sqrt(total)
+    assert (part.high - part.low) / 2 == pytest.approx(half, rel=1e-9)
     assert (part.seeds, part.covers_seeds) == (2, True)
 
 

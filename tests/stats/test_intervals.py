@@ -15,6 +15,7 @@ from benchmark.stats.intervals import (
     improvement,
     interval_of_difference,
     interval_of_mean,
+    pooled,
     residual_variance,
     seed_part,
     unpaired_interval,
@@ -74,6 +75,33 @@ def test_the_spread_of_more_seeds_counts() -> None:
     assert found == pytest.approx((0.09 / 2, 2.0))
     own = seed_part(Sample(scores, spread=Spread(0.3, 1.0)))
     assert own is not None and own[1] == 1.0 and own[0] != pytest.approx(0.09 / 2)
+
+
+def test_pooled_spreads_are_those_of_an_analysis_of_variance() -> None:
+    rng = np.random.default_rng(0)
+    seeds = {"a": rng.normal(0, 1, 3), "b": rng.normal(5, 1, 4), "c": rng.normal(9, 1, 2)}
+    known = {name: Spread(float(v.std(ddof=1)), len(v) - 1) for name, v in seeds.items()}
+    found = pooled(known)
+    # Of one factor without an effect, F is the mean square between over that within.
+    within = sum(((v - v.mean()) ** 2).sum() for v in seeds.values()) / 6
+    everything = np.concatenate([*seeds.values()])
+    between = sum(len(v) * (v.mean() - everything.mean()) ** 2 for v in seeds.values()) / 2
+    assert between / within == pytest.approx(stats.f_oneway(*seeds.values()).statistic)
+    sd = math.sqrt(within)
+    assert {s.degrees for s in found.values()} == {6}
+    assert {n: s.sd for n, s in found.items()} == pytest.approx(
+        {n: max(sd, s.sd) for n, s in known.items()}
+    )
+    assert pooled({"a": known["a"]}) == {"a": known["a"]} and pooled({}) == {}
+
+
+def test_a_pooled_spread_of_two_sides_knows_no_more_than_that_of_one() -> None:
+    shared = Spread(0.5, 6, is_pooled=True)
+    sides = [Sample(np.full((1, 9), value), spread=shared) for value in (1.0, 3.0)]
+    found = interval_of_difference(*sides)
+    assert found.parts[0] == pytest.approx((2 * 0.25, 6.0))
+    alone = [Sample(np.full((1, 9), value), spread=Spread(0.5, 6)) for value in (1.0, 3.0)]
+    assert interval_of_difference(*alone).parts[0] == pytest.approx((2 * 0.25, 12.0))
 
 
 def test_residuals_alone_count_once() -> None:

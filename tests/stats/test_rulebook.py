@@ -1,13 +1,14 @@
 """What intervals are said to show, by cases worked by hand and by simulated reports."""
 
 import math
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmark.stats.intervals import Sample, Spread, interval_of_difference
+from benchmark.stats.intervals import Sample, Spread, interval_of_difference, pooled
 from benchmark.stats.rulebook import Effect, family, holm
 from tests.support.comparisons import interval
 
@@ -77,6 +78,7 @@ def _false_verdicts(
     true: float,
     measured: bool = False,
     groups: NDArray[np.int64] | None = None,
+    factors: Sequence[float] = (1, 1, 1, 1, 1),
     images: int = 150,
 ) -> tuple[bool, bool]:
     """Simulate a suite of five variants and eight baselines: is anything said of it false?
@@ -91,43 +93,49 @@ def _false_verdicts(
             return rng.normal(0, scale, (1, images))
         return rng.normal(0, scale, (1, int(groups.max()) + 1))[:, groups]
 
-    def trained() -> Sample:
-        noise = rng.normal(0, IMAGE_SD / 2, (seeds, images))
-        of_seeds = rng.normal(0, SPREAD, (seeds, 1))
-        # What was measured is the spread of three other seeds.
-        sd = float(rng.normal(0, SPREAD, 3).std(ddof=1))
-        scores = shared + of_images(IMAGE_SD) + of_seeds + noise
-        return Sample(scores, groups, spread=Spread(sd, 2.0) if measured else None)
-
     shared = rng.exponential(IMAGE_SD, (1, images))
-    variants = [trained() for _ in range(5)]
+    tables, known = {}, {}
+    for number, factor in enumerate(factors):
+        of_seeds = rng.normal(0, SPREAD * factor, (seeds, 1))
+        noise = rng.normal(0, IMAGE_SD / 2, (seeds, images))
+        name = str(number)
+        tables[name] = shared + of_images(IMAGE_SD) + of_seeds + noise
+        # What was measured is the spread of three other seeds.
+        others = rng.normal(0, SPREAD * factor, 3)
+        means = others if measured else tables[name].mean(axis=1)
+        if len(means) > 1:
+            known[name] = Spread(float(means.std(ddof=1)), len(means) - 1)
+    spreads = pooled(known)
+    variants = [Sample(table, groups, spread=spreads.get(n)) for n, table in tables.items()]
     baselines = [
         Sample(shared - true + of_images(IMAGE_SD), groups, is_trained=False) for _ in range(8)
     ]
     wrong = {"within", "below"} if true else {"above", "below"}
-    against = family(
-        [Effect(interval_of_difference(a, b), MARGIN) for a in variants for b in baselines]
-    )
-    between = family(
-        [Effect(interval_of_difference(a, b), MARGIN) for a, b in combinations(variants, 2)]
-    )
-    return any(e.reading in wrong for e in against), any(
-        e.reading in ("above", "below") for e in between
-    )
+    against = [(ours, reference) for ours in variants for reference in baselines]
+    found = [
+        {e.reading for e in family([Effect(interval_of_difference(*p), MARGIN) for p in pairs])}
+        for pairs in (against, [*combinations(variants, 2)])
+    ]
+    return bool(found[0] & wrong), bool(found[1] & {"above", "below"})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("groups", [None, PHOTOGRAPHS], ids=["images", "photographs"])
+@pytest.mark.parametrize("factors", [(1, 1, 1, 1, 1), (1, 1, 1, 1, 3)], ids=["alike", "one_larger"])
 @pytest.mark.parametrize("true", [0.0, MARGIN])
 @pytest.mark.parametrize(
     ("seeds", "measured"), [(1, True), (2, False), (2, True), (3, False), (5, False)]
 )
 def test_a_table_says_anything_false_in_one_of_twenty(
-    seeds: int, measured: bool, true: float, groups: NDArray[np.int64] | None
+    seeds: int,
+    measured: bool,
+    true: float,
+    factors: Sequence[float],
+    groups: NDArray[np.int64] | None,
 ) -> None:
     rng = np.random.default_rng(seeds)
     trials = 400
-    found = [_false_verdicts(rng, seeds, true, measured, groups) for _ in range(trials)]
+    found = [_false_verdicts(rng, seeds, true, measured, groups, factors) for _ in range(trials)]
     # 5 %, and two standard errors of a share of .05 of 400.
     most = 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
     against, between = np.mean(found, axis=0)
