@@ -1,6 +1,7 @@
 """Score tables → comparisons of more than two methods' means: a trend, an ideal, a correlation."""
 
 import math
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -25,7 +26,6 @@ from benchmark.stats.intervals import (
     Array,
     Interval,
     Sample,
-    Spread,
     interval_of_mean,
     interval_of_sum,
 )
@@ -75,7 +75,7 @@ def _weighted_psnr(errors: Sample, weight: float) -> Sample:
     psnr = -DB * math.log(mean) - DB * (errors.scores / mean - 1)
     spread = errors.spread
     if spread is not None:
-        spread = Spread(abs(weight) * DB * spread.sd / mean, spread.degrees)
+        spread = replace(spread, sd=abs(weight) * DB * spread.sd / mean)
     return Sample(weight * psnr, errors.groups, errors.is_trained, spread)
 
 
