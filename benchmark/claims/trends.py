@@ -26,8 +26,10 @@ from benchmark.stats.intervals import (
     Array,
     Interval,
     Sample,
+    effective_number,
     interval_of_mean,
     interval_of_sum,
+    numbered,
 )
 from benchmark.stats.rulebook import Effect
 
@@ -107,32 +109,42 @@ def compare_to_ideal(claimed: Nearness, results: Results) -> ClaimComparison:
 def correlate(claimed: Detail, variant: str, results: Results) -> ClaimComparison:
     """Correlate a variant's scores with a baseline's from image to image, by Spearman's ranks.
 
-    Seeds are averaged first, so the interval covers image sampling only.
+    Seeds are averaged first, so the interval covers image sampling only. Where images form groups,
+    the variance of Fisher's z is that of leaving out a group at a time.
 
     Raises:
         UntestableError: there are too few images, or one side is the same on all.
 
     Source: Bonett and Wright, Sample size requirements for estimating Pearson, Kendall and Spearman
-    correlations (2000), for the variance of Fisher's z.
+    correlations (2000), for the variance of Fisher's z; Miller, The jackknife (1974).
     """
     metric = claimed.metric
     require_baseline(claimed.baseline, results)
-    tables = [scores_of(n, metric, results).table for n in (variant, claimed.baseline)]
-    both = pd.concat([table.mean(axis=0) for table in tables], axis="columns").dropna()
+    ours, base = (scores_of(n, metric, results) for n in (variant, claimed.baseline))
+    both = pd.concat([s.table.mean(axis=0) for s in (ours, base)], axis="columns").dropna()
     if len(both) < FEWEST_IMAGES:
         raise UntestableError(f"{metric} has values of {len(both)} images, which is too few")
     if both.nunique().min() == 1:
         raise UntestableError(f"{metric} is the same on all images")
-    rho = float(stats.spearmanr(both.iloc[:, 0], both.iloc[:, 1]).statistic)
-    z = math.atanh(min(max(rho, -1 + 1e-12), 1 - 1e-12))
-    variance = (1 + rho**2 / 2) / (len(both) - 3)
-    interval = Interval(z, ((variance, math.inf),), covers_seeds=False)
+    z = _fisher_z(both)
+    part = (1 + math.tanh(z) ** 2 / 2) / (len(both) - 3), math.inf
+    if ours.groups is not None:
+        groups = numbered(ours.groups.loc[both.index])
+        without = [_fisher_z(both[groups != number]) for number in range(int(groups.max()) + 1)]
+        part = float(np.var(without)) * (len(without) - 1), effective_number(groups) - 1
+    interval = Interval(z, (part,), covers_seeds=False)
     return ClaimComparison(
         what=f"rank correlation of {metric}: {variant} with {claimed.baseline}",
         effect=Effect(interval, math.atanh(claimed.margin)),
         predicted="above",
         images=len(both),
-        seeds=len(tables[0]),
+        seeds=len(ours.table),
         decimals=3,
         is_correlation=True,
     )
+
+
+def _fisher_z(pairs: pd.DataFrame) -> float:
+    """Return Fisher's z of the rank correlation of two columns."""
+    rho = float(stats.spearmanr(pairs.iloc[:, 0], pairs.iloc[:, 1]).statistic)
+    return math.atanh(min(max(rho, -1 + 1e-12), 1 - 1e-12))

@@ -19,6 +19,8 @@ from benchmark.stats.comparison import (
 )
 
 PROVISIONAL = " (provisional)"
+NAMED = 2
+"""So many baselines are named, and more are counted."""
 
 
 class Verdicts:
@@ -120,7 +122,8 @@ def marker(comparisons: Sequence[Comparison], strongest: str) -> str:
             return f"✗ loses to {reference}{PROVISIONAL * found[reference].is_provisional}"
     even = [name for name, comparison in found.items() if comparison.verdict in UNDECIDED]
     if even:
-        return f"≈ even with {', '.join(even)}"
+        named = ", ".join(even) if len(even) <= NAMED else f"{len(even)} of {len(found)} baselines"
+        return f"≈ even with {named}"
     return f"✓ beats every baseline{PROVISIONAL * any(c.is_provisional for c in comparisons)}"
 
 

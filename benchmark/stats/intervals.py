@@ -219,7 +219,14 @@ def image_part(values: Array, groups: NDArray[np.int64] | None = None) -> Part:
     squares = weights**2
     found = float((squares * (group_means(values, groups) - values.mean()) ** 2).sum())
     share = float((squares * (1 - 2 * weights + squares.sum())).sum() / squares.sum())
-    return found / share, max(1.0, 1 / float(squares.sum()) - 1)
+    degrees = values.size - 1.0 if groups is None else max(1.0, effective_number(groups) - 1)
+    return found / share, degrees
+
+
+def effective_number(groups: NDArray[np.int64]) -> float:
+    """Return how many groups of one size would know a mean as well (Kish 1965)."""
+    sizes = np.bincount(groups).astype(np.float64)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def numbered(labels: Iterable[Hashable]) -> NDArray[np.int64]:

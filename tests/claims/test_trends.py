@@ -1,6 +1,7 @@
 """Trends, ideals and correlations, against closed forms and independent estimates."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -135,6 +136,27 @@ def test_errors_that_rise_with_those_of_a_baseline() -> None:
     # Neither is exact: a bootstrap of ranks has ties, and z is only nearly normal.
     ends = np.quantile(resampled, [0.025, 0.975])
     assert (part.low, part.high) == pytest.approx(tuple(ends), abs=0.03)
+
+
+def test_a_correlation_over_images_of_groups_is_less_sure() -> None:
+    rng = np.random.default_rng(2)
+    groups = np.repeat(np.arange(40), 5)
+    detail = np.exp(rng.normal(-4, 1, 40)[groups] + rng.normal(0, 0.1, 200))
+    ours = detail**0.5 * np.exp(rng.normal(0, 0.7, 40)[groups] + rng.normal(0, 0.1, 200))
+    tested, scores = follows(ours, detail)
+    alone = results(scores, "mse_h")
+    names = alone.frame["image"].map(lambda name: f"g{groups[int(name, 16)]}")
+    grouped = replace(alone, frame=alone.frame.assign(group=names))
+    (part,) = only(tested, grouped).comparisons
+    drawn = [np.concatenate([np.flatnonzero(groups == g) for g in d])
+             for d in rng.integers(40, size=(1000, 40))]  # fmt: skip
+    resampled = [stats.spearmanr(ours[d], detail[d]).statistic for d in drawn]
+    # Neither is exact, see above; groups are fewer.
+    assert (part.low, part.high) == pytest.approx(
+        tuple(np.quantile(resampled, [0.025, 0.975])), abs=0.08
+    )
+    (naive,) = only(tested, alone).comparisons
+    assert part.high - part.low > 1.5 * (naive.high - naive.low)
 
 
 @pytest.mark.parametrize(("sign", "verdict"), [(1, "supported"), (-1, "reversed")])

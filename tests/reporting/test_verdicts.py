@@ -32,6 +32,13 @@ def test_the_marker_names_the_first_defeat(
     assert marker(found, strongest="biharmonic") == expected
 
 
+def test_many_baselines_that_it_is_even_with_are_counted() -> None:
+    even = [_against(name, -0.1, 0.1) for name in ("telea", "biharmonic", "ppca")]
+    assert marker(even[:2], strongest="telea") == "≈ even with telea, biharmonic"
+    found = [*even, _against("mean_color", -0.3, -0.2)]
+    assert marker(found, strongest="telea") == "≈ even with 3 of 4 baselines"
+
+
 def test_a_loss_to_another_baseline_is_never_called_a_victory() -> None:
     found = [_against("telea", -0.2, -0.1), _against("nearest_train", 0.1, 0.2)]
     assert marker(found, strongest="telea") == "✗ loses to nearest_train"
