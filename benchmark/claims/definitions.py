@@ -133,6 +133,20 @@ class Choice(_OfOne):
     """In dB."""
 
 
+class Ignorance(_OfOne):
+    """A variant whose fillings do not depend on the context."""
+
+    margin: Margin = 0.05
+    """Of the variance between fillings in two contexts, as a share of that between the images."""
+
+
+class LearnedGain(_OfOne):
+    """A variant whose blocks with a learned gain are worth something at inference."""
+
+    margin: Margin | None = None
+    """Of `ssim_h`."""
+
+
 class AcrossSuites(Frozen):
     """One variant on the different images of two suites, each time against a baseline."""
 
@@ -197,6 +211,8 @@ class Claim(Frozen):
     misses: Sequence[Probing] = ()
     more_specific: Sequence[Specificity] = ()
     chooses_worse: Sequence[Choice] = ()
+    ignores_context: Sequence[Ignorance] = ()
+    needs_gain: Sequence[LearnedGain] = ()
     across: Sequence[AcrossSuites] = ()
     all_beat: Sequence[EveryVariant] = ()
     all_follow: Sequence[Detail] = ()
@@ -231,7 +247,7 @@ class Claim(Frozen):
 
 JOINT = (
     "better", "differ", "as_good", "cheaper", "psnr_rises", "near_ideal", "sees_seam", "finds",
-    "misses", "more_specific", "chooses_worse",
+    "misses", "more_specific", "chooses_worse", "ignores_context", "needs_gain",
 )  # fmt: skip
 """Kinds of comparisons that must all hold on a suite."""
 SINGLE = ("across", "all_beat", "all_follow", "covers")

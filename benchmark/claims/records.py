@@ -12,7 +12,15 @@ from benchmark.claims.comparisons import (
     sample_of_images,
     within_margin,
 )
-from benchmark.claims.definitions import Area, Choice, Probing, SeamReliance, Specificity
+from benchmark.claims.definitions import (
+    Area,
+    Choice,
+    Ignorance,
+    LearnedGain,
+    Probing,
+    SeamReliance,
+    Specificity,
+)
 from benchmark.claims.verdicts import Prediction
 from benchmark.evaluation.curves import checkpoint_regret
 from benchmark.evaluation.diagnosis import CORRELATION
@@ -159,6 +167,61 @@ def compare_choice(claimed: Choice, results: Results) -> ClaimComparison:
         seeds=len(seeds),
         decimals=3,
     )
+
+
+def compare_contexts(claimed: Ignorance, results: Results) -> ClaimComparison:
+    """Compare fillings of one hole in two contexts, as a share of how far the images differ there.
+
+    The share is of mean squares over all images: 0 where the context plays no part.
+
+    Raises:
+        UntestableError: the generator was not asked, or all images are the same in the holes.
+    """
+    contexts = [found["context"] for found in _interventions(claimed.variant, results)]
+    filling, truth = (
+        sample_of_images([context[name] for context in contexts], results)
+        for name in ("filling", "truth")
+    )
+    scale = float(truth.scores.mean())
+    if not scale:
+        raise UntestableError("all images are the same in the holes")
+    share = float(filling.scores.mean()) / scale
+    # Values of single images whose mean is the share, and its variance to first order.
+    values = share + (filling.scores - share * truth.scores) / scale
+    sample = Sample(values, filling.groups)
+    effect = Effect(interval_of_mean(sample), null=claimed.margin)
+    what = f"difference between fillings in two contexts, share of the truth's: {claimed.variant}"
+    return comparison_of_samples(what, effect, "below", [sample], 3)
+
+
+def compare_gain(claimed: LearnedGain, results: Results) -> ClaimComparison:
+    """Compare a generator with itself, its blocks that add with a learned gain switched off.
+
+    Raises:
+        UntestableError: the generator was not asked, or has no such block.
+    """
+    found = [each for each in _interventions(claimed.variant, results) if each.get("gains")]
+    if not found:
+        raise UntestableError(f"the generator of {claimed.variant} has no learned gain")
+    rows = [np.subtract(each["ssim_h"], each["without"]).tolist() for each in found]
+    sample = sample_of_images(rows, results)
+    margin = METRICS["ssim_h"].margin if claimed.margin is None else claimed.margin
+    gains = ", ".join(f"{gain:.3g}" for each in found for gain in each["gains"].values())
+    what = f"ssim_h of {claimed.variant}: with - without the block (learned gain {gains})"
+    effect = Effect(interval_of_mean(sample), margin)
+    return comparison_of_samples(what, effect, "above", [sample], 5)
+
+
+def _interventions(variant: str, results: Results) -> list[Mapping[str, Any]]:
+    """Return what interventions into the generator of each seed changed."""
+    diagnoses = (results.diagnoses.get((variant, seed), {}) for seed in results.seeds_of(variant))
+    found = [each["generator"] for each in diagnoses if each.get("generator")]
+    if not found:
+        raise UntestableError(
+            f"nothing was taken from the generator of {variant}; `python -m benchmark evaluate` "
+            "does it"
+        )
+    return found
 
 
 def compare_area(claimed: Area) -> ClaimComparison:

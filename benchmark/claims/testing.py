@@ -18,6 +18,8 @@ from benchmark.claims.definitions import AcrossSuites, Claim, Detail, EveryVaria
 from benchmark.claims.records import (
     compare_area,
     compare_choice,
+    compare_contexts,
+    compare_gain,
     compare_specificity,
     read_probing,
     read_seam,
@@ -41,6 +43,8 @@ COMPARE: Mapping[str, tuple[Callable[[Any, Results], ClaimComparison], ...]] = {
     "sees_seam": (partial(read_seam, "alone"), partial(read_seam, "more")),
     "more_specific": (compare_specificity,),
     "chooses_worse": (compare_choice,),
+    "ignores_context": (compare_contexts,),
+    "needs_gain": (compare_gain,),
 }
 """What tests each kind of comparison within a suite; all must hold."""
 ARITHMETIC = "arithmetic"

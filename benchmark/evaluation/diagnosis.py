@@ -259,6 +259,20 @@ class _Numbers(_Checked):
             raise ValueError("per_image has no value of an image")
 
 
+class _Context(_Checked):
+    filling: list[float]
+    truth: list[float]
+
+
+class _Generator(_Checked):
+    """What interventions into the generator change, image by image; see `interventions`."""
+
+    context: _Context
+    gains: dict[str, float] = {}
+    ssim_h: list[float] = []
+    without: list[float] = []
+
+
 class _DiagnosisFile(_Checked):
     suite: str
     variant: str
@@ -266,12 +280,20 @@ class _DiagnosisFile(_Checked):
     epoch: int = Field(ge=1)
     images: int = Field(ge=1)
     discriminators: dict[Name, _Numbers]
+    generator: _Generator | None = None
+    """None in files of earlier versions."""
 
     @model_validator(mode="after")
     def _has_all_images(self) -> "_DiagnosisFile":
         for name, numbers in self.discriminators.items():
             if {len(values) for values in numbers.per_image.values()} - {self.images}:
                 raise ValueError(f"discriminators.{name}.per_image has not {self.images} images")
+        if self.generator is not None:
+            asked = self.generator
+            lists = [asked.context.filling, asked.context.truth]
+            lists += [asked.ssim_h, asked.without] if asked.gains else []
+            if {len(values) for values in lists} - {self.images}:
+                raise ValueError(f"generator has not {self.images} images")
         return self
 
 

@@ -123,7 +123,7 @@ class ProbedRun:
     def probes(self, rows: Sequence[int]) -> dict[str, Tensor]:
         """Return the probes of some test images, `[n, 3, H, W]` uint8 each."""
         boxes, hole_size = self.boxes(rows), self.test.hole_size
-        images, other = self._images(rows), self._images([self._other(row) for row in rows])
+        images, other = self._images(rows), self._images([self.test.other(row) for row in rows])
         done = complete(self.inpainter, images, boxes, hole_size)
         batch = make_batch(images, boxes, hole_size)
         # No pixel is missing, so none is filled in or marked.
@@ -136,11 +136,6 @@ class ProbedRun:
 
     def _images(self, rows: Sequence[int]) -> Tensor:
         return torch.from_numpy(self.test.images[list(rows)]).to(self.device)
-
-    def _other(self, row: int) -> int:
-        """Return another test image, half the split away: neighbors may be of one photograph."""
-        rows = self.test.rows
-        return rows[(rows.index(row) + len(rows) // 2) % len(rows)]
 
     def predictions(self, probes: Mapping[str, Tensor], boxes: Tensor) -> ByProbe:
         """Ask every discriminator about every probe."""

@@ -70,6 +70,15 @@ class TestSet:
             least[record.unit] = min(record.sha256, least.get(record.unit, record.sha256))
         return [least[record.unit][:16] for record in self.records]
 
+    def other(self, row: int) -> int:
+        """Return another test image, half the split away: neighbors may be of one photograph."""
+        return self._others[row]
+
+    @cached_property
+    def _others(self) -> dict[int, int]:
+        half = len(self.rows) // 2
+        return dict(zip(self.rows, self.rows[half:] + self.rows[:half], strict=True))
+
     def masks(self, rows: list[int], mask_number: int) -> Tensor:
         """Return the masks of some images, `[n, 1, H, W]` bool."""
         boxes = torch.from_numpy(self.boxes[rows, mask_number])

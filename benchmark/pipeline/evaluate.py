@@ -12,6 +12,7 @@ from benchmark.core.device import batch_setting, memory_for, open_device
 from benchmark.core.environment import fingerprint
 from benchmark.core.files import atomic_folder, atomic_path, write_json
 from benchmark.evaluation.diagnosis import CONFIDENCE, REPLICATES, SEED, Resamples, diagnosis
+from benchmark.evaluation.interventions import intervene
 from benchmark.evaluation.predictions import ProbedRun
 from benchmark.evaluation.probes import fade_px
 from benchmark.evaluation.score_table import write_score_table
@@ -38,8 +39,9 @@ ALONE = dict.fromkeys(("intervals", "foreign"), "there is one test image")
 def evaluate_run(suite: Suite, variant: Variant, run: paths.Run, device: str = "auto") -> None:
     """Score a trained run and ask its discriminators about probes.
 
-    Writes the score table, its metrics, completed examples and provenance; and the numbers of the
-    discriminators with a picture of probes, which a variant without discriminators does without.
+    Writes the score table, its metrics, completed examples and provenance; what interventions into
+    the generator change; and the numbers of the discriminators with a picture of probes, which a
+    variant without discriminators does without.
 
     Raises:
         InputError: the run is not trained, or was trained with other settings or images; or there
@@ -59,6 +61,9 @@ def evaluate_run(suite: Suite, variant: Variant, run: paths.Run, device: str = "
                 "checkpoint": trained.criterion,
                 "epoch": trained.epoch,
                 "images": len(test.rows),
+                "generator": intervene(
+                    trained.inpainter, test, engine.device, suite.evaluation.batch_size
+                ),
                 "discriminators": {},
             }
             if variant.discriminators:

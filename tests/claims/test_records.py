@@ -157,6 +157,70 @@ def test_a_choice_of_few_seeds_or_without_curves_is_not_judged() -> None:
     )
 
 
+def intervened(name: str, *generators: dict[str, Any]) -> Any:
+    diagnoses = {
+        (name, seed): {"images": 4, "generator": found} for seed, found in enumerate(generators)
+    }
+    return results({name: np.stack([PSNR] * len(generators))}, diagnoses=diagnoses)
+
+
+IGNORES = claim(ignores_context=[{"variant": "ours"}])
+
+
+@pytest.mark.parametrize(
+    ("filling", "verdict"),
+    [
+        ([0.0, 0.0, 0.0, 0.0], "supported"),
+        ([0.001, 0.002, 0.001, 0.002], "supported"),  # 1.5 of 100
+        ([0.08, 0.12, 0.08, 0.12], "reversed"),  # as different as the images
+        ([0.0, 0.02, 0.0, 0.01], "inconclusive"),
+    ],
+)
+def test_fillings_that_do_not_depend_on_the_context(filling: list[float], verdict: str) -> None:
+    truth = [0.08, 0.12, 0.08, 0.12]
+    content = {"context": {"filling": filling, "truth": truth}}
+    found = only(IGNORES, intervened("ours", content))
+    (part,) = found.comparisons
+    assert found.verdict == verdict and part.images == 4
+    assert part.difference == pytest.approx(np.mean(filling) / np.mean(truth), rel=1e-12)
+
+
+def test_the_interval_of_a_share_is_that_of_resampled_images() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.lognormal(-2, 0.5, 300)
+    filling = 0.3 * truth * rng.lognormal(0, 0.3, 300)
+    content = {"context": {"filling": filling.tolist(), "truth": truth.tolist()}}
+    (part,) = only(IGNORES, intervened("ours", content)).comparisons
+    drawn = rng.integers(300, size=(4000, 300))
+    shares = filling[drawn].mean(axis=1) / truth[drawn].mean(axis=1)
+    # The standard deviation of 4,000 replicates is known to about 1 %, the rest is of first order.
+    assert (part.high - part.low) / 2 == pytest.approx(1.968 * shares.std(), rel=0.05)
+
+
+def test_a_block_that_is_worth_something_and_its_gain() -> None:
+    tested = claim(needs_gain=[{"variant": "ours", "margin": 0.01}])
+    values = {"ssim_h": [0.5, 0.6, 0.5, 0.6], "without": [0.4, 0.52, 0.41, 0.5]}
+    context = {"context": {"filling": [0.1] * 4, "truth": [0.1] * 4}}
+    found = only(tested, intervened("ours", context | values | {"gains": {"block": 0.25}}))
+    (part,) = found.comparisons
+    expected = stats.ttest_1samp([0.1, 0.08, 0.09, 0.1], 0).confidence_interval(0.95)
+    assert (part.low, part.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
+    assert found.verdict == "supported" and part.what.endswith("(learned gain 0.25)")
+    same = values | {"without": values["ssim_h"], "gains": {"block": 0.0}}
+    assert only(tested, intervened("ours", context | same)).verdict == "negligible"
+    assert (
+        reason(tested, intervened("ours", context)) == "the generator of ours has no learned gain"
+    )
+
+
+def test_a_generator_that_was_not_asked() -> None:
+    assert reason(IGNORES, intervened("ours", {})).startswith(
+        "nothing was taken from the generator of ours; `python -m benchmark evaluate`"
+    )
+    flat = {"context": {"filling": [0.0] * 4, "truth": [0.0] * 4}}
+    assert reason(IGNORES, intervened("ours", flat)) == "all images are the same in the holes"
+
+
 def test_a_quarter_of_the_area_is_not_a_fortieth() -> None:
     found = evaluated(load_claims(ROOT)["c23"])
     (finding,) = found.findings

@@ -146,6 +146,23 @@ def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "generator",
+    [
+        {"context": {"filling": [0.1] * 3, "truth": [0.1] * 4}},
+        {"context": {"filling": [0.1] * 4, "truth": [0.1] * 4}, "gains": {"block": 0.5}},
+    ],
+)
+def test_what_was_taken_from_a_generator_is_of_all_images(
+    generator: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "predictions.json"
+    whole = diagnoses.diagnosis("gan", 0, "photos")
+    path.write_text(json.dumps(whole | {"generator": generator}))
+    with pytest.raises(InputError, match="generator has not 4 images"):
+        read_diagnosis(path, Run("photos", "gan", 0))
+
+
+@pytest.mark.parametrize(
     ("damage", "message"),
     [
         ({"effects": None}, "effects is missing"),
