@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from benchmark.core import paths
 from benchmark.core.config import Name
 from benchmark.core.yaml_files import Frozen, load
-from benchmark.evaluation.probes import PROBES
+from benchmark.evaluation.diagnostics.probes import PROBES
 from benchmark.metrics import METRICS
 
 

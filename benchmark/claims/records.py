@@ -23,9 +23,9 @@ from benchmark.claims.definitions import (
 )
 from benchmark.claims.verdicts import Prediction
 from benchmark.evaluation.curves import checkpoint_regret
-from benchmark.evaluation.diagnosis import CORRELATION
-from benchmark.evaluation.effects import effects_of, join_seeds
-from benchmark.evaluation.probes import REAL
+from benchmark.evaluation.diagnostics.diagnosis import CORRELATION
+from benchmark.evaluation.diagnostics.effects import effects_of, join_seeds
+from benchmark.evaluation.diagnostics.probes import REAL
 from benchmark.evaluation.results import Results
 from benchmark.metrics import METRICS
 from benchmark.stats.intervals import (

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.core import paths
 from benchmark.core.config import Params, Suite, load_suite, load_variant
 from benchmark.core.files import require
-from benchmark.evaluation.diagnosis import Diagnosis, read_diagnosis
+from benchmark.evaluation.diagnostics.diagnosis import Diagnosis, read_diagnosis
 from benchmark.evaluation.metrics_file import (
     BaselineMetrics,
     RunMetrics,

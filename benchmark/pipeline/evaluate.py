@@ -11,10 +11,16 @@ from benchmark.core.config import Suite
 from benchmark.core.device import batch_setting, memory_for, open_device
 from benchmark.core.environment import fingerprint
 from benchmark.core.files import atomic_folder, atomic_path, write_json
-from benchmark.evaluation.diagnosis import CONFIDENCE, REPLICATES, SEED, Resamples, diagnosis
-from benchmark.evaluation.interventions import intervene
-from benchmark.evaluation.predictions import ProbedRun
-from benchmark.evaluation.probes import fade_px
+from benchmark.evaluation.diagnostics.diagnosis import (
+    CONFIDENCE,
+    REPLICATES,
+    SEED,
+    Resamples,
+    diagnosis,
+)
+from benchmark.evaluation.diagnostics.interventions import intervene
+from benchmark.evaluation.diagnostics.predictions import ProbedRun
+from benchmark.evaluation.diagnostics.probes import fade_px
 from benchmark.evaluation.score_table import write_score_table
 from benchmark.evaluation.test_set import (
     Scored,

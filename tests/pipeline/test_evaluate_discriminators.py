@@ -13,9 +13,9 @@ from torch import Tensor
 from benchmark.core.config import Suite
 from benchmark.core.device import open_device
 from benchmark.core.paths import Run
-from benchmark.evaluation.diagnosis import CORRELATION
-from benchmark.evaluation.predictions import ProbedRun, predict
-from benchmark.evaluation.probes import PROBES
+from benchmark.evaluation.diagnostics.diagnosis import CORRELATION
+from benchmark.evaluation.diagnostics.predictions import ProbedRun, predict
+from benchmark.evaluation.diagnostics.probes import PROBES
 from benchmark.evaluation.test_set import load_test_set
 from benchmark.inference.trained import load_trained
 from benchmark.metrics import PROTOCOL

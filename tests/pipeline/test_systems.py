@@ -476,7 +476,10 @@ CLAIMS = {
          "imagenet_128"),
     ],
     "c9": [("better", "context_encoder", "context_encoder_no_overlap", "seam")],
-    "c10": [("better", "attention_unet", "attention_unet_no_attention", "ssim_h", 0.01)],
+    "c10": [
+        ("better", "attention_unet", "attention_unet_no_attention", "ssim_h", 0.01),
+        ("needs_gain", "attention_unet", 0.01),
+    ],
     "c11": [("better", "attention_unet", "attention_unet_no_dilation", "seam")],
     "c12": [("better", "attention_unet_whole", "attention_unet", "ssim_h")],
     "c13": [
@@ -495,7 +498,7 @@ CLAIMS = {
         ("better", "context_encoder_ratio_200", "context_encoder_ratio_1000", "sharpness_c"),
         ("near_ideal", "context_encoder_ratio_200", "sharpness_c", 0.2),
     ],
-    "c20": [],
+    "c20": [("ignores_context", "context_encoder_ratio_1", 0.05)],
     "c21": [("all_follow", "mse_h", "biharmonic", 0.1)],
     "c22": [("chooses_worse", "staged", "best_train_loss")],
     "c23": [("covers", 32, 200, 0.25, 0.05)],

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.evaluation.probes import PROBES
+from benchmark.evaluation.diagnostics.probes import PROBES
 from benchmark.reporting.figures.style import styles_of
 from benchmark.reporting.markdown import markdown_blocks
 from benchmark.reporting.sections.reading import PROBE_DEFINITIONS

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmark.evaluation.probes import PROBES
+from benchmark.evaluation.diagnostics.probes import PROBES
 
 IMAGES = 4
 EARLIER_PROBES = ("real", "blur_3", "completed", "seam_only", "seam_free")

@@ -16,7 +16,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.evaluation.predictions import Predictions
+from benchmark.evaluation.diagnostics.predictions import Predictions
 from benchmark.reporting.figures.pictures import (
     FONT_PX,
     GAP_PX,

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from benchmark.evaluation.probes import PROBES, REAL
+from benchmark.evaluation.diagnostics.probes import PROBES, REAL
 from benchmark.reporting.figures.plot import (
     beside_axes,
     draw_legend,

@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 from benchmark.core.config import load_variant
-from benchmark.evaluation.effects import GUESSING, IOU_MARGIN
-from benchmark.evaluation.probes import FADE_SHARE, REFERENCE_PX, SPLIT
+from benchmark.evaluation.diagnostics.effects import GUESSING, IOU_MARGIN
+from benchmark.evaluation.diagnostics.probes import FADE_SHARE, REFERENCE_PX, SPLIT
 from benchmark.evaluation.results import SKILL
 from benchmark.evaluation.score_table import PSNR_MEDIAN, PSNR_POOLED
 from benchmark.metrics import METRICS

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.evaluation.probes import PROBES
+from benchmark.evaluation.diagnostics.probes import PROBES
 from benchmark.reporting.figures.costs import Priced, cost_svg
 from benchmark.reporting.figures.curves import curves_svg
 from benchmark.reporting.figures.forest import forest_svg

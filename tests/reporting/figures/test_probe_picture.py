@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.evaluation.predictions import Predictions
+from benchmark.evaluation.diagnostics.predictions import Predictions
 from benchmark.reporting.figures.probe_picture import probe_picture
 
 SIZE, SIDE = 64, 32

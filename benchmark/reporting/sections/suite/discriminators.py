@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.core import paths
-from benchmark.evaluation.diagnosis import CORRELATION, Diagnosis
-from benchmark.evaluation.effects import GUESSING, IOU_MARGIN
-from benchmark.evaluation.probes import PROBES, REAL
+from benchmark.evaluation.diagnostics.diagnosis import CORRELATION, Diagnosis
+from benchmark.evaluation.diagnostics.effects import GUESSING, IOU_MARGIN
+from benchmark.evaluation.diagnostics.probes import PROBES, REAL
 from benchmark.reporting.blocks import (
     Block,
     Details,

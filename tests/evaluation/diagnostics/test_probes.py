@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_cdt, gaussian_filter
 from torch import Tensor
 
-from benchmark.evaluation.probes import (
+from benchmark.evaluation.diagnostics.probes import (
     BLURS,
     CHANGES,
     NOISES,

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark.evaluation.gradients import gradient_error_correlations
+from benchmark.evaluation.diagnostics.gradients import gradient_error_correlations
 from models.batch import Batch
 from models.networks import Localization, Score, discriminator_class
 from models.variant import GeneratorTerm, Input

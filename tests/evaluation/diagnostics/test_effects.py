@@ -8,10 +8,16 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from benchmark.evaluation.diagnosis import Resamples, diagnosis
-from benchmark.evaluation.effects import Effects, auc_of_images, cell_values, effects_of, join_seeds
-from benchmark.evaluation.predictions import Predictions, predict
-from benchmark.evaluation.probes import PROBES, make_probes, unit_noise
+from benchmark.evaluation.diagnostics.diagnosis import Resamples, diagnosis
+from benchmark.evaluation.diagnostics.effects import (
+    Effects,
+    auc_of_images,
+    cell_values,
+    effects_of,
+    join_seeds,
+)
+from benchmark.evaluation.diagnostics.predictions import Predictions, predict
+from benchmark.evaluation.diagnostics.probes import PROBES, make_probes, unit_noise
 from models.networks import Localization, Score
 from models.variant import DiscriminatorSpec
 from tests.support.tiny import full_variant

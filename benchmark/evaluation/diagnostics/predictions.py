@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from benchmark.evaluation.gradients import gradient_error_correlations
-from benchmark.evaluation.probes import PROBES, make_probes, unit_noise
+from benchmark.evaluation.diagnostics.gradients import gradient_error_correlations
+from benchmark.evaluation.diagnostics.probes import PROBES, make_probes, unit_noise
 from benchmark.evaluation.test_set import TestSet
 from benchmark.metrics import quantize
 from benchmark.training.batches import make_batch

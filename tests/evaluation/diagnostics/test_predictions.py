@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.evaluation.predictions import Predictions, join, patch_centers, predict
+from benchmark.evaluation.diagnostics.predictions import Predictions, join, patch_centers, predict
 from models.networks import Localization, Score, discriminator_class
 from models.variant import DiscriminatorSpec
 from tests.support.tiny import full_variant

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 
 from benchmark.core.paths import Run
-from benchmark.evaluation.diagnosis import Resamples, diagnosis, read_diagnosis
-from benchmark.evaluation.predictions import Predictions
-from benchmark.evaluation.probes import PROBES
+from benchmark.evaluation.diagnostics.diagnosis import Resamples, diagnosis, read_diagnosis
+from benchmark.evaluation.diagnostics.predictions import Predictions
+from benchmark.evaluation.diagnostics.probes import PROBES
 from data.errors import InputError
 from tests.support import diagnoses
 from tests.support.tiny import full_variant

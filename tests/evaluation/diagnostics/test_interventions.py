@@ -6,7 +6,7 @@ import torch
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
-from benchmark.evaluation.interventions import intervene
+from benchmark.evaluation.diagnostics.interventions import intervene
 from benchmark.evaluation.test_set import TestSet
 from benchmark.training.network_inputs import Inpainter
 from data.store import Record

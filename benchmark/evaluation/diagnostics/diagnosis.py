@@ -19,9 +19,9 @@ from benchmark.core import paths
 from benchmark.core.config import Name
 from benchmark.core.files import read_json
 from benchmark.core.yaml_files import validate
-from benchmark.evaluation.effects import CELLS, GoesBy, cell_values, effects_of
-from benchmark.evaluation.predictions import Predictions
-from benchmark.evaluation.probes import PROBES, REAL
+from benchmark.evaluation.diagnostics.effects import CELLS, GoesBy, cell_values, effects_of
+from benchmark.evaluation.diagnostics.predictions import Predictions
+from benchmark.evaluation.diagnostics.probes import PROBES, REAL
 from benchmark.stats.bootstrap import counts_of
 from benchmark.stats.intervals import Interval, Sample, interval_of_mean, numbered
 from data.draws import integers_below, random_bits

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from benchmark.evaluation.predictions import Predictions
-from benchmark.evaluation.probes import COMPLETED, REAL, SEAM_FREE, SEAM_ONLY
+from benchmark.evaluation.diagnostics.predictions import Predictions
+from benchmark.evaluation.diagnostics.probes import COMPLETED, REAL, SEAM_FREE, SEAM_ONLY
 from benchmark.stats.intervals import Interval, Sample, interval_of_mean
 
 Values = NDArray[np.float64]

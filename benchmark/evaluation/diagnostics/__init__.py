@@ -1,0 +1,1 @@
+"""What discriminators go by, and what fillings depend on."""
