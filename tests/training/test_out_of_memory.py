@@ -94,7 +94,7 @@ def test_validation_that_does_not_fit_names_its_own_setting(
         train_tiny("l2")
 
 
-@pytest.mark.parametrize("module", ["pipeline.evaluate", "evaluation.predictions"])
+@pytest.mark.parametrize("module", ["pipeline.evaluate", "evaluation.diagnostics.predictions"])
 def test_evaluation_that_does_not_fit_names_its_setting(
     module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
