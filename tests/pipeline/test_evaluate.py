@@ -155,7 +155,6 @@ def test_metrics_are_the_means_of_the_ledger(score_table: pd.DataFrame) -> None:
     assert "python -m benchmark weights" in content["missing"]["lpips_alex"]
 
 
-@pytest.mark.promise("batch_size")
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_other_splits_are_scored_apart(split: Literal["train", "val"], checkout: Path) -> None:
     before = files_below(Path("reports"))
@@ -206,6 +205,7 @@ def test_scores_of_the_validation_split_are_those_of_the_curves(checkout: Path) 
     assert read_score_table(folder / "scores.csv")["mse_h"].mean() == pytest.approx(curve, rel=1e-6)
 
 
+@pytest.mark.promise("batch_size")
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_scores_do_not_depend_on_the_batch_size(batch_size: int, score_table: pd.DataFrame) -> None:
     baselines = read_score_table(paths.baseline_scores("tiny"))
