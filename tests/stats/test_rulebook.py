@@ -148,3 +148,13 @@ def test_images_alone_would_say_something_false_of_most_tables() -> None:
     found = [_false_verdicts(rng, 1, 0.0, images=5000) for _ in range(100)]
     # The reason why such verdicts are called provisional.
     assert (np.mean(found, axis=0) > 0.5).all()
+
+
+@pytest.mark.slow
+def test_two_variants_alone_of_unlike_spreads_are_where_the_rule_ends() -> None:
+    rng = np.random.default_rng(7)
+    trials = 200
+    found = [_false_verdicts(rng, 2, 0.0, factors=(1, 3), images=20_000) for _ in range(trials)]
+    _, between = np.mean(found, axis=0)
+    # docs/statistics.md says up to one of ten; two standard errors of a share of .1 of 200.
+    assert between < 0.1 + 2 * math.sqrt(0.1 * 0.9 / trials)
