@@ -14,8 +14,10 @@ from benchmark.cli import catalog, completion, images, results, stages  # noqa: 
 from benchmark.cli.app import PROGRAM, app, misuse_line
 from benchmark.core.exit_codes import FAILED, FINE, INTERRUPTED, MISUSED, complain
 from benchmark.core.hashing import changed_code, snapshot
+from benchmark.core.portable import cap_arrays
 from data.errors import InputError
 
+cap_arrays()  # before any command loads them
 # By default GNU's OpenMP lets PyTorch's threads wait for each other spinning, so that a step of
 # training takes five to ten times as long as soon as another process wants one of their cores.
 # After this many turns they sleep, which costs a step up to an eighth (measured with two cores). It

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
@@ -19,7 +19,11 @@ from benchmark.cli.options import (
 )
 from benchmark.core import paths
 from benchmark.core.exit_codes import FAILED, FINE, INTERRUPTED, complain
+from benchmark.core.portable import cap_networks
 from data.errors import InputError, printable
+
+if TYPE_CHECKING:
+    from benchmark.core import config
 
 Split = Literal["train", "val", "test"]
 
@@ -78,14 +82,15 @@ def train(
     ] = None,
 ) -> int:
     """Train one variant, or the rest of a run that was stopped."""
-    from benchmark.core.config import load_suite, load_variant
+    settings = _open_suite(suite)
+    from benchmark.core.config import load_variant
     from benchmark.core.git import code_version
     from benchmark.evaluation.provenance import record_training
     from benchmark.pipeline.train import train_run
     from benchmark.training.progress import TrainingDivergedError
     from benchmark.training.resume import TrainingInterruptedError
 
-    settings, network = load_suite(suite), load_variant(variant)
+    network = load_variant(variant)
     run, version = paths.Run(suite, variant, seed), code_version()
     try:
         train_run(settings, network, run, device, tensorboard, init_from)
@@ -103,10 +108,10 @@ def train(
 @app.command(rich_help_panel=PIPELINE, short_help="score classical methods")
 def baselines(suite: Suite) -> None:
     """Score the classical baselines on the test split of a suite."""
-    from benchmark.core.config import load_suite
+    settings = _open_suite(suite)
     from benchmark.pipeline.baselines import evaluate_baselines
 
-    evaluate_baselines(load_suite(suite))
+    evaluate_baselines(settings)
     _warn_of_gaps()
 
 
@@ -121,12 +126,13 @@ def evaluate(
     ] = "test",
 ) -> None:
     """Score a trained run on the test split, and ask its discriminators about probes."""
-    from benchmark.core.config import load_suite, load_variant
+    settings = _open_suite(suite)
+    from benchmark.core.config import load_variant
     from benchmark.core.git import code_version
     from benchmark.evaluation.provenance import record_evaluation
     from benchmark.pipeline.evaluate import evaluate_run, evaluate_split
 
-    settings, network = load_suite(suite), load_variant(variant)
+    network = load_variant(variant)
     run, version = paths.Run(suite, variant, seed), code_version()
     if split == "test":
         evaluate_run(settings, network, run, device)
@@ -144,6 +150,16 @@ def report() -> None:
     from benchmark.pipeline.report import write_report
 
     write_report(load_params())
+
+
+def _open_suite(name: str) -> "config.Suite":
+    """Load a suite, and cap PyTorch, which is not loaded yet, where the suite is portable."""
+    from benchmark.core.config import load_suite
+
+    suite = load_suite(name)
+    if suite.training.portable:
+        cap_networks()
+    return suite
 
 
 def _warn_of_gaps() -> None:

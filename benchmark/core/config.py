@@ -123,6 +123,8 @@ class Training(Frozen):
     """Least and greatest side of the holes in training, drawn for each batch; else the mask's."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     deterministic: StrictBool = True
+    portable: StrictBool = False
+    """Whether every x86-64 processor with AVX2 shall compute the same bits, with two threads."""
 
 
 class Evaluation(Frozen):

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from benchmark.core.portable import ANY_CPU, is_portable
+
 _LIBRARIES = (
     "numpy",
     "opencv-python-headless",
@@ -20,11 +22,12 @@ _LIBRARIES = (
 
 def fingerprint(device: torch.device) -> dict[str, Any]:
     """Return what the bits of a result may depend on besides code, configuration and data."""
+    portable = device.type == "cpu" and is_portable()
     facts: dict[str, Any] = {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "system": platform.system(),
-        "cpu": _cpu_model(),
+        "cpu": ANY_CPU if portable else _cpu_model(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "libraries": {name: _version(name) for name in _LIBRARIES},

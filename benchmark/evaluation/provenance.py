@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from benchmark.core.files import read_json, write_json
 from benchmark.core.hashing import file_sha256, json_digest
 from benchmark.core.paths import Run
+from benchmark.core.portable import ANY_CPU
 from benchmark.core.yaml_files import validate
 from benchmark.training.checkpoints import read_manifest
 from data.errors import InputError
@@ -102,10 +103,11 @@ def evaluation_digest(provenance: Path, scores: Path) -> str:
 
 
 def exactness(provenance: Mapping[str, Any], deterministic: bool) -> str:
-    """Return the class of what the same machine gives again: E0 on a CPU, E1 on a GPU, or `—`."""
-    machines = (provenance.get("training", {}).get("environment"), provenance.get("evaluation"))
-    if all((machine or {}).get("device") == "cpu" for machine in machines):
-        return "E0"
+    """Return the class of what is made again: P, E0 on a CPU, E1 on a GPU, or `—`."""
+    found = (provenance.get("training", {}).get("environment"), provenance.get("evaluation"))
+    machines = [machine or {} for machine in found]
+    if all(machine.get("device") == "cpu" for machine in machines):
+        return "P" if all(machine.get("cpu") == ANY_CPU for machine in machines) else "E0"
     return "E1" if deterministic else "—"
 
 

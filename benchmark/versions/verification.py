@@ -1,7 +1,8 @@
 """The parts of a rebuild, each beside the kept one → a verdict, as text and as plain values.
 
-Classes of exactness: E0, on a CPU with equal fingerprints, and E1, on a GPU with equal fingerprints
-and `training.deterministic`, promise identical files. E2, everything else, promises the same data
+Classes of exactness: P, of a portable suite on any x86-64 processor with AVX2, E0, on a CPU with
+equal fingerprints, and E1, on a GPU with equal fingerprints and `training.deterministic`, promise
+identical files. E2, everything else, promises the same data
 and means within their tolerances. Of the data, `data_sha256` covers images, splits and holes, and
 the rows of a score table say what was scored. Initial weights and the order of the data follow from
 settings, seed and code alone.
@@ -11,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from benchmark.core.portable import ANY_CPU
 from benchmark.evaluation.provenance import AnyProvenance
 from benchmark.versions.compare import MetricChange
 
-Exactness = Literal["E0", "E1", "E2"]
+Exactness = Literal["P", "E0", "E1", "E2"]
 CLASSES = {
+    "P": "portable, on any x86-64 CPU with AVX2: files have to be identical",
     "E0": "on a CPU, and the fingerprints are equal: files have to be identical",
     "E1": "on a GPU, deterministic, and the fingerprints are equal: files have to be identical",
     "E2": "data have to be identical and metrics within their tolerances",
@@ -42,7 +45,9 @@ def exactness(
         reasons.append("training.deterministic is false")
     if reasons:
         return "E2", reasons
-    return "E0" if is_on_cpu else "E1", []
+    if not is_on_cpu:
+        return "E1", []
+    return "P" if all(machine["cpu"] == ANY_CPU for machine in machines) else "E0", []
 
 
 Mean = tuple[MetricChange, float | None]

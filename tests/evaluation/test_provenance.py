@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from benchmark.core.hashing import json_digest
+from benchmark.core.portable import ANY_CPU
 from benchmark.evaluation.provenance import Origin, exactness, version_of
 from benchmark.reporting.markdown import markdown_blocks
 from benchmark.reporting.sections.suite.origins import origins_table
@@ -17,6 +18,7 @@ CPU = {
     "threads": 2,
     "libraries": {"torch": "2.14.1", "numpy": "2.4.6"},
 }
+ANY = CPU | {"cpu": ANY_CPU}
 GPU = CPU | {"device": "cuda", "gpu": "Some GPU", "driver": "570"}
 TRAINING = {
     "code_sha256": "c" * 64,
@@ -81,6 +83,8 @@ def test_unknown_commit_is_not_recorded() -> None:
     ("trained_on", "scored_on", "deterministic", "expected"),
     [
         (CPU, CPU, True, "E0"),
+        (ANY, ANY, True, "P"),
+        (ANY, CPU, True, "E0"),
         (CPU, CPU, False, "E0"),
         (GPU, GPU, True, "E1"),
         (GPU, CPU, True, "E1"),

@@ -18,6 +18,7 @@ import torch
 from benchmark.__main__ import main
 from benchmark.core import paths
 from benchmark.core.config import Params, load_suite, load_variant
+from benchmark.core.portable import ANY_CPU
 from benchmark.evaluation.provenance import AnyProvenance
 from benchmark.pipeline.baselines import evaluate_baselines
 from benchmark.pipeline.evaluate import evaluate_run
@@ -482,6 +483,7 @@ def test_reference_runs_are_built_with_their_own_settings(
 
 
 FACTS = {"cpu": "a", "device": "cpu", "threads": 2, "libraries": {"torch": "2.1"}}
+PORTABLE = FACTS | {"cpu": ANY_CPU}
 ON_GPU = FACTS | {"device": "cuda", "gpu": "H"}
 
 
@@ -489,6 +491,7 @@ ON_GPU = FACTS | {"device": "cuda", "gpu": "H"}
     ("here", "there", "deterministic", "expected"),
     [
         (FACTS, FACTS, True, ("E0", [])),
+        (PORTABLE, PORTABLE, True, ("P", [])),
         (FACTS, FACTS, False, ("E0", [])),
         (ON_GPU, ON_GPU, True, ("E1", [])),
         (ON_GPU, ON_GPU, False, ("E2", ["training.deterministic is false"])),

@@ -39,8 +39,9 @@ VERDICTS = (
     "beats every baseline that ran, by `mse_h`."
 )
 CLASSES = (
-    "Runs of class E0 (on a CPU) and E1 (on a GPU, with deterministic algorithms) come out "
-    "identical, to the bit, where machine and libraries are the same; elsewhere splits, masks, "
+    "Runs of class P (portable) come out identical, to the bit, on any x86-64 processor with AVX2 "
+    "and the same libraries; those of class E0 (on a CPU) and E1 (on a GPU, with deterministic "
+    "algorithms) where the machine is the same too; elsewhere splits, masks, "
     "initial weights and the order of the data are the same, and `python -m benchmark verify` "
     "tells how far the metrics are. A version is the commit at which the result was first made, "
     "`+` one with changes; code, configuration, data and weights are SHA-256 digests."
