@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmark.metrics.pixels import mean_over
+from benchmark.metrics.sharing import shared
 from models.filters import WINDOW, similarity_map
 
 UNIFORM_WINDOW = 7
@@ -28,6 +29,7 @@ def ssim_h(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     return mean_over(similarity, touching)
 
 
+@shared
 def ssim_map(first: Tensor, second: Tensor) -> Tensor:
     """Return the SSIM of each channel and each valid 11 by 11 Gaussian window.
 
