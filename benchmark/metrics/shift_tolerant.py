@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, max_pool2d, pad, relu
+from torch.nn.functional import conv2d, pad, relu
 
 from benchmark.metrics.perceptual import (
     MetricUnavailable,
@@ -162,11 +162,17 @@ def _features(weights: dict[str, Tensor], image: Tensor) -> list[Tensor]:
     features: list[Tensor] = []
     for layer, (name, padding) in enumerate(CONVOLUTIONS):
         if layer in (1, 2):
-            x = _blurred_half(max_pool2d(x, 3, stride=1))
+            x = _blurred_half(_max_of_nine(x))
         x = conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], padding=padding)
         x = relu(_blurred_half(x) if layer == 0 else x)
         features.append(x)
     return features
+
+
+def _max_of_nine(x: Tensor) -> Tensor:
+    """Return the maximum of each 3 by 3 window; without gradients, faster than max pooling."""
+    rows = torch.maximum(torch.maximum(x[..., :-2, :], x[..., 1:-1, :]), x[..., 2:, :])
+    return torch.maximum(torch.maximum(rows[..., :-2], rows[..., 1:-1]), rows[..., 2:])
 
 
 def _blurred_half(x: Tensor) -> Tensor:
