@@ -174,7 +174,8 @@ class _Search:
             parts = [slice(first, first + step) for first in range(0, len(masked), step)]
             found = [_nearest(masked[part], hole[part], training, step) for part in parts]
             self._found = [few for part in found for few in part]
-            self._asked = () if any(array.flags.writeable for array in asked) else asked
+            can_change = any(a.flags.writeable for a in asked)  # codespell:ignore writeable
+            self._asked = () if can_change else asked
         return self._found
 
 
