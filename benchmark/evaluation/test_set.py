@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,6 +31,7 @@ from benchmark.metrics import (
     score_images,
 )
 from benchmark.metrics.set_level import SET_LEVEL, SetSummary, set_level, set_level_missing
+from benchmark.metrics.sharing import held
 from benchmark.metrics.shift_tolerant import pooled_features
 from benchmark.training.batches import masks_from_boxes
 from data.draws import Label
@@ -110,6 +113,7 @@ def load_test_set(suite: Suite, split: str = "test") -> TestSet:
     return TestSet(store.images(split), boxes, records, list(first.values()))
 
 
+CPU = torch.device("cpu")
 Fill = Callable[[list[int], int], Tensor]
 """From rows of the test images and the number of a mask to filled pixels `[n, 3, H, W]` uint8."""
 
@@ -125,50 +129,105 @@ class Scored:
     """Of all images, completed in their first hole."""
 
 
-def score_method(method: str, seed: int, test: TestSet, fill: Fill, settings: Evaluation) -> Scored:
-    """Score a method on all test images and holes.
+def score_method(
+    method: str,
+    seed: int,
+    test: TestSet,
+    fill: Fill,
+    settings: Evaluation,
+    device: torch.device = CPU,
+) -> Scored:
+    """Score a method on all test images and holes; see `score_methods`."""
+    return score_methods({method: fill}, seed, test, settings, device)[method]
+
+
+def score_methods(
+    methods: Mapping[str, Fill],
+    seed: int,
+    test: TestSet,
+    settings: Evaluation,
+    device: torch.device = CPU,
+) -> dict[str, Scored]:
+    """Score methods side by side, so that what is known of the targets is computed once.
+
+    Pixels stay on the device; what comes back is a number for each row and metric, and the
+    examples.
 
     Args:
-        method: name for the score table.
+        methods: by the name for the score table; what one puts on known pixels is measured apart
+            and otherwise discarded. They are asked for all holes of a batch of images in turn.
         seed: seed for the score table; 0 for methods that have none.
         test: the test images.
-        fill: the method; what it puts on known pixels is measured apart and otherwise discarded.
         settings: how many images to take at a time, which does not change the scores, and how many
             examples to return.
+        device: where they put what they fill.
     """
-    parts, examples = [], []
-    features: tuple[list[Tensor], list[Tensor]] = ([], [])  # of the truth, and completed
     absent = set_level_missing(len(test.rows), test.images.shape[1])
-    holes, batch_size = test.boxes.shape[1], settings.batch_size
-    total = holes * len(test.rows)
-    with tqdm(total=total, desc=f"score {method}", unit="image", leave=False) as bar:
-        for mask_number in range(holes):
-            for start in range(0, len(test.rows), batch_size):
-                rows = test.rows[start : start + batch_size]
-                target, mask = test.targets(rows), test.masks(rows, mask_number)
-                filled = fill(rows, mask_number)
-                completed = torch.where(mask, filled, target)
-                scores = score_images(completed, target, mask)
-                scores["known_mae_raw"] = known_mae_raw(filled, target, mask)
-                parts.append(_score_rows(method, seed, test, rows, mask, scores))
-                if mask_number == 0 and start < settings.examples:
-                    examples.append(completed[: settings.examples - start])
-                if mask_number == 0 and absent is None:
-                    for found, images in zip(features, (target, completed), strict=True):
-                        found.append(pooled_features(images))
-                bar.update(len(rows))
-    measured: dict[str, SetSummary] = {n: {"value": None, "missing": absent} for n in SET_LEVEL}
-    if absent is None:
-        measured = set_level(*map(torch.cat, features))
-    return Scored(pd.concat(parts, ignore_index=True), torch.cat(examples), measured)
+    found = {method: _Found(method, seed, settings.examples) for method in methods}
+    truth: list[Tensor] = []
+    total = len(test.rows)
+    described = f"score {next(iter(methods)) if len(methods) == 1 else f'{len(methods)} methods'}"
+    with tqdm(total=total, desc=described, unit="image", leave=False) as bar:
+        for start in range(0, total, settings.batch_size):
+            rows = test.rows[start : start + settings.batch_size]
+            target = test.targets(rows).to(device)
+            with held(target):
+                if absent is None:
+                    truth.append(pooled_features(target))
+                for number in range(test.boxes.shape[1]):
+                    mask = test.masks(rows, number)
+                    batch = _Batch(target, mask.to(device), number, _keys(test, rows, mask))
+                    for method, fill in methods.items():
+                        found[method].add(batch, fill(rows, number), absent is None)
+            bar.update(len(rows))
+    return {method: each.scored(absent, truth) for method, each in found.items()}
 
 
-def _score_rows(
-    method: str, seed: int, test: TestSet, rows: list[int], mask: Tensor, scores: dict[str, Tensor]
-) -> pd.DataFrame:
-    keys = {
-        "method": method,
-        "seed": seed,
+class _Batch(NamedTuple):
+    target: Tensor
+    mask: Tensor
+    mask_number: int
+    keys: dict[str, Any]
+    """Columns of the score table."""
+
+
+@dataclass
+class _Found:
+    """What was found of a method so far."""
+
+    method: str
+    seed: int
+    num_examples: int
+    parts: list[tuple[int, pd.DataFrame]] = field(default_factory=list)
+    """With the number of the hole, by which tables are sorted."""
+    examples: list[Tensor] = field(default_factory=list)
+    features: list[Tensor] = field(default_factory=list)
+
+    def add(self, batch: _Batch, filled: Tensor, wants_features: bool) -> None:
+        completed = torch.where(batch.mask, filled, batch.target)
+        with held(completed):
+            scores = score_images(completed, batch.target, batch.mask)
+            scores["known_mae_raw"] = known_mae_raw(filled, batch.target, batch.mask)
+            if batch.mask_number == 0:
+                self.examples.append(completed[: self.num_examples])
+                self.num_examples -= len(self.examples[-1])
+                if wants_features:
+                    self.features.append(pooled_features(completed))
+        # A metric that cannot be computed here has a column all the same, and no value in it.
+        columns = dict.fromkeys(METRICS, np.nan) | {n: v.cpu().numpy() for n, v in scores.items()}
+        keys = {"method": self.method, "seed": self.seed} | batch.keys
+        self.parts.append((batch.mask_number, pd.DataFrame(keys | columns)))
+
+    def scored(self, absent: str | None, truth: list[Tensor]) -> Scored:
+        parts = [part for _, part in sorted(self.parts, key=itemgetter(0))]
+        measured: dict[str, SetSummary] = {n: {"value": None, "missing": absent} for n in SET_LEVEL}
+        if absent is None:
+            measured = set_level(torch.cat(truth), torch.cat(self.features))
+        return Scored(pd.concat(parts, ignore_index=True), torch.cat(self.examples).cpu(), measured)
+
+
+def _keys(test: TestSet, rows: list[int], mask: Tensor) -> dict[str, Any]:
+    keys: dict[str, Any] = {
         "image": [test.records[row].sha256[:16] for row in rows],
         "mask": [hashlib.sha256(np.packbits(m).tobytes()).hexdigest()[:16] for m in mask.numpy()],
         "hole_px": mask.sum((1, 2, 3)).numpy(),
@@ -176,10 +235,7 @@ def _score_rows(
     }
     if test.groups is not None:
         keys["group"] = [test.groups[row] for row in rows]
-    # A metric that cannot be computed here has a column all the same, and no value in it.
-    missing = {name: np.nan for name in missing_metrics()}
-    found = {name: values.cpu().numpy() for name, values in scores.items()}
-    return pd.DataFrame(keys | {name: (found | missing)[name] for name in METRICS})
+    return keys
 
 
 def metrics_content(

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from benchmark.metrics.pixels import mean_over
 from benchmark.metrics.regions import dilate
+from benchmark.metrics.sharing import shared
 from data.errors import InputError
 
 BACKBONES = {
@@ -86,6 +87,7 @@ def _verify(path: Path) -> None:
         )
 
 
+@shared
 def _layer_maps(net: str, completed: Tensor, target: Tensor) -> list[Tensor]:
     """Return the distances of all layers of a backbone, `[N, 1, h, w]` float32 each.
 
@@ -93,16 +95,17 @@ def _layer_maps(net: str, completed: Tensor, target: Tensor) -> list[Tensor]:
         MetricUnavailable: see `lpips_missing`.
         InputError: the cached weights are not those that the file name promises.
     """
-    network = _network(net, completed.device)
+    ours, truth = _unit_features(net, completed), _unit_features(net, target)
+    linears = _network(net, completed.device).lins  # codespell:ignore lins
     with torch.no_grad(), exact_convolutions():
-        ours, truth = (
-            network.net(network.scaling_layer(scaled(image))) for image in (completed, target)
-        )
-        linears = network.lins  # codespell:ignore lins
-        return [
-            linear((unit_length(a) - unit_length(b)) ** 2)
-            for linear, a, b in zip(linears, ours, truth, strict=True)
-        ]
+        return [linear((a - b) ** 2) for linear, a, b in zip(linears, ours, truth, strict=True)]
+
+
+@shared
+def _unit_features(net: str, image: Tensor) -> list[Tensor]:
+    network = _network(net, image.device)
+    with torch.no_grad(), exact_convolutions():
+        return [*map(unit_length, network.net(network.scaling_layer(scaled(image))))]
 
 
 def exact_convolutions() -> AbstractContextManager[None]:

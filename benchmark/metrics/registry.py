@@ -15,6 +15,7 @@ from benchmark.metrics.edges import edge_h, log_ratio, seam, sharpness_c
 from benchmark.metrics.error import l1_percent_h, mae, mse, psnr_db
 from benchmark.metrics.perceptual import lpips_h, lpips_missing, lpips_w
 from benchmark.metrics.pixels import check_images, known_mae_raw
+from benchmark.metrics.sharing import held
 from benchmark.metrics.shift_tolerant import stlpips_h, stlpips_missing, stlpips_w
 from benchmark.metrics.ssim import ssim_h, ssim_uniform_w, ssim_w
 
@@ -155,7 +156,8 @@ def score_images(
     if names is None:
         missing = missing_metrics()
         names = [m.name for m in _METRICS if m.pixels == "completed" and m.name not in missing]
-    return {name: METRICS[name].function(completed, target, mask) for name in names}
+    with held(completed, target), held(completed, target, mask):
+        return {name: METRICS[name].function(completed, target, mask) for name in names}
 
 
 def is_ratio(name: str) -> bool:

@@ -1,12 +1,18 @@
 """Structural similarity (Wang et al. 2004), as protocol ib1 fixes it, and with uniform windows."""
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from benchmark.metrics.pixels import mean_over
+from benchmark.metrics.sharing import shared
 from models.filters import WINDOW, similarity_map
 
 UNIFORM_WINDOW = 7
+PART_BYTES = 2**19
+"""Of an intermediate result on a CPU, so that all of them stay in its cache: thrice as fast."""
 
 
 def ssim_w(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -28,6 +34,7 @@ def ssim_h(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     return mean_over(similarity, touching)
 
 
+@shared
 def ssim_map(first: Tensor, second: Tensor) -> Tensor:
     """Return the SSIM of each channel and each valid 11 by 11 Gaussian window.
 
@@ -41,7 +48,20 @@ def ssim_map(first: Tensor, second: Tensor) -> Tensor:
     Raises:
         ValueError: a side is below 11 pixels.
     """
+    return _in_parts(_gaussian_map, first, second)
+
+
+def _gaussian_map(first: Tensor, second: Tensor) -> Tensor:
     return similarity_map(first.double(), second.double(), value_range=255)
+
+
+def _in_parts(compare: Callable[[Tensor, Tensor], Tensor], first: Tensor, second: Tensor) -> Tensor:
+    """Compare images, on a CPU a few at a time, which changes no value."""
+    at_once = max(1, PART_BYTES // (8 * first.shape[1:].numel()))
+    if first.device.type != "cpu":
+        at_once = max(1, len(first))
+    pairs = zip(torch.split(first, at_once), torch.split(second, at_once), strict=True)
+    return torch.cat([compare(ours, truth) for ours, truth in pairs])
 
 
 def ssim_uniform_w(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -50,7 +70,7 @@ def ssim_uniform_w(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     With sample covariances: the default of scikit-image, which some of the sources report. Never
     to be compared with `ssim_w`. Arguments and result are those of `Metric`.
     """
-    return _uniform_map(completed, target).mean((1, 2, 3))
+    return _in_parts(_uniform_map, completed, target).mean((1, 2, 3))
 
 
 def _uniform_map(first: Tensor, second: Tensor) -> Tensor:
@@ -72,11 +92,15 @@ def _uniform_map(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _window_sums(image: Tensor) -> Tensor:
-    """Sum each uniform window, `[N, C, H - 6, W - 6]`."""
+    """Sum each uniform window of integers, `[N, C, H - 6, W - 6]`."""
     for axis in (2, 3):
-        length = image.shape[axis] - UNIFORM_WINDOW + 1
-        total = image.narrow(axis, 0, length).clone()
-        for offset in range(1, UNIFORM_WINDOW):
-            total += image.narrow(axis, offset, length)
-        image = total
+        pairs = _sum(image, image, 1, axis)
+        fours = _sum(pairs, pairs, 2, axis)
+        image = _sum(_sum(fours, pairs, 4, axis), image, 6, axis)
     return image
+
+
+def _sum(first: Tensor, second: Tensor, shift: int, axis: int) -> Tensor:
+    """Add what lies so many pixels further along an axis, as far as it reaches."""
+    length = second.shape[axis] - shift
+    return first.narrow(axis, 0, length) + second.narrow(axis, shift, length)

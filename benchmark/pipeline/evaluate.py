@@ -108,9 +108,9 @@ def _scored(
     def fill(rows: list[int], mask_number: int) -> Tensor:
         images = torch.from_numpy(test.images[rows]).to(device)
         boxes = torch.from_numpy(test.boxes[rows, mask_number]).to(device)
-        return complete(trained.inpainter, images, boxes, suite.mask.size).quantized.cpu()
+        return complete(trained.inpainter, images, boxes, suite.mask.size).quantized
 
-    return score_method(run.variant, run.seed, test, fill, suite.evaluation)
+    return score_method(run.variant, run.seed, test, fill, suite.evaluation, device)
 
 
 def _score(

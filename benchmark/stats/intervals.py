@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 Array = NDArray[np.float64]
 Part = tuple[float, float]
@@ -249,6 +249,8 @@ def wilcoxon_p(differences: Array) -> float:
         differences: one for each image or group, seeds averaged.
     """
     # Without a difference there is nothing to rank.
+    from scipy import stats  # takes long to import
+
     return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage.restoration import inpaint_biharmonic
 
+from models import baselines
 from models.baselines import BASELINES, BaselineRefused
 from models.ppca import fit_ppca
 
@@ -137,6 +139,43 @@ def test_nearest_train_finds_an_image_again_and_takes_the_first_of_equals(
     images = np.stack([training[5], training[7], training[4]])
     completed = BASELINES["nearest_train"](training)(_blank(images, hole), hole)
     assert np.array_equal(completed, training[[2, 7, 4]])
+
+
+@pytest.mark.parametrize("chunk_bytes", [2**26, 1])
+def test_search_is_exact_where_images_differ_by_a_level_in_a_billion(
+    chunk_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.baselines.CHUNK_BYTES", chunk_bytes)
+    rng, side = np.random.default_rng(9), 64
+    # Black against nearly white has the largest sums; distances differ by a few levels squared.
+    training = np.full((60, side, side, 3), 255, dtype=np.uint8)
+    for image, changed in zip(training, rng.integers(0, 40, 60), strict=True):
+        image.reshape(-1)[rng.choice(image.size, changed, replace=False)] = 254
+    images, hole = np.zeros((3, side, side, 3), dtype=np.uint8), _holes(3, side)
+    known = (~hole[..., None]).astype(np.int64)
+    squares = (images[:, None].astype(np.int64) - training) ** 2
+    order = (squares * known[:, None]).sum((2, 3, 4)).argsort(1, kind="stable")
+    found = np.stack(baselines._search(images, hole, training))
+    assert np.array_equal(found, order[:, :20])
+
+
+def test_baselines_share_a_search_of_arrays_that_do_not_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    training, hole = _noise(7, 25), _holes(2)
+    masked = _blank(_noise(8, 2), hole)
+    search = Mock(wraps=baselines._nearest)
+    monkeypatch.setattr(baselines, "_nearest", search)
+    complete = [BASELINES[name](training) for name in ("nearest_train", "knn_mean")]
+    expected = [completion(masked, hole) for completion in complete]
+    assert search.call_count == 2
+    for array in (training, hole, masked):
+        array.setflags(write=False)
+    found = [completion(masked, hole) for completion in complete]
+    assert search.call_count == 3
+    assert np.array_equal(found, expected)
+    complete[0](masked[:1], hole[:1])
+    assert search.call_count == 4, "other images are searched for"
 
 
 def test_nearest_train_reads_a_memory_map(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
 from data.errors import InputError
 from data.store import Store, pixel_sha256, write_manifest
+from models import baselines
 from models.baselines import BASELINES
 from tests.support.promises import tally
 from tests.support.tiny import (
@@ -465,6 +467,23 @@ def test_oracle_is_perfect(checkout: Path) -> None:
     assert summary["psnr_h"]["mean"] == pytest.approx(cap, rel=1e-12)
     completed = np.load(paths.baseline_completed("tiny") / f"{ORACLE}.npy")
     assert np.array_equal(completed, Store(paths.prepared("tiny")).images("test")[:EXAMPLES])
+
+
+def test_groups_in_which_baselines_complete_images_change_no_byte(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = [paths.baseline_scores("tiny"), paths.baseline_metrics("tiny")]
+    written += sorted(paths.baseline_completed("tiny").iterdir())
+    before = [path.read_bytes() for path in written]
+    search = Mock(wraps=baselines._nearest)
+    monkeypatch.setattr(baselines, "_nearest", search)
+    evaluate_baselines(_suite())
+    searched = [len(call.args[0]) for call in search.call_args_list]
+    assert searched == [TEST_IMAGES * MASKS], "one pass for all images, holes and baselines"
+    monkeypatch.setattr("benchmark.pipeline.baselines.GROUP_BYTES", 1)
+    evaluate_baselines(_suite())
+    assert search.call_count == 1 + -(-TEST_IMAGES // 4), "then one a batch"
+    assert [path.read_bytes() for path in written] == before
 
 
 def test_baseline_that_does_not_run_on_this_size_is_a_row_less_and_a_reason_more(

@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmark.evaluation.test_set import TestSet
 from benchmark.metrics import METRICS, composite, known_mae_raw, quantize, score_images
 from benchmark.metrics.regions import region_pixels
-from benchmark.pipeline.baselines import ORACLE, _baseline, _truth
+from benchmark.pipeline.baselines import ORACLE, _in_groups, _truth
 from benchmark.training.batches import masks_from_boxes
 from data.store import Record
 from models.baselines import BASELINES
@@ -325,7 +325,7 @@ def test_baselines_see_no_hole_and_touch_nothing_else(name: str, seed: int) -> N
     for content in (images, np.where(mask[:, 0, :, :, None], 255 - images, images)):
         records = [Record("test", i, str(i), "", "") for i in range(3)]
         test = TestSet(content.astype(np.uint8), boxes, records, [0, 1, 2])
-        fill = _truth(test) if name == ORACLE else _baseline(name, test, training)
+        fill = _truth(test) if name == ORACLE else _in_groups(test, 2)(BASELINES[name](training))
         filled.append(fill([0, 1, 2], 0))
         known = ~mask.expand(-1, 3, -1, -1)
         assert torch.equal(filled[-1][known], test.targets([0, 1, 2])[known])
