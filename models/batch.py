@@ -1,4 +1,4 @@
-"""Images and holes -> what networks are trained on, and what a generator made of it."""
+"""Images and holes -> what networks are trained on, on a device; what a generator made of it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,6 +72,13 @@ class Output:
     """`[N, 3, H, W]`, as the generator put it out."""
     completed: Tensor
     """`[N, 3, H, W]`, known pixels from the image and the hole from the generator."""
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor of the host to a device without waiting for what runs there."""
+    if device.type == "cuda":  # which reads pageable memory only when it has nothing else to do
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)
 
 
 def _within(start: Tensor, side: int, size: int) -> Tensor:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from models.batch import to_device
+
 
 class Conv2d(nn.Conv2d):
     """A convolution with square kernels and zero padding."""
@@ -92,9 +94,8 @@ class Dropout(nn.Module):
         if self.uniforms is None:
             raise RuntimeError("the draws of a dropout layer are not set")
         shape = (*input.shape[:2], 1, 1) if self.channels else tuple(input.shape)
-        kept = self.uniforms(shape) >= self.probability
-        factor = kept.to(input.device, input.dtype, non_blocking=True) / (1 - self.probability)
-        return input * factor
+        kept = to_device(self.uniforms(shape) >= self.probability, input.device)
+        return input * (kept.to(input.dtype) / (1 - self.probability))
 
 
 def halving_layers(

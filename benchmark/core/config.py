@@ -125,6 +125,9 @@ class Training(Frozen):
     deterministic: StrictBool = True
     portable: StrictBool = False
     """Whether every x86-64 processor with AVX2 shall compute the same bits, with two threads."""
+    compile: Literal["default", "reduce-overhead"] | None = None
+    """Mode of `torch.compile` for the networks in training: fused kernels, and with
+    `reduce-overhead` CUDA graphs, too. Evaluation is not compiled."""
 
 
 class Evaluation(Frozen):

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 import torch
@@ -22,12 +22,16 @@ class Engine:
     device: torch.device
     precision: str = "32-true"
     """`32-true`, or `bf16-mixed`: the forward pass under autocast, the weights in float32."""
+    compile: str | None = None
+    """The mode in which `torch.compile` takes networks that are trained; None leaves them."""
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device and let it compute in the precision."""
         network = network.to(self.device)
         if self.precision == "bf16-mixed":
             network.forward = _in_bfloat16(network.forward, self.device.type)
+        if self.compile is not None:
+            network.forward = _compiled_in_training(network, self.compile)
         return network
 
 
@@ -43,6 +47,21 @@ def _in_bfloat16(forward: Callable[..., Any], device_type: str) -> Callable[...,
         return type(output)(*(part.float() for part in output))  # what a discriminator predicts
 
     return mixed
+
+
+def _compiled_in_training(network: nn.Module, mode: str) -> Callable[..., Any]:
+    """Compile a forward pass, but for evaluation: that comes in many batch sizes and few times."""
+    forward = network.forward
+
+    @cache
+    def compiled() -> Callable[..., Any]:  # when it is first needed: the compiler loads for seconds
+        return torch.compile(forward, mode=mode, dynamic=False)
+
+    @wraps(forward)
+    def chosen(*inputs: Tensor) -> Any:
+        return (compiled() if network.training else forward)(*inputs)
+
+    return chosen
 
 
 def open_device(training: Training, device: str = "auto") -> Engine:
@@ -66,7 +85,10 @@ def open_device(training: Training, device: str = "auto") -> Engine:
         torch.set_deterministic_debug_mode("error")
         # A debugging aid that costs time.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        torch.backends.cudnn.benchmark = False
+        if training.compile is not None:
+            torch.use_deterministic_algorithms(True)  # tells the compiler, too
+    # The fastest algorithm, as timed here, is not the same one every time.
+    torch.backends.cudnn.benchmark = not training.deterministic
     # Else convolutions round float32 to 10 bits of mantissa, and the fingerprint would not show it.
     torch.backends.cudnn.allow_tf32 = False
     chosen = torch.device("cuda", 0) if device == "cuda" else torch.device(device)
@@ -75,7 +97,7 @@ def open_device(training: Training, device: str = "auto") -> Engine:
             torch.autocast(chosen.type, dtype=torch.bfloat16)
         except RuntimeError as error:
             raise InputError(f"--device {device}: {' '.join(str(error).split())}") from None
-    return Engine(chosen, training.precision)
+    return Engine(chosen, training.precision, training.compile)
 
 
 _OUT_OF_MEMORY = (

@@ -1,6 +1,7 @@
 """From packed images and holes to batches, and from raw outputs to completed images."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -14,14 +15,17 @@ from benchmark.training.rng import (
     training_hole_sizes,
     training_order,
 )
-from models.batch import Batch, Output
+from models.batch import Batch, Output, to_device
 
 RESIDENT_BYTES = 2**33
 """Training sets up to this size are kept on the accelerator."""
 
 
 class ImageFeed:
-    """Gathers rows of a packed array onto a device, from device memory where the array fits."""
+    """Gathers rows of a packed array onto a device, from device memory where the array fits.
+
+    Where it does not, a thread reads the next batch while the device works on the present one.
+    """
 
     def __init__(self, images: NDArray[np.uint8], device: torch.device) -> None:
         self._images = images
@@ -40,7 +44,34 @@ class ImageFeed:
         """
         if self._resident is not None:
             return self._resident[rows_on_device]
-        return torch.from_numpy(self._images[rows]).to(self.device, non_blocking=True)
+        return to_device(torch.from_numpy(self._images[rows]), self.device)
+
+    def in_turn(
+        self, order: NDArray[np.int64], order_on_device: Tensor, parts: Sequence[slice]
+    ) -> Iterator[Tensor]:
+        """Yield the images of each part of an order of rows."""
+
+        def read(part: slice) -> Tensor:
+            images = torch.from_numpy(self._images[order[part]])
+            return images.pin_memory() if self.device.type == "cuda" else images
+
+        # On a CPU nothing is won, as it is the CPU that computes.
+        if self._resident is not None or self.device.type == "cpu":
+            yield from (self(order[part], order_on_device[part]) for part in parts)
+        else:
+            yield from (to_device(images, self.device) for images in read_ahead(read, parts))
+
+
+def read_ahead(read: Callable[[slice], Tensor], parts: Iterable[slice]) -> Iterator[Tensor]:
+    """Yield what is read of each part, in order; a thread reads the next one meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        following: Future[Tensor] | None = None
+        for part in parts:
+            present, following = following, pool.submit(read, part)
+            if present is not None:
+                yield present.result()
+        if following is not None:
+            yield following.result()
 
 
 def steps_per_epoch(training: Training, count: int) -> int:
@@ -81,10 +112,11 @@ def training_batches(
     order = training_order(seed, epoch, count)
     order_there = torch.from_numpy(order).to(device)
     flips = torch.from_numpy(training_flips(seed, epoch, count)).to(device)
-    for step in range(first_step, num_steps):
-        part, size = slice(step * batch_size, (step + 1) * batch_size), sizes[step]
-        rows = order_there[part]
-        images = feed(order[part], rows)
+    steps = range(first_step, num_steps)
+    parts = [slice(step * batch_size, (step + 1) * batch_size) for step in steps]
+    images_of_parts = feed.in_turn(order, order_there, parts)
+    for step, part, images in zip(steps, parts, images_of_parts, strict=True):
+        rows, size = order_there[part], sizes[step]
         if suite.training.flip:
             images = torch.where(flips[rows][:, None, None, None], images.flip(2), images)
         yield make_batch(images, boxes[size][rows], size)

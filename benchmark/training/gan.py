@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -112,6 +113,7 @@ class GAN:
     discriminators: dict[str, TrainableNetwork]
     draws: tuple[StepDraws, ...] = ()
     """Everything that is drawn in a step: dropped values and labels."""
+    compiled: bool = False
 
     @property
     def inpainter(self) -> Inpainter:
@@ -124,6 +126,15 @@ class GAN:
         return {"generator": self.generator} | {
             f"discriminator/{name}": trained for name, trained in self.discriminators.items()
         }
+
+    def begin_step(self, step: int) -> None:
+        """Say that the networks are next asked in the step of this number."""
+        for draws in self.draws:
+            draws.begin_step(step)
+        if self.compiled:
+            # What a captured graph put out stays until here: without this, a discriminator's
+            # backward pass would count as the end of the step, before that of the generator.
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
 
     def train(self, training: bool) -> None:
         """Put all networks into training or evaluation mode."""
@@ -214,6 +225,9 @@ def build_gan(suite: Suite, variant: Variant, seed: int, engine: Engine) -> GAN:
             if isinstance(layer, Dropout):
                 layer.uniforms = StepDraws(seed, "dropout", f"{role}.{path}")
                 draws.append(layer.uniforms)
+                if engine.compile is not None:  # its draws are made on the host, in every step
+                    hidden: Any = layer
+                    hidden.forward = torch.compiler.disable(layer.forward)  # type: ignore[no-untyped-call]
         network = engine.place(network)
         optimizer = torch.optim.Adam(
             network.parameters(), lr=settings.lr, betas=settings.betas, fused=True
@@ -231,4 +245,4 @@ def build_gan(suite: Suite, variant: Variant, seed: int, engine: Engine) -> GAN:
     discriminators = {
         name: set_up(f"discriminator/{name}", spec) for name, spec in variant.discriminators.items()
     }
-    return GAN(variant, generator, discriminators, tuple(draws))
+    return GAN(variant, generator, discriminators, tuple(draws), engine.compile is not None)

@@ -10,7 +10,7 @@ from benchmark.training.batches import make_output
 from benchmark.training.gan import GAN, TrainableNetwork
 from benchmark.training.network_inputs import shown
 from benchmark.training.rng import StepDraws
-from models.batch import Batch, Output
+from models.batch import Batch, Output, to_device
 from models.losses import (
     DISCRIMINATOR_TERMS,
     GENERATOR_TERMS,
@@ -40,8 +40,7 @@ def training_step(gan: GAN, batch: Batch, step: int, total_steps: int) -> dict[s
     progress = step / total_steps
     variant = gan.variant
     active = {n: d for n, d in variant.discriminators.items() if progress >= d.start}
-    for draws in gan.draws:
-        draws.begin_step(step)
+    gan.begin_step(step)
     output = make_output(batch, gan.inpainter(batch))
     detached = Output(output.raw.detach(), output.completed.detach())
     losses: dict[str, Tensor] = {}
@@ -90,7 +89,7 @@ def _labels(
     smoothing = spec.label_smoothing
     if draws is None:
         return Labels(1.0 - smoothing, smoothing if spec.smoothing == "two_sided" else 0.0)
-    ones, zeros = (smoothing * draws((2, count))).float().to(device, non_blocking=True)
+    ones, zeros = to_device((smoothing * draws((2, count))).float(), device)
     return Labels(1 - ones, zeros)
 
 

@@ -1,5 +1,6 @@
 """The batches of an epoch: which images, how many, and with which holes."""
 
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,7 +10,13 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.core.config import Suite
-from benchmark.training.batches import ImageFeed, images_seen, steps_per_epoch, training_batches
+from benchmark.training.batches import (
+    ImageFeed,
+    images_seen,
+    read_ahead,
+    steps_per_epoch,
+    training_batches,
+)
 from benchmark.training.gan import build_networks
 from data.errors import InputError
 from models.batch import Batch
@@ -78,3 +85,46 @@ def test_network_for_one_size_of_hole_refuses_another_one_in_training() -> None:
     with pytest.raises(InputError, match=r"training\.mask has others than mask"):
         build_networks(smaller, full_variant("context_encoder"))
     build_networks(_suite(mask=ANYWHERE), full_variant("context_encoder"))
+
+
+def test_parts_that_are_read_ahead_come_in_order_and_one_ahead() -> None:
+    read: list[int] = []
+    arrived = threading.Event()
+
+    def levels(part: slice) -> torch.Tensor:
+        read.append(part.start)
+        if part.start == 1:
+            arrived.set()
+        return torch.from_numpy(LEVELS[part])
+
+    parts = [slice(n, n + 1) for n in range(3)]
+    found = read_ahead(levels, parts)
+    assert next(found).tolist() == [0]
+    assert arrived.wait(timeout=60), "the second part is read while the first one is at work"
+    assert read == [0, 1], "and no other"
+    assert [part.tolist() for part in found] == [[1], [2]]
+    assert list(read_ahead(levels, [])) == []
+
+
+def test_error_of_reading_ahead_reaches_the_reader() -> None:
+    def fail(part: slice) -> torch.Tensor:
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(read_ahead(fail, [slice(0, 1)]))
+
+
+def test_images_that_do_not_fit_on_a_device_are_the_same_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = np.broadcast_to(LEVELS[:, None, None, None], (COUNT, 4, 4, 3)).copy()
+    feed, order = ImageFeed(images, torch.device("cpu")), LEVELS[::-1].astype(np.int64)
+    parts = [slice(0, 4), slice(4, 8)]
+    plain = [*feed.in_turn(order, torch.from_numpy(order), parts)]
+    # Any other device; nothing is copied, so that the images can be looked at.
+    monkeypatch.setattr("benchmark.training.batches.to_device", lambda images, device: images)
+    monkeypatch.setattr("benchmark.training.batches.RESIDENT_BYTES", 0)
+    elsewhere = ImageFeed(images, torch.device("meta"))
+    ahead = [*elsewhere.in_turn(order, torch.from_numpy(order), parts)]
+    assert [batch[:, 0, 0, 0].tolist() for batch in plain] == [[9, 8, 7, 6], [5, 4, 3, 2]]
+    assert all(torch.equal(a, b) for a, b in zip(ahead, plain, strict=True))

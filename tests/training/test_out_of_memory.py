@@ -1,5 +1,6 @@
 """Out of memory: one line that names the setting to lower, and nothing is lost."""
 
+import gc
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -157,6 +158,8 @@ def test_gpu_with_little_memory_is_told_so(tmp_path: Path) -> None:
         suite = tiny_suite({"batch_size": 128, "epochs": 1}, **LARGER)
         with pytest.raises(InputError, match=r"on cuda: lower training\.batch_size \(128\) in"):
             train_run(suite, tiny_variant("l2"), RUN, "cuda")
+        gc.collect()  # the frames of the error hold tensors
+        torch.cuda.empty_cache()
         suite = tiny_suite({"batch_size": 8, "epochs": 1}, **LARGER)
         train_run(suite, tiny_variant("l2"), RUN, "cuda")
     finally:
