@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Files of tests side by side; a worker needs some 700 MB.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile -p no:benchmark
 
-.PHONY: setup repro test test-slow promises throughput lint lock clean
+.PHONY: setup repro test test-slow promises throughput gpu lint lock clean
 .DEFAULT_GOAL := repro
 
 setup: $(VENV)/.installed
@@ -34,6 +34,11 @@ promises: setup  ## the default test suite; writes docs/promises.md from what it
 throughput: setup  ## images/s of the networks on this machine
 	mkdir -p .benchmarks
 	$(BIN)/python -m pytest -m throughput -v -s --benchmark-json=.benchmarks/throughput.json
+
+OUT ?= gpu-results
+DEVICE ?= cuda
+gpu: setup  ## eight minutes of a GPU: its tests, the selected runs, throughput -> OUT
+	$(BIN)/python -m tests.support.gpu_session --device $(DEVICE) --out $(OUT)
 
 lint: setup  ## style, types, spelling
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """Settings of the whole test process, what many tests begin with, and the page of promises."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from tests.support.children import Children
 from tests.support.tiny import isolate, tiny_suite
 
 pytest_plugins = ["pytester"]
+
+# cuBLAS and PyTorch read it once, be the first test on a GPU a deterministic one or not.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 PROMISES, FIGURES = "promises", "figures"
 """Names of what a test's report carries."""

@@ -19,7 +19,7 @@ from benchmark.training.batches import (
 )
 from benchmark.training.gan import build_networks
 from data.errors import InputError
-from models.batch import Batch
+from models.batch import Batch, to_device
 from tests.support.tiny import HOLE_PX, IMAGE_PX, full_variant, tiny_suite
 
 COUNT, LEVELS = 10, np.arange(10, dtype=np.uint8)
@@ -128,3 +128,15 @@ def test_images_that_do_not_fit_on_a_device_are_the_same_ones(
     ahead = [*elsewhere.in_turn(order, torch.from_numpy(order), parts)]
     assert [batch[:, 0, 0, 0].tolist() for batch in plain] == [[9, 8, 7, 6], [5, 4, 3, 2]]
     assert all(torch.equal(a, b) for a, b in zip(ahead, plain, strict=True))
+
+
+def test_copies_to_a_gpu_do_not_wait_and_come_from_pinned_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[Any] = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: calls.append("pinned") or self)
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *to, **how: calls.append((to, how)))
+    gpu, cpu, how = torch.device("cuda", 0), torch.device("cpu"), {"non_blocking": True}
+    for device in (gpu, cpu):
+        to_device(torch.zeros(1), device)
+    assert calls == ["pinned", ((gpu,), how), ((cpu,), how)]

@@ -137,7 +137,7 @@ def test_suite_decides_whether_algorithms_are_deterministic(
     deterministic: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", deterministic)  # the other way
     try:
         open_device(tiny_suite({"deterministic": deterministic}).training, "cpu")
         assert torch.are_deterministic_algorithms_enabled() is deterministic

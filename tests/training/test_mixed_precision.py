@@ -31,22 +31,23 @@ def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 def _stepped(name: str, precision: str) -> tuple[GAN, dict[str, Tensor]]:
     gan = build_gan(SUITE, full_variant(name), 0, Engine(CPU, precision))
     gan.train(True)
-    return gan, training_step(gan, random_batch(4, 64, 32), 29, 30)
+    return gan, training_step(gan, random_batch(2, 64, 32), 29, 30)
 
 
 @pytest.mark.parametrize("name", names_in(ROOT / VARIANTS))
-def test_losses_and_state_are_float32_and_near_those_of_float32(name: str) -> None:
+def test_losses_weights_and_statistics_are_finite_float32(name: str) -> None:
     gan, losses = _stepped(name, "bf16-mixed")
-    _, exact = _stepped(name, "32-true")
-    for key, value in losses.items():
-        assert value.dtype == torch.float32, key
-        assert value.isfinite(), key
-    # A bfloat16 has 8 bits. Gradients and shares of right answers are made of differences.
-    for key in [k for k in losses if k.startswith("generator/") and "gradient" not in k]:
-        assert float(losses[key]) == pytest.approx(float(exact[key]), rel=0.05, abs=0.02), key
-    state = gan.tensors()
-    assert {t.dtype for t in state.values() if t.is_floating_point()} == {torch.float32}
-    assert all(tensor.isfinite().all() for tensor in state.values())
+    found = [t for t in (*losses.values(), *gan.tensors().values()) if t.is_floating_point()]
+    assert {tensor.dtype for tensor in found} == {torch.float32}
+    assert all(tensor.isfinite().all() for tensor in found)
+
+
+@pytest.mark.parametrize("name", ["l2", "staged", "attention_unet", "strided_random_code"])
+def test_losses_of_the_generator_are_near_those_of_float32(name: str) -> None:
+    (_, found), (_, exact) = (_stepped(name, kind) for kind in ("bf16-mixed", "32-true"))
+    # A bfloat16 has 8 bits. Gradients, as differences, and shares of right answers can have less.
+    for key in [k for k in found if k.startswith("generator/") and "gradient" not in k]:
+        assert float(found[key]) == pytest.approx(float(exact[key]), rel=0.05, abs=0.02), key
 
 
 @pytest.fixture
