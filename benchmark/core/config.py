@@ -129,6 +129,12 @@ class Training(Frozen):
     """Mode of `torch.compile` for the networks in training: fused kernels, and with
     `reduce-overhead` CUDA graphs, too. Evaluation is not compiled."""
 
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "Training":
+        if self.portable and self.compile is not None:
+            raise ValueError("portable: the compiler makes code for one machine; leave out compile")
+        return self
+
 
 class Evaluation(Frozen):
     """How trained models and baselines are scored, equal for all methods of a suite."""

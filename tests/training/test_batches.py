@@ -134,7 +134,12 @@ def test_copies_to_a_gpu_do_not_wait_and_come_from_pinned_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls: list[Any] = []
-    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: calls.append("pinned") or self)
+
+    def pin_memory(tensor: torch.Tensor) -> torch.Tensor:
+        calls.append("pinned")
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin_memory)
     monkeypatch.setattr(torch.Tensor, "to", lambda self, *to, **how: calls.append((to, how)))
     gpu, cpu, how = torch.device("cuda", 0), torch.device("cpu"), {"non_blocking": True}
     for device in (gpu, cpu):

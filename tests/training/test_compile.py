@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from benchmark.core.device import Engine, open_device
@@ -108,6 +109,11 @@ def test_compiler_is_told_to_be_deterministic(deterministic: bool) -> None:
         torch.use_deterministic_algorithms(False)
     assert engine.compile == "default"
     assert open_device(tiny_suite({"deterministic": False}).training, "cpu").compile is None
+
+
+def test_portable_suite_cannot_be_compiled() -> None:
+    with pytest.raises(ValidationError, match="portable: the compiler makes code for one machine"):
+        tiny_suite({"compile": "default", "portable": True})
 
 
 @pytest.mark.slow

@@ -64,7 +64,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
     GeneratorTerm: {"discriminator": None, "start": 0.0, "ramp": 0.0, "options": {}},
     Training: {
         "flip": False, "drop_last": True, "mask": None, "hole_sizes": None,
-        "precision": "32-true", "deterministic": True, "compile": None,
+        "precision": "32-true", "deterministic": True, "portable": False, "compile": None,
     },
     MaskSpec: {"margin": 0},
 }  # fmt: skip
@@ -131,7 +131,8 @@ def test_every_setting_of_a_variant_that_is_used_changes_the_digest(
     [
         ("epochs", 5), ("batch_size", 31), ("flip", False), ("drop_last", False),
         ("mask", {"kind": "center", "size": 32}), ("hole_sizes", (8, 16)),
-        ("precision", "bf16-mixed"), ("deterministic", False), ("compile", "default"),
+        ("precision", "bf16-mixed"), ("deterministic", False),
+        ("portable", True), ("compile", "default"),
     ],
 )  # fmt: skip
 def test_every_setting_of_a_training_that_is_used_changes_the_digest(key: str, value: Any) -> None:
