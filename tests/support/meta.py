@@ -4,6 +4,7 @@ PyTorch's `meta` device has shapes and types alone. An operation that takes a te
 beside one of the device raises there as it would on a GPU, and so does every wait for a value.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,8 +28,9 @@ def on_meta(batch: Batch) -> Batch:
 
 def allow_fused_adam(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the optimizer take `meta`, for which its fused kernel has a form, but no permission."""
-    devices, place = [*_get_fused_kernels_supported_devices(), "meta"], "torch.optim.optimizer."
-    monkeypatch.setattr(place + "_get_fused_kernels_supported_devices", lambda: devices)
+    devices = [*_get_fused_kernels_supported_devices(), "meta"]
+    module = sys.modules[torch.optim.Optimizer.__module__]
+    monkeypatch.setattr(module, "_get_fused_kernels_supported_devices", lambda: devices)
 
 
 class _ZeroOnTheHost(TorchFunctionMode):
