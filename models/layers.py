@@ -6,11 +6,12 @@ Parameters keep their names, shapes and counts; results differ from PyTorch's by
 """
 
 from collections.abc import Callable, Iterable
+from functools import reduce
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import conv_transpose2d, linear
 
 from models.batch import to_device
 
@@ -33,17 +34,39 @@ class Conv2d(nn.Conv2d):
         return (size + 2 * int(self.padding[0]) - self.kernel_size[0]) // self.stride[0] + 1
 
 
+CHANNELS = 256
+"""Input channels of a transposed convolution that are summed at a time on a CPU."""
+
+
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """A transposed convolution with square kernels."""
+    """A transposed convolution with square kernels.
+
+    Where there are more channels, oneDNN takes as many at a time as suits the processor's caches,
+    so that the order of the sum, and its last bits, would change from processor to processor.
+    """
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Convolve `[N, C, H, W]`."""
-        if input.shape[2:] != (1, 1) or output_size is not None or any(self.output_padding):
+        if output_size is not None or any(self.output_padding):
             return super().forward(input, output_size)
+        if input.shape[2:] != (1, 1):
+            return self._in_parts(input)
         cut, end = int(self.padding[0]), self.kernel_size[0] - int(self.padding[0])
         taps = self.weight[:, :, cut:end, cut:end]
         output = (input.flatten(1) @ taps.flatten(1)).view(-1, *taps.shape[1:])
         return output if self.bias is None else output + self.bias[:, None, None]
+
+    def _in_parts(self, input: Tensor) -> Tensor:
+        channels = CHANNELS if input.device.type == "cpu" else self.in_channels
+        seen, taps = torch.split(input, channels, 1), torch.split(self.weight, channels)
+        biases = [self.bias, *[None] * (len(seen) - 1)]
+        return reduce(
+            torch.add,
+            [
+                conv_transpose2d(*part, self.stride, self.padding)  # type: ignore[arg-type]
+                for part in zip(seen, taps, biases, strict=True)
+            ],
+        )
 
 
 class HalvingMaxPool(nn.Module):

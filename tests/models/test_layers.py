@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from torch.nn.functional import max_pool2d
+from torch.nn.functional import conv_transpose2d, max_pool2d
 
-from models.layers import Dropout, Gain, HalvingMaxPool
+from models.layers import CHANNELS, ConvTranspose2d, Dropout, Gain, HalvingMaxPool
 from tests.support.tiny import numbers
 
 
@@ -18,6 +18,39 @@ def test_pooling_and_its_gradient_are_those_of_torch() -> None:
         for pooled in (HalvingMaxPool()(images), expected)
     ]
     assert torch.equal(*gradients)
+
+
+@pytest.mark.parametrize("channels", [8, CHANNELS, 600])
+def test_transposed_convolution_and_its_gradients_are_those_of_torch(channels: int) -> None:
+    layer = ConvTranspose2d(channels, 3, 4, stride=2, padding=1)
+    with torch.no_grad():
+        layer.weight.copy_(numbers(1)(*layer.weight.shape))
+    features = numbers()(2, channels, 2, 2).requires_grad_()
+    assert layer.bias is not None
+    wrt = (features, layer.weight, layer.bias)
+    expected = conv_transpose2d(*wrt, stride=2, padding=1)
+    found = layer(features)
+    # Sums of 4 * 600 products of numbers up to 1, in another order.
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-4)
+    for mine, theirs in zip(
+        torch.autograd.grad(found.square().sum(), wrt),
+        torch.autograd.grad(expected.square().sum(), wrt),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-1)
+
+
+def test_transposed_convolution_sums_so_many_channels_at_a_time() -> None:
+    """More than that PyTorch's library would divide by the size of the processor's caches."""
+    layer = ConvTranspose2d(600, 3, 4, stride=2, padding=1, bias=False)
+    features = numbers()(2, 600, 2, 2)
+    expected = torch.zeros(2, 3, 4, 4)
+    for first in range(0, 600, CHANNELS):
+        some = slice(first, first + CHANNELS)
+        expected = expected + conv_transpose2d(
+            features[:, some], layer.weight[some], stride=2, padding=1
+        )
+    assert torch.equal(layer(features), expected)
 
 
 def test_gain_starts_at_zero_and_is_trained() -> None:
