@@ -11,9 +11,15 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv_transpose2d, linear
+from torch.nn.functional import conv2d, conv_transpose2d, linear
 
 from models.batch import to_device
+
+CHANNELS = 256
+"""Channels that a strided convolution sums at a time on a CPU, forward or backward.
+
+Where there are more, oneDNN takes as many at a time as suits the processor's caches, so that the
+order of the sum, and its last bits, would change from processor to processor."""
 
 
 class Conv2d(nn.Conv2d):
@@ -22,8 +28,20 @@ class Conv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """Convolve `[N, C, H, W]`."""
         height, width = input.shape[2:]
-        if self._output_size(height) != 1 or self._output_size(width) != 1:
+        if self._output_size(height) == 1 and self._output_size(width) == 1:
+            return self._product(input)
+        if self.stride[0] == 1 or input.device.type != "cpu":
             return super().forward(input)
+        weights = torch.split(self.weight, CHANNELS)  # their backward passes are summed
+        biases = [None] * len(weights) if self.bias is None else torch.split(self.bias, CHANNELS)
+        outputs = [
+            conv2d(input, weight, bias, self.stride, self.padding)
+            for weight, bias in zip(weights, biases, strict=True)
+        ]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)
+
+    def _product(self, input: Tensor) -> Tensor:
+        height, width = input.shape[2:]
         top, left = int(self.padding[0]), int(self.padding[1])
         # The only window starts `padding` before the map, and ends in padding again.
         taps = self.weight[:, :, top : top + height, left : left + width]
@@ -34,16 +52,8 @@ class Conv2d(nn.Conv2d):
         return (size + 2 * int(self.padding[0]) - self.kernel_size[0]) // self.stride[0] + 1
 
 
-CHANNELS = 256
-"""Input channels of a transposed convolution that are summed at a time on a CPU."""
-
-
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """A transposed convolution with square kernels.
-
-    Where there are more channels, oneDNN takes as many at a time as suits the processor's caches,
-    so that the order of the sum, and its last bits, would change from processor to processor.
-    """
+    """A transposed convolution with square kernels."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Convolve `[N, C, H, W]`."""

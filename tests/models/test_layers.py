@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from torch.nn.functional import conv_transpose2d, max_pool2d
+from torch.nn.functional import conv2d, conv_transpose2d, max_pool2d
 
-from models.layers import CHANNELS, ConvTranspose2d, Dropout, Gain, HalvingMaxPool
+from models.layers import CHANNELS, Conv2d, ConvTranspose2d, Dropout, Gain, HalvingMaxPool
 from tests.support.tiny import numbers
 
 
@@ -38,6 +38,42 @@ def test_transposed_convolution_and_its_gradients_are_those_of_torch(channels: i
         strict=True,
     ):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-1)
+
+
+@pytest.mark.parametrize("channels", [8, CHANNELS, 600])
+def test_convolution_and_its_gradients_are_those_of_torch(channels: int) -> None:
+    layer = Conv2d(3, channels, 4, stride=2, padding=1)
+    with torch.no_grad():
+        layer.weight.copy_(numbers(1)(*layer.weight.shape))
+    images = numbers()(2, 3, 8, 8).requires_grad_()
+    assert layer.bias is not None
+    wrt = (images, layer.weight, layer.bias)
+    expected = conv2d(*wrt, stride=2, padding=1)
+    found = layer(images)
+    torch.testing.assert_close(found, expected)
+    for mine, theirs in zip(
+        torch.autograd.grad(found.square().sum(), wrt),
+        torch.autograd.grad(expected.square().sum(), wrt),
+        strict=True,
+    ):
+        # Sums of 4 * 600 products of numbers up to 50, in another order.
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-2)
+
+
+def test_gradient_of_a_strided_convolution_sums_so_many_channels_at_a_time() -> None:
+    layer = Conv2d(3, 600, 4, stride=2, padding=1, bias=False)
+    images, above = numbers()(2, 3, 8, 8).requires_grad_(), numbers(1)(2, 600, 4, 4)
+    layer(images).backward(above)
+    parts = []
+    for first in range(0, 600, CHANNELS):
+        some = slice(first, first + CHANNELS)
+        alone = images.detach().requires_grad_()
+        conv2d(alone, layer.weight[some], stride=2, padding=1).backward(above[:, some])
+        assert alone.grad is not None
+        parts.append(alone.grad)
+    # Autograd adds from the last part on.
+    assert images.grad is not None
+    assert torch.equal(images.grad, parts[2] + parts[1] + parts[0])
 
 
 def test_transposed_convolution_sums_so_many_channels_at_a_time() -> None:
