@@ -64,7 +64,7 @@ def test_gradient_of_a_strided_convolution_sums_so_many_channels_at_a_time() -> 
     layer = Conv2d(3, 600, 4, stride=2, padding=1, bias=False)
     images, above = numbers()(2, 3, 8, 8).requires_grad_(), numbers(1)(2, 600, 4, 4)
     layer(images).backward(above)
-    parts = []
+    parts: list[torch.Tensor] = []
     for first in range(0, 600, CHANNELS):
         some = slice(first, first + CHANNELS)
         alone = images.detach().requires_grad_()
