@@ -6,7 +6,7 @@ from functools import reduce
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from benchmark.claims.comparisons import (
     ClaimComparison,
@@ -146,5 +146,5 @@ def correlate(claimed: Detail, variant: str, results: Results) -> ClaimCompariso
 
 def _fisher_z(pairs: pd.DataFrame) -> float:
     """Return Fisher's z of the rank correlation of two columns."""
-    rho = float(stats.spearmanr(pairs.iloc[:, 0], pairs.iloc[:, 1]).statistic)
+    rho = float(scipy.stats.spearmanr(pairs.iloc[:, 0], pairs.iloc[:, 1]).statistic)
     return math.atanh(min(max(rho, -1 + 1e-12), 1 - 1e-12))

@@ -7,6 +7,8 @@ and what would be valid.
 import difflib
 import warnings
 from collections.abc import Container, Mapping
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from reprlib import Repr
 from types import NoneType
@@ -107,19 +109,24 @@ def _read(path: Path) -> Any:
         raise InputError(f"{path}: {error.strerror}") from None
     if len(content) > LARGEST_BYTES:
         raise InputError(f"{path}: has more than {LARGEST_BYTES} bytes; not a configuration")
-    # YAML 1.2, the dialect of DVC: `1e-3` is a float and `on` a string.
-    reader = YAML(typ="safe", pure=True)
-    reader.Composer, reader.Constructor, reader.max_depth = _NoAliases, _PlainValues, DEEPEST
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # e.g. of an anchor that is defined twice
-            return reader.load(content.decode("utf-8-sig"))  # editors of Windows write such a mark
+        return deepcopy(_parsed(content))
     # What the reader cannot make a value of, such as `!!int x`, is answered by many types.
     except Exception as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         problem = place + " ".join((getattr(error, "problem", None) or str(error)).split())
     raise InputError(f"{path}: not valid YAML: {printable(_shortened(problem))}")
+
+
+@lru_cache(maxsize=256)  # most files are asked for by several parts of a command
+def _parsed(content: bytes) -> Any:
+    # YAML 1.2, the dialect of DVC: `1e-3` is a float and `on` a string.
+    reader = YAML(typ="safe", pure=True)
+    reader.Composer, reader.Constructor, reader.max_depth = _NoAliases, _PlainValues, DEEPEST
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # e.g. of an anchor that is defined twice
+        return reader.load(content.decode("utf-8-sig"))  # editors of Windows write such a mark
 
 
 def explain(

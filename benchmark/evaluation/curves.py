@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from benchmark.training.progress import CRITERIA
 
@@ -116,8 +116,8 @@ def end_trend(curves: Sequence[pd.DataFrame], column: str) -> Trend | None:
         return None
     count = max(FEWEST_EPOCHS, math.ceil(len(images[0]) / 3))
     y = np.log(values).mean(axis=0)[-count:]
-    fit = stats.linregress(np.log2(images[0][-count:]), y)
-    is_clear = abs(fit.slope) > stats.t.ppf(0.975, count - 2) * fit.stderr
+    fit = scipy.stats.linregress(np.log2(images[0][-count:]), y)
+    is_clear = abs(fit.slope) > scipy.stats.t.ppf(0.975, count - 2) * fit.stderr
     factor = math.exp(fit.slope)
     return Trend(
         per_doubling=factor - 1,

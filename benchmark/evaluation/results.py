@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,15 @@ from benchmark.evaluation.score_table import (
 )
 from benchmark.metrics import METRICS
 from benchmark.metrics.registry import is_ratio
-from benchmark.stats.comparison import METRIC, ORACLE, TELEA, Scores, comparable_scores, scores_of
+from benchmark.stats.comparison import (
+    METRIC,
+    ORACLE,
+    TELEA,
+    Scores,
+    comparable_scores,
+    image_groups,
+    score_matrices,
+)
 from benchmark.stats.intervals import Spread, interval_of_mean, pooled
 from benchmark.training.describe import generator_flops
 from data.errors import InputError, printable
@@ -93,6 +101,8 @@ class Results:
     @cached_property
     def by_seed(self) -> Mapping[int, Aggregate]:
         """Every variant's metrics for each seed alone."""
+        if len(self.seeds) == 1:
+            return {self.seeds[0]: self.aggregate}
         trained = self.frame[self.frame["method"].isin([*self.variants, TELEA])]
         parts: dict[int, Aggregate] = {}
         for seed in self.seeds:
@@ -105,21 +115,33 @@ class Results:
         """Return a method's scores in a metric of the score table, see `comparable_scores`."""
         key = metric, to_ideal
         if key not in self._comparable:
-            frame = comparable_scores(self.frame, metric, self.image_px, to_ideal)
-            self._comparable[key] = frame, self._pooled_spreads(frame, metric)
-        frame, spreads = self._comparable[key]
-        return scores_of(frame, method, metric, method in self.variants, spreads.get(method))
+            self._comparable[key] = self._scores(metric, to_ideal)
+        return self._comparable[key][method]
 
     @cached_property
-    def _comparable(self) -> dict[tuple[str, bool], tuple[pd.DataFrame, dict[str, Spread]]]:
-        """Score table and spreads by metric and whether distances from the ideal are compared."""
+    def _comparable(self) -> dict[tuple[str, bool], dict[str, Scores]]:
+        """Scores of all methods by metric and whether distances from the ideal are compared."""
         return {}
 
-    def _pooled_spreads(self, frame: pd.DataFrame, metric: str) -> dict[str, Spread]:
+    def _scores(self, metric: str, to_ideal: bool) -> dict[str, Scores]:
+        """Return the scores of every method in a metric."""
+        frame = comparable_scores(self.frame, metric, self.image_px, to_ideal)
+        found = {
+            name: Scores(name, table, self._groups, name in self.variants)
+            for name, table in score_matrices(frame, metric).items()
+        }
+        spreads = self._pooled_spreads(found, metric)
+        return {name: replace(one, spread=spreads.get(name)) for name, one in found.items()}
+
+    @cached_property
+    def _groups(self) -> pd.Series | None:
+        return image_groups(self.frame)
+
+    def _pooled_spreads(self, scores: Mapping[str, Scores], metric: str) -> dict[str, Spread]:
         """Return what is known of each variant's seeds, here or elsewhere, all taken together."""
         known = {}
         for variant in self.variants:
-            own = scores_of(frame, variant, metric).own_spread
+            own = scores[variant].own_spread
             candidates = [s for s in (own, self.spreads.get((variant, metric))) if s]
             if candidates:
                 known[variant] = max(candidates, key=lambda spread: spread.degrees)

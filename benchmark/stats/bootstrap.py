@@ -5,6 +5,7 @@ methods that are compared are resampled alike: the same images. Seeds are drawn 
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -95,11 +96,17 @@ def sign_flip_p(differences: Array) -> float:
     if images <= EXHAUSTIVE:
         flips = np.array([*product((-1.0, 1.0), repeat=images)])
         return float((np.abs(flips @ differences) >= bound).mean())
-    words = -(-images // (64 * WORDS_PER_INDEX))
     extreme = 1
     for first, number in _parts(images):
-        bits = random_bits(["sign flips", SEED, images], number * words, first * words)
-        flips = np.unpackbits(bits.astype("<u8").view(np.uint8).reshape(number, -1), axis=1)
-        sums = differences.sum() - 2 * (flips[:, :images] @ differences)
+        sums = differences.sum() - 2 * (_flips(images, first, number) @ differences)
         extreme += int((np.abs(sums) >= bound).sum())
     return extreme / (REPLICATES + 1)
+
+
+@lru_cache(maxsize=2)  # a report asks hundreds of times for those of as many images
+def _flips(images: int, first: int, replicates: int) -> Array:
+    """Return which signs are flipped, `[replicates, images]` of 0 and 1."""
+    words = -(-images // (64 * WORDS_PER_INDEX))
+    bits = random_bits(["sign flips", SEED, images], replicates * words, first * words)
+    flips = np.unpackbits(bits.astype("<u8").view(np.uint8).reshape(replicates, -1), axis=1)
+    return flips[:, :images].astype(np.float64)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -57,7 +58,7 @@ class Scores:
 
     def sample(self, images: Sequence[str] | pd.Index) -> Sample:
         """Return the scores of some images as numbers; of the seeds that have any."""
-        table = self.table.dropna(how="all")[images]
+        table = self._known[images]
         groups = None
         if self.groups is not None:
             groups = numbered(self.groups.loc[table.columns])
@@ -66,14 +67,19 @@ class Scores:
     @property
     def own_spread(self) -> Spread | None:
         """What the seeds of the table say of the spread between seeds; None of one."""
-        means = self.table.dropna(how="all")[self.scored].mean(axis="columns").dropna()
+        means = self._known[self.scored].mean(axis="columns").dropna()
         return Spread(float(means.std()), len(means) - 1) if len(means) > 1 else None
 
-    @property
+    @cached_property
     def scored(self) -> pd.Index:
         """The images that have a score of every seed that has any."""
-        table = self.table.dropna(how="all")
-        return table.columns[table.notna().all() & bool(len(table))]
+        known = self._known
+        return known.columns[known.notna().all() & bool(len(known))]
+
+    @cached_property
+    def _known(self) -> pd.DataFrame:
+        """The rows of the seeds that have any score."""
+        return self.table.dropna(how="all")
 
 
 @dataclass(frozen=True)
@@ -188,6 +194,12 @@ def comparable_name(metric: str, to_ideal: bool = True) -> str:
     better = METRICS[metric].better
     name = f"ln {metric}" if better == "one" else metric
     return f"|{name}|" if better in ("zero", "one") and to_ideal else name
+
+
+def score_matrices(frame: pd.DataFrame, metric: str) -> dict[str, pd.DataFrame]:
+    """Return `score_matrix` of every method; all must have been scored on the same images."""
+    means = frame.groupby(["method", "seed", "image"])[metric].mean().unstack("image")
+    return {str(name): rows.droplevel("method") for name, rows in means.groupby(level="method")}
 
 
 def score_matrix(frame: pd.DataFrame, method: str, metric: str = METRIC) -> pd.DataFrame:

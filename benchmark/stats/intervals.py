@@ -11,8 +11,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy  # loads its parts when they are asked for, which for two of them takes long
 from numpy.typing import NDArray
-from scipy import optimize, special
 
 Array = NDArray[np.float64]
 Part = tuple[float, float]
@@ -96,7 +96,7 @@ class Interval:
         Source: Cochran, Approximate significance levels of the Behrens-Fisher test (1964), of which
         this is the form for a sum of variances: each counts with a t quantile of its own.
         """
-        quantiles = [float(special.stdtrit(degrees, level / 2)) for _, degrees in self.parts]
+        quantiles = [float(scipy.special.stdtrit(degrees, level / 2)) for _, degrees in self.parts]
         pairs = zip(quantiles, self.parts, strict=True)
         return math.sqrt(sum(quantile**2 * variance for quantile, (variance, _) in pairs))
 
@@ -111,7 +111,8 @@ class Interval:
         def beyond(exponent: float) -> float:
             return self.reach(10**exponent) - distance
 
-        return float(10 ** optimize.brentq(beyond, _LEAST_EXPONENT, 0.0, xtol=1e-13, rtol=1e-13))
+        found = scipy.optimize.brentq(beyond, _LEAST_EXPONENT, 0.0, xtol=1e-13, rtol=1e-13)
+        return float(10**found)
 
 
 def interval_of_mean(sample: Sample) -> Interval:
@@ -249,9 +250,7 @@ def wilcoxon_p(differences: Array) -> float:
         differences: one for each image or group, seeds averaged.
     """
     # Without a difference there is nothing to rank.
-    from scipy import stats  # takes long to import
-
-    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
+    return float(scipy.stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
 
 
 def improvement(gains: Array) -> float:

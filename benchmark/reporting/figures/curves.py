@@ -64,7 +64,7 @@ def curves_svg(title: str, curves: Curves, column: str, styles: Mapping[str, Sty
 def _values(curves: Curves, variant: str, column: str) -> pd.DataFrame:
     """Return a column by epoch (rows) and seed (columns), of the epochs that have values."""
     found = {
-        seed: frame.set_index("epoch")[column]
+        seed: pd.Series(frame[column].to_numpy(), frame["epoch"].to_numpy())
         for (name, seed), frame in curves.items()
         if name == variant and column in frame
     }

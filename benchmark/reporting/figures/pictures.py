@@ -137,7 +137,7 @@ def picture_grid(
 def save_image(path: Path, image: Image.Image) -> None:
     """Write a PNG without metadata, atomically."""
     with atomic_path(path) as partial:
-        image.save(partial, format="PNG", optimize=True)
+        image.save(partial, format="PNG")
 
 
 def _font() -> ImageFont.FreeTypeFont:

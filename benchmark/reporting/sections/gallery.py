@@ -104,7 +104,7 @@ def sheet(images: Sequence[Images], cell: int) -> NDArray[np.uint8]:
 
 def _png(pixels: NDArray[np.uint8]) -> str:
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, format="PNG", optimize=True)
+    Image.fromarray(pixels).save(stream, format="PNG")
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from benchmark.claims.protocols import LIGHTNING_BATCH, LOCPAINT_BATCH, PROTOCOLS, Figures, Protocol
 from benchmark.claims.reported import ReportedTable, load_reported
@@ -72,15 +73,18 @@ def protocol_csv(results: Results) -> str:
 
 def translate(results: Results) -> dict[str, dict[str, Figures]]:
     """Return the figures of each method and protocol, those of several seeds averaged."""
+    tables: dict[str, list[pd.DataFrame]] = {method: [] for method in results.methods}
+    for (method, _), part in results.frame.groupby(["method", "seed"], sort=True):
+        tables[str(method)].append(part)
     return {
-        method: {name: _of_seeds(results, method, e) for name, e in PROTOCOLS.items()}
-        for method in results.methods
+        method: {name: _of_seeds(parts, e) for name, e in PROTOCOLS.items()}
+        for method, parts in tables.items()
     }
 
 
-def _of_seeds(results: Results, method: str, protocol: Protocol) -> Figures:
-    rows = results.frame[results.frame["method"] == method]
-    found = [protocol.compute(part) for _, part in rows.groupby("seed", sort=True)]
+def _of_seeds(tables: Sequence[pd.DataFrame], protocol: Protocol) -> Figures:
+    """Return the means of figures over score tables of one seed each."""
+    found = [protocol.compute(table) for table in tables]
     return {c.name: float(np.mean([part[c.name] for part in found])) for c in protocol.columns}
 
 
