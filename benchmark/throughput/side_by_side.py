@@ -1,0 +1,147 @@
+"""A base version and this checkout -> both measured in turns, in processes that live side by side.
+
+Whatever else the machine does hits both sides alike, so that even a busy one can be trusted.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from benchmark.core import git, paths
+from benchmark.core.text import one_line
+from benchmark.throughput.measuring import Timing
+from benchmark.throughput.slowdowns import Comparison, compare_rounds
+from data.errors import InputError, printable
+
+ROUNDS, LEAST_ROUNDS = 12, 5
+LONGEST_S = 180.0
+"""No round begins later than so long after the start, the least number of them apart."""
+MODULE = "benchmark.throughput.worker"
+FILE = Path("benchmark/throughput/worker.py")
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONDONTWRITEBYTECODE": "1"}
+"""One thread has nobody to wait for on a machine that others use too."""
+
+
+class _Side:
+    """A process that measures one version, which it holds in memory."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name = name
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", MODULE, "cpu"],
+            cwd=folder,
+            env=os.environ | ENVIRONMENT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def subjects(self) -> dict[str, int]:
+        """Return the names of what can be measured, with the images of a call."""
+        found: dict[str, int] = self._answer()
+        return found
+
+    def time(self, name: str) -> Timing:
+        """Measure something once."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{name}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # the answer will be that it has ended
+        return Timing(*self._answer())
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise InputError(f"{self.name}: measuring it failed, see above")
+        return json.loads(line)
+
+    def end(self) -> None:
+        """End the process."""
+        self._process.terminate()
+        self._process.communicate()
+
+
+def compare_with_base(
+    base: str,
+    only: str = "*",
+    rounds: int = ROUNDS,
+    clock: Callable[[], float] = time.monotonic,
+) -> Comparison:
+    """Measure a base version and this checkout in turns, and compare them.
+
+    Args:
+        base: a revision, or the folder of a checkout.
+        only: a pattern of the names of what is measured.
+        rounds: how often each is measured; fewer where that takes longer than `LONGEST_S`.
+        clock: seconds.
+
+    Raises:
+        InputError: there is no such version, one of them cannot be measured, or there is nothing to
+            measure.
+    """
+    title = f"{printable(base)} -> ."
+    with _checkout(base) as folder:
+        if not (folder / FILE).is_file():
+            return Comparison(title, notes=(f"{printable(base)} has no `bench` to compare with",))
+        with ExitStack() as stack:
+            sides = _Side(folder, printable(base)), _Side(Path(), "this checkout")
+            for side in sides:
+                stack.callback(side.end)
+            return _take_turns(sides, title, only, rounds, clock)
+
+
+def _take_turns(
+    sides: tuple[_Side, _Side], title: str, only: str, rounds: int, clock: Callable[[], float]
+) -> Comparison:
+    begin = clock()
+    old, new = (side.subjects() for side in sides)
+    both = {**old, **new}
+    notes = [f"not in both, or of other batches: {n}" for n in both if old.get(n) != new.get(n)]
+    names = [name for name in old if old[name] == new.get(name) and fnmatch(name, only)]
+    if not names:
+        raise InputError(f"{title}: nothing to measure of both is named {one_line(only)}")
+    times: list[dict[str, list[Timing]]] = [defaultdict(list), defaultdict(list)]
+    with tqdm(total=rounds, desc="gate", unit="round") as bar:
+        for turn in range(rounds):
+            if turn >= LEAST_ROUNDS and clock() - begin > LONGEST_S:
+                notes.append(f"{turn} rounds instead of {rounds}, for want of time")
+                break
+            for place, name in enumerate(names):
+                # Who is first changes from round to round and from subject to subject.
+                for side in (0, 1) if (turn + place) % 2 else (1, 0):
+                    times[side][name].append(sides[side].time(name))
+            bar.update()
+    found = compare_rounds(times[0], times[1], title)
+    return Comparison(found.title, found.changes, tuple(notes))
+
+
+@contextmanager
+def _checkout(base: str) -> Iterator[Path]:
+    """Give a folder with the code of a version."""
+    commit, reason = git.find_commit(base)
+    if commit is None:
+        if not (Path(base) / paths.PARAMS).is_file():
+            raise InputError(
+                f"{printable(base)}: neither a revision of this repository nor a folder with "
+                f"{paths.PARAMS}{reason}"
+            )
+        yield Path(base)
+        return
+    with tempfile.TemporaryDirectory(prefix="inpaintbench-") as temporary:
+        git.extract(base, commit, [*git.CODE, str(paths.PARAMS)], Path(temporary))
+        yield Path(temporary)
