@@ -79,7 +79,7 @@ class _Side:
 def compare_with_base(
     base: str,
     only: str = "*",
-    rounds: int = ROUNDS,
+    rounds: int | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Comparison:
     """Measure a base version and this checkout in turns, and compare them.
@@ -87,7 +87,8 @@ def compare_with_base(
     Args:
         base: a revision, or the folder of a checkout.
         only: a pattern of the names of what is measured.
-        rounds: how often each is measured; fewer where that takes longer than `LONGEST_S`.
+        rounds: how often each is measured, without it `ROUNDS`; fewer where that takes longer than
+            `LONGEST_S`.
         clock: seconds.
 
     Raises:
@@ -102,7 +103,7 @@ def compare_with_base(
             sides = _Side(folder, printable(base)), _Side(Path(), "this checkout")
             for side in sides:
                 stack.callback(side.end)
-            return _take_turns(sides, title, only, rounds, clock)
+            return _take_turns(sides, title, only, rounds or ROUNDS, clock)
 
 
 def _take_turns(
