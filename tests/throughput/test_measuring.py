@@ -117,14 +117,13 @@ def test_rounds_visit_everything_in_turn_and_keep_every_time(
         return lambda: None
 
     ticks = itertools.count(1)
-    times = {"roof": Timing(0.5, 0.25)}
+
+    def roof() -> None: ...
 
     def fake(work: Work, device: torch.device) -> Timing:
-        if work == "roof":
-            return times["roof"]
-        return Timing(next(ticks), 1.0)
+        return Timing(0.5, 0.25) if work is roof else Timing(next(ticks), 1.0)
 
-    monkeypatch.setattr(measuring, "roof_work", lambda device: "roof")
+    monkeypatch.setattr(measuring, "roof_work", lambda device: roof)
     monkeypatch.setattr(measuring, "time_work", fake)
     subjects = [Subject(name, 4, lambda name=name: prepare(name)) for name in "ab"]  # type: ignore[misc]
     found = measure(subjects, 3, CPU, 4, 64, {"c": "no weights"})
