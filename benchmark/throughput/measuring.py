@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -112,12 +112,12 @@ def measure(
     """
     times: dict[str, list[Timing]] = defaultdict(list)
     needs: dict[str, Needs] = {}
-    roof, roofs, best = roof_work(device), list[Timing](), math.inf
+    roof, laps = roof_work(device), list[list[Timing]]()
     with tqdm(total=rounds * len(subjects), desc="bench", unit="visit", mininterval=0.5) as bar:
         for _ in range(rounds):
-            laps = []
+            laps.append([])
             for subject in subjects:
-                laps.append(time_work(roof, device))
+                laps[-1].append(time_work(roof, device))
                 if subject.name in needs:
                     work = subject.prepare()
                     work()  # the first call allocates, and compiles kernels
@@ -127,15 +127,11 @@ def measure(
                 del work
                 gc.collect()
                 bar.update()
-            roofs.append(Timing(*(median(clock) for clock in zip(*laps, strict=True))))
-            best = min(best, *(lap.wall_s for lap in laps))
     found = {
         subject.name: Measured(
             images=subject.images,
-            gflop=needs[subject.name].gflop,
-            memory_mib=needs[subject.name].memory_mib,
-            wall_s=tuple(_digits(timing.wall_s) for timing in times[subject.name]),
-            cpu_s=tuple(_digits(timing.cpu_s) for timing in times[subject.name]),
+            **needs[subject.name]._asdict(),
+            **_clocks(times[subject.name]),
         )
         for subject in subjects
     }
@@ -144,15 +140,20 @@ def measure(
         code=code_version(),
         batch_size=batch_size,
         image_px=image_px,
-        roof=Roof(
-            gflop=2 * ROOF_PX**3 / 1e9,
-            wall_s=tuple(_digits(timing.wall_s) for timing in roofs),
-            cpu_s=tuple(_digits(timing.cpu_s) for timing in roofs),
-            best_s=_digits(best),
-        ),
+        roof=_roof(laps),
         subjects=found,
         missing=missing,
     )
+
+
+def _roof(laps: Sequence[Sequence[Timing]]) -> Roof:
+    rounds = [Timing(*(median(clock) for clock in zip(*lap, strict=True))) for lap in laps]
+    best = min(timing.wall_s for lap in laps for timing in lap)
+    return Roof(gflop=2 * ROOF_PX**3 / 1e9, best_s=_digits(best), **_clocks(rounds))
+
+
+def _clocks(timings: Sequence[Timing]) -> dict[str, Any]:
+    return {name: tuple(_digits(getattr(t, name)) for t in timings) for name in Timing._fields}
 
 
 def throughput_text(found: Throughput) -> str:

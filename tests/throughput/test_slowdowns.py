@@ -146,13 +146,10 @@ def test_rounds_are_paired_so_that_a_busy_machine_hides_no_slowdown() -> None:
 def test_equal_code_side_by_side_is_refused_in_less_than_one_of_a_hundred_runs() -> None:
     rng, alarms = np.random.default_rng(9), 0
     for _ in range(200):
-        drawn = np.exp(0.4 * rng.standard_normal((2, len(NAMES), 8, 2)))
+        times = np.exp(0.4 * rng.standard_normal((2, len(NAMES), 8, 2)))
         old, new = (
-            {
-                name: [Timing(*pair) for pair in times]
-                for name, times in zip(NAMES, side, strict=True)
-            }
-            for side in drawn
+            {name: [Timing(*pair) for pair in one] for name, one in zip(NAMES, half, strict=True)}
+            for half in times
         )
         alarms += bool(compare_rounds(old, new, "a -> b").failures)
     assert alarms <= 7
