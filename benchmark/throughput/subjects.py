@@ -91,7 +91,7 @@ def all_subjects(bench: Bench) -> tuple[list[Subject], dict[str, str]]:
     variants = [load_variant(name) for name in names_in(paths.VARIANTS)]
     steps = list(_steps(bench, variants))
     if bench.device.type == "cuda":
-        steps += _steps(bench, variants, free=True)
+        steps += _steps(bench, variants, is_free=True)
     missing = {f"metric/{name}": reason for name, reason in missing_metrics().items()}
     return [*_forwards(bench, variants), *steps, *_data(bench), *_metrics(bench)], missing
 
@@ -133,22 +133,22 @@ def _forward(bench: Bench, build: Callable[[], nn.Module], inputs: Sequence[Tens
     return work
 
 
-def _steps(bench: Bench, variants: Sequence[Variant], free: bool = False) -> Iterator[Subject]:
+def _steps(bench: Bench, variants: Sequence[Variant], is_free: bool = False) -> Iterator[Subject]:
     """Yield the training steps of variants with their batches, all networks updated at least once.
 
     Args:
         bench: what they run with.
         variants: the variants.
-        free: whether algorithms that are not deterministic may be used.
+        is_free: whether algorithms that are not deterministic may be used.
     """
     for variant in variants:
         calls = math.lcm(*(d.update_every for d in variant.discriminators.values()))
-        name = step_name(variant.name) + " free" * free
-        prepare = partial(_step, bench, variant, calls, free)
+        name = step_name(variant.name) + " free" * is_free
+        prepare = partial(_step, bench, variant, calls, is_free)
         yield Subject(name, calls * bench.suite.training.batch_size, prepare)
 
 
-def _step(bench: Bench, variant: Variant, calls: int, free: bool) -> Work:
+def _step(bench: Bench, variant: Variant, calls: int, is_free: bool) -> Work:
     gan = build_gan(bench.suite, variant, 0, bench.engine, drawn=False)
     gan.train(True)
     feed = ImageFeed(bench.training, bench.device)
@@ -156,7 +156,7 @@ def _step(bench: Bench, variant: Variant, calls: int, free: bool) -> Work:
     batches = itertools.chain.from_iterable(epochs)
 
     def work() -> None:
-        with _free() if free else nullcontext():
+        with free() if is_free else nullcontext():
             for step in range(LAST_STEP - calls, LAST_STEP):
                 training_step(gan, next(batches), step, LAST_STEP)
 
@@ -164,7 +164,7 @@ def _step(bench: Bench, variant: Variant, calls: int, free: bool) -> Work:
 
 
 @contextmanager
-def _free() -> Iterator[None]:
+def free() -> Iterator[None]:
     """Allow all algorithms, which is what `deterministic: false` buys on a GPU."""
     mode, cudnn = torch.get_deterministic_debug_mode(), torch.backends.cudnn
     torch.set_deterministic_debug_mode("default")
@@ -183,9 +183,14 @@ def _data(bench: Bench) -> Iterator[Subject]:
     def split() -> None:
         _split(bench.suite, bench.folder)
 
-    def epoch() -> None:
-        for _ in training_batches(bench.suite, 0, 0, 0, feed):
-            pass
+    def batches() -> Work:
+        feed = ImageFeed(bench.training, bench.device)
+
+        def epoch() -> None:
+            for _ in training_batches(bench.suite, 0, 0, 0, feed):
+                pass
+
+        return epoch
 
     def decoded(kind: str) -> Work:
         files = []
@@ -199,9 +204,8 @@ def _data(bench: Bench) -> Iterator[Subject]:
 
         return work
 
-    feed = ImageFeed(bench.training, bench.device)
     yield Subject("split", len(source.items(bench.folder)), lambda: split)
-    yield Subject("batches", FEED_IMAGES, lambda: epoch)
+    yield Subject("batches", FEED_IMAGES, batches)
     for kind in ("jpg", "png"):
         yield Subject(f"decode/{kind}", count, partial(decoded, kind))
 
