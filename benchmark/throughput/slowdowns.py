@@ -60,6 +60,8 @@ class Comparison:
     title: str
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
+    checked: int = 0
+    """Subjects that were compared."""
 
     @property
     def failures(self) -> list[Change]:
@@ -106,7 +108,7 @@ def compare_files(old: Throughput, new: Throughput, names: tuple[str, str]) -> C
     libraries = [one.machine.get("libraries") for one in (old, new)]
     if libraries[0] != libraries[1]:
         notes.append("the libraries are of other versions")
-    return Comparison(title, _adjusted(found), tuple(notes))
+    return Comparison(title, _adjusted(found), tuple(notes), len(shared))
 
 
 def compare_rounds(
@@ -125,7 +127,7 @@ def compare_rounds(
         ratios = np.log(pairs[1] / pairs[0])
         for clock, values in zip(CLOCKS, ratios.T, strict=True):
             found.append((name, clock, *_paired(values), ""))
-    return Comparison(title, _adjusted(found))
+    return Comparison(title, _adjusted(found), checked=len(old))
 
 
 def _relative(found: Throughput, name: str, title: str) -> NDArray[np.float64]:
@@ -178,9 +180,9 @@ def comparison_text(found: Comparison) -> str:
     """Return what the gate found as lines for a terminal."""
     lines = [f"slower: {change}" for change in found.failures]
     lines += [f"note: {note}" for note in found.notes]
-    count, names = len(found.failures), {change.name for change in found.changes}
+    count = len(found.failures)
     verdict = f"{count} failure{'s' if count > 1 else ''}" if count else "passed"
-    lines.append(f"{found.title}: {len(names)} subjects, {verdict}")
+    lines.append(f"{found.title}: {found.checked} subjects, {verdict}")
     return "\n".join(lines) + "\n"
 
 
@@ -188,6 +190,7 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
     """Return what the gate found as plain values."""
     return {
         "passed": not found.failures,
+        "checked": found.checked,
         "failures": [asdict(change) for change in found.failures],
         "changes": [asdict(change) for change in found.changes],
         "notes": list(found.notes),

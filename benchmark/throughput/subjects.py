@@ -192,22 +192,19 @@ def _data(bench: Bench) -> Iterator[Subject]:
 
         return epoch
 
-    def decoded(kind: str) -> Work:
-        files = []
-        for item in source.items(bench.folder)[:count]:
-            files.append(bench.folder / f"{item.id}.{kind}")
-            Image.fromarray(source.read(item, bench.folder, PHOTO_PX)).save(files[-1])
-
-        def work() -> None:
-            for file in files:
-                bench.suite.resize.apply(decode(file), bench.suite.image_size)
-
-        return work
+    def decoded(files: Sequence[Path]) -> None:
+        for file in files:
+            bench.suite.resize.apply(decode(file), bench.suite.image_size)
 
     yield Subject("split", len(source.items(bench.folder)), lambda: split)
     yield Subject("batches", FEED_IMAGES, batches)
+    items = source.items(bench.folder)[:count]
+    drawn = [Image.fromarray(source.read(item, bench.folder, PHOTO_PX)) for item in items]
     for kind in ("jpg", "png"):
-        yield Subject(f"decode/{kind}", count, partial(decoded, kind))
+        files = [bench.folder / f"{item.id}.{kind}" for item in items]
+        for image, file in zip(drawn, files, strict=True):
+            image.save(file)
+        yield Subject(f"decode/{kind}", count, partial(partial, decoded, files))
 
 
 def _split(suite: Suite, folder: Path) -> None:
