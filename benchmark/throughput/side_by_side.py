@@ -24,10 +24,10 @@ from benchmark.throughput.measuring import Timing
 from benchmark.throughput.slowdowns import RELEVANT, Comparison, compare_rounds
 from data.errors import InputError, printable
 
-FIRST_ROUNDS, ROUNDS, LEAST_ROUNDS = 5, 20, 8
-"""Of everything; of what looks slower then; and the fewest of that, where the time is short."""
-LONGEST_S = 200.0
-"""Since the start; no further round begins later than that, the fewest ones apart."""
+FIRST_ROUNDS, ROUNDS, LEAST_ROUNDS = 5, 20, 2
+"""Of everything; of what looks slower then; and the fewest of either, where the time is short."""
+FIRST_S, LONGEST_S = 100.0, 210.0
+"""Seconds since the start after which no round of either begins, the fewest ones apart."""
 MODULE = "benchmark.throughput.worker"
 FILE = Path("benchmark/throughput/worker.py")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -78,6 +78,7 @@ class _Side:
 
 
 _Sides = tuple[_Side, _Side]
+_Times = dict[str, list[Timing]]
 
 
 def compare_with_base(
@@ -102,10 +103,10 @@ def compare_with_base(
             sides = _Side(folder, printable(base)), _Side(Path(), "this checkout")
             for side in sides:
                 stack.callback(side.end)
-            return _search(sides, title, only, lambda: clock() - begin > LONGEST_S)
+            return _search(sides, title, only, lambda: clock() - begin)
 
 
-def _search(sides: _Sides, title: str, only: str, is_late: Callable[[], bool]) -> Comparison:
+def _search(sides: _Sides, title: str, only: str, passed_s: Callable[[], float]) -> Comparison:
     """Measure everything, and what looks slower then a second time, which alone is judged."""
     old, new = (side.subjects() for side in sides)
     both = {**old, **new}
@@ -113,31 +114,35 @@ def _search(sides: _Sides, title: str, only: str, is_late: Callable[[], bool]) -
     names = [name for name in old if old[name] == new.get(name) and fnmatch(name, only)]
     if not names:
         raise InputError(f"{title}: nothing to measure of both is named {one_line(only)}")
-    seen = _take_turns(sides, names, FIRST_ROUNDS, lambda: False, title)
+    times, _ = _take_turns(sides, names, FIRST_ROUNDS, lambda: passed_s() > FIRST_S)
+    seen = compare_rounds(*times, title)
     suspects = {change.name for change in seen.changes if change.ratio > RELEVANT}
     if not suspects:
         return Comparison(title, seen.changes, tuple(notes), len(names))
     notes.append(f"measured again, as they looked slower at first: {', '.join(sorted(suspects))}")
     again = [name for name in names if name in suspects]
-    found = _take_turns(sides, again, ROUNDS, is_late, title)
+    times, rounds = _take_turns(sides, again, ROUNDS, lambda: passed_s() > LONGEST_S)
+    if rounds < ROUNDS:
+        notes.append(f"in {rounds} rounds instead of {ROUNDS}, for want of time")
+    found = compare_rounds(*times, title)
     return Comparison(title, found.changes, tuple(notes), len(names))
 
 
 def _take_turns(
-    sides: _Sides, names: Sequence[str], rounds: int, is_late: Callable[[], bool], title: str
-) -> Comparison:
-    """Compare both sides over some rounds; fewer, but `LEAST_ROUNDS`, where it is late."""
-    times: list[dict[str, list[Timing]]] = [defaultdict(list), defaultdict(list)]
+    sides: _Sides, names: Sequence[str], rounds: int, is_late: Callable[[], bool]
+) -> tuple[tuple[_Times, _Times], int]:
+    """Return the times of both sides in some rounds, and how many there are."""
+    times: tuple[_Times, _Times] = defaultdict(list), defaultdict(list)
     with tqdm(total=rounds * len(names), desc="gate", unit="pair", mininterval=0.5) as bar:
         for turn in range(rounds):
             if turn >= LEAST_ROUNDS and is_late():
-                break
+                return times, turn
             for place, name in enumerate(names):
                 # Who is first changes from round to round and from subject to subject.
                 for side in (0, 1) if (turn + place) % 2 else (1, 0):
                     times[side][name].append(sides[side].time(name))
                 bar.update()
-    return compare_rounds(times[0], times[1], title)
+    return times, rounds
 
 
 @contextmanager
