@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from benchmark.throughput.measuring import Timing
 from benchmark.throughput.slowdowns import RELEVANT, Comparison, compare_rounds
 from data.errors import InputError, printable
 
-FIRST_ROUNDS, ROUNDS, LEAST_ROUNDS = 5, 20, 2
+FIRST_ROUNDS, ROUNDS, LEAST_ROUNDS = 5, 20, 3
 """Of everything; of what looks slower then; and the fewest of either, where the time is short."""
 FIRST_S, LONGEST_S = 100.0, 210.0
 """Seconds since the start after which no round of either begins, the fewest ones apart."""
@@ -115,34 +116,52 @@ def _search(sides: _Sides, title: str, only: str, passed_s: Callable[[], float])
     if not names:
         raise InputError(f"{title}: nothing to measure of both is named {one_line(only)}")
     times, _ = _take_turns(sides, names, FIRST_ROUNDS, lambda: passed_s() > FIRST_S)
-    seen = compare_rounds(*times, title)
-    suspects = {change.name for change in seen.changes if change.ratio > RELEVANT}
+    suspects = _slower(times)
     if not suspects:
-        return Comparison(title, seen.changes, tuple(notes), len(names))
-    notes.append(f"measured again, as they looked slower at first: {', '.join(sorted(suspects))}")
-    again = [name for name in names if name in suspects]
-    times, rounds = _take_turns(sides, again, ROUNDS, lambda: passed_s() > LONGEST_S)
-    if rounds < ROUNDS:
-        notes.append(f"in {rounds} rounds instead of {ROUNDS}, for want of time")
-    found = compare_rounds(*times, title)
-    return Comparison(title, found.changes, tuple(notes), len(names))
+        return replace(compare_rounds(*times, title), notes=tuple(notes))
+    notes.append(f"measured again, as they looked slower at first: {', '.join(suspects)}")
+    times, is_late = _take_turns(sides, suspects, ROUNDS, lambda: passed_s() > LONGEST_S, drop=True)
+    if is_late:
+        notes.append(f"in fewer than {ROUNDS} rounds, for want of time")
+    return replace(compare_rounds(*times, title), notes=tuple(notes), checked=len(names))
 
 
 def _take_turns(
-    sides: _Sides, names: Sequence[str], rounds: int, is_late: Callable[[], bool]
-) -> tuple[tuple[_Times, _Times], int]:
-    """Return the times of both sides in some rounds, and how many there are."""
+    sides: _Sides,
+    names: Sequence[str],
+    rounds: int,
+    is_late: Callable[[], bool],
+    drop: bool = False,
+) -> tuple[tuple[_Times, _Times], bool]:
+    """Return the times of both sides in some rounds, and whether time has ended them.
+
+    Args:
+        sides: who is measured.
+        names: what.
+        rounds: how often.
+        is_late: whether there is no time for another round.
+        drop: leave out what no longer looks slower. That can only acquit, so that it makes no
+            verdict against a side more likely.
+    """
     times: tuple[_Times, _Times] = defaultdict(list), defaultdict(list)
     with tqdm(total=rounds * len(names), desc="gate", unit="pair", mininterval=0.5) as bar:
         for turn in range(rounds):
-            if turn >= LEAST_ROUNDS and is_late():
-                return times, turn
+            if turn >= LEAST_ROUNDS:
+                names = _slower(times) if drop else names
+                if not names or is_late():
+                    return times, bool(names)
             for place, name in enumerate(names):
                 # Who is first changes from round to round and from subject to subject.
                 for side in (0, 1) if (turn + place) % 2 else (1, 0):
                     times[side][name].append(sides[side].time(name))
                 bar.update()
-    return times, rounds
+    return times, False
+
+
+def _slower(times: tuple[_Times, _Times]) -> list[str]:
+    """Return what looks slower, by either clock."""
+    changes = compare_rounds(*times, "").changes
+    return list(dict.fromkeys(change.name for change in changes if change.ratio > RELEVANT))
 
 
 @contextmanager
