@@ -25,9 +25,9 @@ from benchmark.throughput.measuring import Timing
 from benchmark.throughput.slowdowns import RELEVANT, Comparison, compare_rounds
 from data.errors import InputError, printable
 
-FIRST_ROUNDS, ROUNDS, LEAST_ROUNDS = 5, 20, 3
+FIRST_ROUNDS, ROUNDS, LEAST_ROUNDS = 5, 20, 2
 """Of everything; of what looks slower then; and the fewest of either, where the time is short."""
-FIRST_S, LONGEST_S = 100.0, 210.0
+FIRST_S, LONGEST_S = 80.0, 215.0
 """Seconds since the start after which no round of either begins, the fewest ones apart."""
 MODULE = "benchmark.throughput.worker"
 FILE = Path("benchmark/throughput/worker.py")

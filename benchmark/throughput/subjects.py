@@ -41,7 +41,7 @@ from models.variant import Variant
 SUITE = Path(__file__).with_name("suite.yaml")
 FEED_IMAGES = 2048
 """Of the training set that batches are taken from: a pass over all of it must not hide in one."""
-PHOTO_PX = 512
+PHOTO_PX = 256
 """Side of the files that are decoded."""
 LAST_STEP = 10**6
 """The steps that are timed are the last ones of a run, when all of its schedule is active."""
