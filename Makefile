@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Files of tests side by side; a worker needs some 700 MB.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile -p no:benchmark
 
-.PHONY: setup repro test test-slow promises throughput gpu lint lock clean
+.PHONY: setup repro test test-slow promises bench gpu lint lock clean
 .DEFAULT_GOAL := repro
 
 setup: $(VENV)/.installed
@@ -26,14 +26,13 @@ test: setup  ## the default test suite: CPU only, offline
 	$(PYTEST)
 
 test-slow: setup  ## the long versions too
-	$(PYTEST) -m "not gpu and not throughput"
+	$(PYTEST) -m "not gpu"
 
 promises: setup  ## the default test suite; writes docs/promises.md from what it counted
 	$(PYTEST) --promises=docs/promises.md  # with =, or pytest takes the page for a test
 
-throughput: setup  ## images/s of the networks on this machine
-	mkdir -p .benchmarks
-	$(BIN)/python -m pytest -m throughput -v -s --benchmark-json=.benchmarks/throughput.json
+bench: setup  ## speed of networks, steps, data and metrics on this machine: reports/throughput.json
+	$(BIN)/python -m benchmark bench
 
 OUT ?= gpu-results
 DEVICE ?= cuda

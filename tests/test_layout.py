@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ORDER = (
-    "__main__", "cli", "pipeline", "reporting", "versions", "submissions", "inference", "claims",
-    "evaluation", "training", "stats", "metrics", "core",
+    "__main__", "cli", "throughput", "pipeline", "reporting", "versions", "submissions",
+    "inference", "claims", "evaluation", "training", "stats", "metrics", "core",
 )  # fmt: skip
 """Packages of `benchmark/`; each may import those after it, then `models` and `data`."""
 MOST_MODULES = 12
@@ -85,7 +85,7 @@ def test_every_module_says_what_it_is_for() -> None:
 
 
 def test_tests_mirror_the_packages() -> None:
-    others = {"baselines", "support", "robustness", "regression", "throughput", "data", "models"}
+    others = {"baselines", "support", "robustness", "regression", "data", "models"}
     folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and p.name[0] not in "._"}
     assert folders == {*ORDER} - {"__main__"} | others
 

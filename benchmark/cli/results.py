@@ -2,16 +2,18 @@
 
 import sys
 from dataclasses import asdict
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated
 
-from typer import Option
+from typer import Argument, Option
 
 from benchmark.cli.app import CHECKS, app
 from benchmark.cli.options import (
     SEED,
     SUITE,
     VARIANT,
+    Device,
     Devices,
     Json,
     Overwrite,
@@ -73,9 +75,13 @@ def compare(
 
 @app.command(rich_help_panel=CHECKS, short_help="refuse what got worse")
 def gate(
-    base: Annotated[str, name_option("a git revision, e.g. origin/main, or a folder", "VERSION")],
+    files: Annotated[list[Path] | None, Argument(help="with --throughput: OLD and NEW")] = None,
+    base: Annotated[
+        str | None, name_option("a git revision, e.g. origin/main, or a folder", "VERSION")
+    ] = None,
     new: Annotated[str, name_option("what is checked; . is this checkout", "VERSION")] = ".",
     allow: Annotated[list[str] | None, Option(metavar="SUITE/METHOD/METRIC", help=ALLOW)] = None,
+    throughput: Annotated[bool, flag("--throughput", "refuse what got slower instead")] = False,
     as_json: Json = False,
 ) -> int:
     """Refuse results that got worse since a base version.
@@ -84,7 +90,18 @@ def gate(
     missing or NaN; a run that vanished; scores that do not follow from their table of images; any
     change of a baseline. The tolerance is what another seed would change, as the base has measured
     it, and on another machine also what that changes. The exit code is 1 if anything is refused.
+
+    With --throughput it refuses what got slower: between two files of `bench`, or, with --base, by
+    measuring the base's code and this checkout's in turns for up to four minutes.
     """
+    if throughput:
+        if new != "." or allow:
+            raise InputError("--throughput: takes neither --new nor --allow")
+        return _throughput_gate(files or [], base, as_json)
+    if files:
+        raise InputError(f"{printable(str(files[0]))}: files are compared with --throughput alone")
+    if base is None:
+        raise InputError("--base: name the version to hold the results against")
     from benchmark.versions.gate import check_gate, gate_json, gate_text
     from benchmark.versions.snapshot import open_version
 
@@ -92,6 +109,56 @@ def gate(
         result = check_gate(before, after, allow or [])
     answer(as_json, gate_json(result), gate_text(result))
     return FAILED if result.failures else FINE
+
+
+def _throughput_gate(files: list[Path], base: str | None, as_json: bool) -> int:
+    if (base is None) == (not files) or len(files) not in (0, 2):
+        raise InputError("--throughput: name two files, OLD and NEW, or a version with --base")
+    from benchmark.reporting.throughput import read_throughput
+    from benchmark.throughput.side_by_side import compare_with_base
+    from benchmark.throughput.slowdowns import (
+        compare_files,
+        comparison_json,
+        comparison_text,
+    )
+
+    if base is not None:
+        found = compare_with_base(base)
+    else:
+        old, new = (read_throughput(file) for file in files)
+        found = compare_files(old, new, (str(files[0]), str(files[1])))
+    answer(as_json, comparison_json(found), comparison_text(found))
+    return FAILED if found.failures else FINE
+
+
+@app.command(rich_help_panel=CHECKS, short_help="measure the speed")
+def bench(
+    only: Annotated[str | None, Option(metavar="PATTERN", help="such as 'step/*'")] = None,
+    out: Annotated[Path | None, path_option("reports/throughput.json", metavar="FILE")] = None,
+    rounds: Annotated[int, Option(min=1, help="repetitions of each")] = 5,
+    device: Device = "auto",
+) -> None:
+    """Time networks, training steps, data and metrics on this machine.
+
+    For everything: images/s, GFLOP/s, the share of what a matrix product reaches in the same run,
+    memory, and every repetition's time. `gate --throughput` compares two such files.
+    """
+    from benchmark.reporting.throughput import THROUGHPUT, write_throughput
+    from benchmark.throughput.measuring import measure, throughput_text
+    from benchmark.throughput.subjects import all_subjects, open_bench
+
+    if only is not None and out is None:
+        raise InputError(f"--only: name a file with --out, as {THROUGHPUT} is of everything")
+    with open_bench(device) as opened:
+        subjects, missing = all_subjects(opened)
+        chosen = [s for s in subjects if fnmatch(s.name, only or "*")]
+        if not chosen:
+            names = ", ".join(sorted({s.name.split("/")[0] for s in subjects}))
+            raise InputError(f"--only: nothing is named {printable(only or '')}; there are {names}")
+        settings = opened.suite.training.batch_size, opened.suite.image_size
+        found = measure(chosen, rounds, opened.device, *settings, missing)
+    write_throughput(out or THROUGHPUT, found)
+    print(throughput_text(found) + f"-> {out or THROUGHPUT}")
 
 
 @app.command(rich_help_panel=CHECKS, short_help="images and seeds needed")

@@ -17,6 +17,7 @@ from benchmark.reporting.html_page import html_page
 from benchmark.reporting.markdown import markdown_page
 from benchmark.reporting.sections import all_sections
 from benchmark.reporting.suite_report import Report, local_results, suite_reports
+from benchmark.reporting.throughput import THROUGHPUT, read_throughput
 
 TITLE = "InpaintBench report"
 
@@ -49,8 +50,9 @@ def read_report(params: Params) -> Report:
         for found in references
         if not found.outdated
     ]
-    local, elsewhere = suite_reports(results, references, pictures)
-    return Report(params, local, elsewhere, evaluate_claims(claims, places))
+    throughput = read_throughput(THROUGHPUT) if THROUGHPUT.is_file() else None
+    local, elsewhere = suite_reports(results, references, pictures, throughput)
+    return Report(params, local, elsewhere, evaluate_claims(claims, places), throughput)
 
 
 def _write_files(found: Sequence[Section]) -> None:

@@ -22,6 +22,7 @@ from benchmark.reporting.budget import Budget, budget_clause, budgets, training_
 from benchmark.reporting.figures.pictures import Pictures
 from benchmark.reporting.figures.style import Style, styles_of
 from benchmark.reporting.tables import Leaderboard, leaderboard
+from benchmark.reporting.throughput import Throughput, forward_name, step_name
 from benchmark.reporting.verdicts import Verdicts
 from benchmark.stats.intervals import Spread
 from benchmark.training.describe import generator_parameters
@@ -30,7 +31,9 @@ from data.errors import InputError
 from models.variant import Variant
 
 PARAMETERS, FLOPS, IMAGES_SEEN = "params (M)", "GFLOP", "images seen"
+TRAINED, INFERENCE = "trained images/s", "ms/image"
 COSTS = (Column(PARAMETERS, "lower", 2), Column(FLOPS, "lower", 3), Column(IMAGES_SEEN, "lower", 0))
+TIMES = (Column(TRAINED, "higher", 0), Column(INFERENCE, "lower", 2))
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class SuiteReport:
     """Completed images; reference runs have none."""
     reference: Reference | None = None
     """Where the results come from, if not from this checkout."""
+    throughput: Throughput | None = None
+    """What was timed, with images of this suite's size; the only source of any time."""
 
     @cached_property
     def verdicts(self) -> Verdicts:
@@ -67,16 +72,22 @@ class SuiteReport:
 
     @cached_property
     def costs(self) -> dict[str, dict[str, float]]:
-        """What each variant took, by the columns of `COSTS`; NaN where it is not known."""
+        """What each variant took, by the columns of `COSTS` and `TIMES`; NaN where not known."""
         flops = self.results.flops
         return {
             name: {
                 PARAMETERS: _parameters(self, name) / 1e6,
                 FLOPS: flops.get(name, math.nan) / 1e9,
                 IMAGES_SEEN: _images_seen(self.results, name),
+                **_times(self, name),
             }
             for name in self.results.variants
         }
+
+    @property
+    def cost_columns(self) -> tuple[Column, ...]:
+        """The costs that are shown: times where there are any."""
+        return COSTS if self.throughput is None else (*COSTS, *TIMES)
 
     @cached_property
     def settings(self) -> dict[str, Variant]:
@@ -134,12 +145,15 @@ class Report:
     references: Sequence[SuiteReport]
     tested: Mapping[str, ClaimResult]
     """The authors' claims."""
+    throughput: Throughput | None = None
+    """What was timed on one machine."""
 
 
 def suite_reports(
     results: Sequence[Results],
     references: Sequence[Reference],
     pictures: Sequence[Pictures | None],
+    throughput: Throughput | None = None,
 ) -> tuple[list[SuiteReport], list[SuiteReport]]:
     """Return the reports of suites and of reference runs, in which a variant looks the same.
 
@@ -147,10 +161,14 @@ def suite_reports(
         results: of the suites of this checkout.
         references: reference runs.
         pictures: for each suite, its completed images.
+        throughput: what was timed, which counts for suites of this checkout and of that size.
     """
     everything = [*results, *(found.results for found in references)]
     styles = styles_of(name for one in everything for name in one.variants)
-    local = [SuiteReport(one, styles, shown) for one, shown in zip(results, pictures, strict=True)]
+    local = []
+    for one, shown in zip(results, pictures, strict=True):
+        fits = throughput is not None and throughput.image_px == one.suite.image_size
+        local.append(SuiteReport(one, styles, shown, None, throughput if fits else None))
     return local, [SuiteReport(one.results, styles, reference=one) for one in references]
 
 
@@ -166,6 +184,20 @@ def _parameters(suite: SuiteReport, name: str) -> float:
         return generator_parameters(suite.results.suite, suite.settings[name])
     except (KeyError, InputError):
         return math.nan
+
+
+def _times(suite: SuiteReport, name: str) -> dict[str, float]:
+    """Return the times of a variant: its training step's, and its generator's forward pass."""
+    found, settings = suite.throughput, suite.settings.get(name)
+    if found is None or settings is None:
+        return {TRAINED: math.nan, INFERENCE: math.nan}
+    spec = settings.generator
+    step = found.subjects.get(step_name(name))
+    forward = found.subjects.get(forward_name("generator", spec.network, spec.options))
+    return {
+        TRAINED: math.nan if step is None else step.images_per_s,
+        INFERENCE: math.nan if forward is None else forward.ms_per_image,
+    }
 
 
 def _images_seen(results: Results, name: str) -> float:

@@ -209,8 +209,15 @@ def build_networks(suite: Suite, variant: Variant) -> dict[str, nn.Module]:
     return networks
 
 
-def build_gan(suite: Suite, variant: Variant, seed: int, engine: Engine) -> GAN:
+def build_gan(suite: Suite, variant: Variant, seed: int, engine: Engine, drawn: bool = True) -> GAN:
     """Build all networks of a run with their initial weights and optimizers, on the device.
+
+    Args:
+        suite: the sizes.
+        variant: the networks.
+        seed: the run's.
+        engine: the device.
+        drawn: whether the weights are those of the run; else they are any, which is seconds faster.
 
     Raises:
         InputError: a network cannot be built for the sizes of the suite.
@@ -220,7 +227,8 @@ def build_gan(suite: Suite, variant: Variant, seed: int, engine: Engine) -> GAN:
     def set_up(name: str, spec: GeneratorSpec | DiscriminatorSpec) -> TrainableNetwork:
         network, kind, settings = networks[name], name.split("/")[0], spec.optimizer
         role = f"{kind} {spec.network}"
-        initialize(network, weight_uniforms(seed, role), spec.initialization)
+        if drawn:
+            initialize(network, weight_uniforms(seed, role), spec.initialization)
         for path, layer in network.named_modules():
             if isinstance(layer, Dropout):
                 layer.uniforms = StepDraws(seed, "dropout", f"{role}.{path}")

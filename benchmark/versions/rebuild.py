@@ -16,8 +16,8 @@ from benchmark.versions.snapshot import Subject
 from data.errors import InputError
 
 SOURCES = (
-    *("benchmark", "data", "models", "reports/reference", "reports/versions"),
-    *("dvc.yaml", "params.yaml", "requirements.lock"),
+    *("benchmark", "data", "models", "dvc.yaml", "params.yaml", "requirements.lock"),
+    *("reports/reference", "reports/throughput.json", "reports/versions"),
 )
 """What the stages read of a checkout, the packed images and weights apart."""
 LEFT_OUT = (paths.RAW, Path("data/prepared"), Path("models/checkpoints"), paths.SCRATCH)
@@ -81,7 +81,7 @@ def copy_sources(folder: Path) -> None:
         if source.is_dir():
             shutil.copytree(source, folder / source, ignore=_left_out)
         elif source.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
+            (folder / source).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, folder / source)
 
 

@@ -13,7 +13,7 @@ from tests.support.promises import MARKER, PROMISES, Held, check, table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/promises.md"
-NOT_COUNTED = {"slow", "gpu", "throughput"}
+NOT_COUNTED = {"slow", "gpu"}
 """Marks of tests that `make promises` leaves out."""
 
 

@@ -7,7 +7,14 @@ suite have a list of their own, in `suite/`.
 from collections.abc import Callable
 
 from benchmark.reporting.blocks import Block, Section, Text
-from benchmark.reporting.sections import claims, downloads, gallery, overview, reading
+from benchmark.reporting.sections import (
+    claims,
+    downloads,
+    gallery,
+    overview,
+    reading,
+    throughput,
+)
 from benchmark.reporting.sections.suite import suite_section
 from benchmark.reporting.suite_report import Report
 
@@ -33,6 +40,7 @@ SECTIONS: tuple[Callable[[Report], Section | list[Section] | None], ...] = (
     claims.section,
     suites,
     references,
+    throughput.section,
     reading.section,
     downloads.section,
 )

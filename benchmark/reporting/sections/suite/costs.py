@@ -21,7 +21,7 @@ from benchmark.reporting.blocks import (
 )
 from benchmark.reporting.budget import Budget, Equal, at_equal, at_equal_images, percent
 from benchmark.reporting.figures.costs import Priced, cost_svg
-from benchmark.reporting.suite_report import FLOPS, PARAMETERS, SuiteReport
+from benchmark.reporting.suite_report import FLOPS, INFERENCE, PARAMETERS, SuiteReport
 from benchmark.reporting.tables import DECIMALS, ranks
 from benchmark.stats.comparison import METRIC
 from benchmark.training.progress import CRITERIA
@@ -29,6 +29,7 @@ from benchmark.training.progress import CRITERIA
 KINDS = {
     FLOPS: ("flops", "GFLOP of the generator, one image"),
     PARAMETERS: ("parameters", "million parameters of the generator"),
+    INFERENCE: ("inference", "ms of inference, one image, as timed"),
 }
 """The name of a chart's file, and that of its axis."""
 BUDGET_HEADS = (

@@ -8,7 +8,7 @@ from benchmark.metrics import METRICS
 from benchmark.metrics.registry import HEADLINE
 from benchmark.reporting.blocks import Details, Items, Section, Text
 from benchmark.reporting.dialect import plain, with_code
-from benchmark.reporting.suite_report import COSTS, SuiteReport
+from benchmark.reporting.suite_report import SuiteReport
 from benchmark.reporting.tables import Score, Standing, columns_of, scores_table, standings
 
 
@@ -27,8 +27,14 @@ def section(suite: SuiteReport) -> Section:
         "millions, the operations for one image, and the images it was trained on until the "
         f"checkpoint that was scored{', the mean of its seeds' if several else ''}."
     )
+    if suite.throughput is not None:
+        note += (
+            " Images/s are those of a training step and ms those of the generator for an image of "
+            f"a batch of {suite.throughput.batch_size}, timed apart from the runs on "
+            f"{suite.throughput.machine_text}."
+        )
     blocks = [
-        scores_table(f"Results of {title}", rows, [*columns, *COSTS], suite.styles),
+        scores_table(f"Results of {title}", rows, [*columns, *suite.cost_columns], suite.styles),
         Text(plain(note), "notes"),
         Items([with_code(note) for note in board.footnotes], "notes"),
         Details(
@@ -46,5 +52,5 @@ def _has_values(results: Results, metric: str) -> bool:
 def _with_costs(row: Standing, suite: SuiteReport) -> Standing:
     known = suite.costs.get(row.method, {})
     reason = "not known" if known else "has no network"
-    costs = {c.name: Score(known.get(c.name, math.nan), reason=reason) for c in COSTS}
+    costs = {c.name: Score(known.get(c.name, math.nan), reason=reason) for c in suite.cost_columns}
     return replace(row, scores={**row.scores, **costs})

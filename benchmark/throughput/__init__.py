@@ -1,0 +1,1 @@
+"""What the code costs: networks, steps, data and metrics timed, and slowdowns refused."""
