@@ -135,13 +135,13 @@ def _throughput_gate(files: list[Path], base: str | None, as_json: bool) -> int:
 def bench(
     only: Annotated[str | None, Option(metavar="PATTERN", help="such as 'step/*'")] = None,
     out: Annotated[Path | None, path_option("reports/throughput.json", metavar="FILE")] = None,
-    rounds: Annotated[int, Option(min=1, help="repetitions of each")] = 5,
+    rounds: Annotated[int, Option(min=1, metavar="N", help="repetitions of each")] = 5,
     device: Device = "auto",
 ) -> None:
     """Time networks, training steps, data and metrics on this machine.
 
     For everything: images/s, GFLOP/s, the share of what a matrix product reaches in the same run,
-    memory, and every repetition's time. `gate --throughput` compares two such files.
+    memory, and every repetition's time. The command `gate` compares two such files.
     """
     from benchmark.reporting.throughput import THROUGHPUT, write_throughput
     from benchmark.throughput.measuring import measure, throughput_text

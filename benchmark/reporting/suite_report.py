@@ -48,7 +48,7 @@ class SuiteReport:
     reference: Reference | None = None
     """Where the results come from, if not from this checkout."""
     throughput: Throughput | None = None
-    """What was timed, with images of this suite's size; the only source of any time."""
+    """What was timed, with images of a size of its own; the only source of any time."""
 
     @cached_property
     def verdicts(self) -> Verdicts:
@@ -161,14 +161,14 @@ def suite_reports(
         results: of the suites of this checkout.
         references: reference runs.
         pictures: for each suite, its completed images.
-        throughput: what was timed, which counts for suites of this checkout and of that size.
+        throughput: what was timed, which is said of the suites of this checkout.
     """
     everything = [*results, *(found.results for found in references)]
     styles = styles_of(name for one in everything for name in one.variants)
-    local = []
-    for one, shown in zip(results, pictures, strict=True):
-        fits = throughput is not None and throughput.image_px == one.suite.image_size
-        local.append(SuiteReport(one, styles, shown, None, throughput if fits else None))
+    local = [
+        SuiteReport(one, styles, shown, throughput=throughput)
+        for one, shown in zip(results, pictures, strict=True)
+    ]
     return local, [SuiteReport(one.results, styles, reference=one) for one in references]
 
 

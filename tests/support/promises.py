@@ -31,8 +31,6 @@ PROMISES = {
     "or different.",
     "gate": "`python -m benchmark gate` refuses results that got worse, are damaged or lack what "
     "was there, and nothing else.",
-    "throughput": "`python -m benchmark gate --throughput` refuses code that got slower, on a busy "
-    "machine too, and code that has not changed in less than one of a hundred runs.",
     "provenance": "Every run says from which code, configuration, data and machine it came.",
     "code": "No result is kept whose code changed while it was made, no stage depends on code that "
     "DVC does not watch, and committed results are those of the committed code.",

@@ -112,7 +112,6 @@ def test_version_that_cannot_be_measured_is_named(
         compare_with_base("no_such_version")
 
 
-@pytest.mark.promise("throughput")
 def test_base_without_the_bench_passes_with_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,7 +139,6 @@ def change(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-@pytest.mark.promise("throughput")
 def test_this_checkout_can_be_measured_as_a_revision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +150,6 @@ def test_this_checkout_can_be_measured_as_a_revision(
     assert not [p for p in Path.cwd().iterdir() if p.name.startswith("reports")]
 
 
-@pytest.mark.promise("throughput")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new", "seen_in"),

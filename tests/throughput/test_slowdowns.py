@@ -16,7 +16,6 @@ from benchmark.throughput.slowdowns import (
     comparison_text,
 )
 from data.errors import InputError
-from tests.support.promises import tally
 
 MACHINE = {"cpu": "Some CPU", "threads": 2, "device": "cpu", "libraries": {"torch": "2.14.1"}}
 NAMES = [f"step/v{index}" for index in range(40)]
@@ -46,14 +45,12 @@ def drawn(
     return Throughput(**content | {"roof": roof, "subjects": subjects} | changes)
 
 
-@pytest.mark.promise("throughput")
 @pytest.mark.parametrize("spread", [0.001, 0.02, 0.3])
 def test_equal_code_is_refused_in_less_than_one_of_a_hundred_pairs_of_files(spread: float) -> None:
     rng, alarms = np.random.default_rng(0), 0
     for _ in range(200):
         old, new = (drawn(rng, spread=spread, load=load) for load in (1.0, 1.7))
         alarms += bool(compare_files(old, new, SIDES).failures)
-    tally("simulated pairs of throughput files", 200)
     # Of a binomial law with p = .01, more than 7 are there once in 1,000 times.
     assert alarms <= 7
 

@@ -29,7 +29,7 @@ from benchmark.training.progress import CRITERIA
 KINDS = {
     FLOPS: ("flops", "GFLOP of the generator, one image"),
     PARAMETERS: ("parameters", "million parameters of the generator"),
-    INFERENCE: ("inference", "ms of inference, one image, as timed"),
+    INFERENCE: ("inference", "ms of inference, one image of the bench"),
 }
 """The name of a chart's file, and that of its axis."""
 BUDGET_HEADS = (

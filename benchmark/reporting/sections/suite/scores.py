@@ -30,8 +30,8 @@ def section(suite: SuiteReport) -> Section:
     if suite.throughput is not None:
         note += (
             " Images/s are those of a training step and ms those of the generator for an image of "
-            f"a batch of {suite.throughput.batch_size}, timed apart from the runs on "
-            f"{suite.throughput.machine_text}."
+            f"a batch of {suite.throughput.batch_size}, timed apart from the runs, with images of "
+            f"{suite.throughput.image_px} px, on {suite.throughput.machine_text}."
         )
     blocks = [
         scores_table(f"Results of {title}", rows, [*columns, *suite.cost_columns], suite.styles),
