@@ -184,8 +184,8 @@ def test_json_is_all_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None
 def test_sizes_are_those_of_the_suite(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["describe", "binary", "--suite", "portraits"]) == 0
     text = capsys.readouterr().out
-    assert "images of 64 px with holes of 32 px (suite portraits)" in text
-    assert re.search(r"layers\.0 +Conv2d +64x16x16", text)  # the discriminator sees the hole
+    assert "images of 32 px with holes of 16 px (suite portraits)" in text
+    assert re.search(r"layers\.0 +Conv2d +64x8x8", text)  # the discriminator sees the hole
 
 
 def test_wrong_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,7 +94,7 @@ def hold_session(out: Path, device: str, tests: str, total_s: float = TOTAL_S) -
     engine = open_device(Training(epochs=1, batch_size=2), device)
     session, python = Session(out, total_s), [sys.executable, "-m"]
     write_json(out / "machine.json", fingerprint(engine.device))
-    pytest = [*python, "pytest", "-q", "-p", "no:benchmark", f"--junitxml={out / 'tests.xml'}"]
+    pytest = [*python, "pytest", "-q", f"--junitxml={out / 'tests.xml'}"]
     session.run("tests", [*pytest, *shlex.split(tests)], Path.cwd(), KEEPING_S)
     with checkout_copy() as folder:
         shutil.copy("pyproject.toml", folder)  # reference runs state the version

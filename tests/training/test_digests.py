@@ -13,40 +13,40 @@ from tests.support.tiny import ROOT, full_variant
 
 DIGITS = 16
 DIGESTS = {
-    "attention_unet": "2a307ed93ad56f07",
-    "attention_unet_code": "3b5c61a6c6d260f3",
-    "attention_unet_l1_only": "dcd9b8ccb9579ad5",
-    "attention_unet_no_attention": "d9dac3637911cc18",
-    "attention_unet_no_dilation": "7e5f98762de4a00c",
-    "attention_unet_no_edge": "6468ffe73de94d18",
-    "attention_unet_no_ssim": "b3c3a7cb85fd2ab9",
-    "attention_unet_skip": "94ebc037658e7de1",
-    "attention_unet_whole": "0f716c16b6f85d3e",
-    "binary": "e980fd4b04498f1f",
-    "celeba_context_encoder": "5bd585c0ff751b68",
-    "context_encoder": "07e140da86d23eb2",
-    "context_encoder_border_shown": "534a95449e908dab",
-    "context_encoder_l2": "22ed9d10d44c8c1d",
-    "context_encoder_no_overlap": "512547cd9114128a",
-    "context_encoder_nobias": "8cfbc6bea6d80287",
-    "context_encoder_ratio_1": "a688ce227e554281",
-    "context_encoder_ratio_100": "a1c1c51a4f748a52",
-    "context_encoder_ratio_1000": "e16751ff27f2177e",
-    "context_encoder_ratio_200": "123f9d952a922362",
-    "context_encoder_ratio_500": "1af4af02cc52679a",
-    "context_encoder_smooth": "6348b52aff536fae",
-    "l2": "3cb2d665603a141c",
-    "localizer": "aeac970d7e343195",
-    "localizer_raw": "304fadfccb143758",
-    "localizer_script": "ce77eb188eadce53",
-    "staged": "a2748ae9ee2867f7",
-    "strided_center": "2dceed9a641c692b",
-    "strided_center_code": "0f5984da576ce80f",
-    "strided_random": "2dceed9a641c692b",
-    "strided_random_code": "0f5984da576ce80f",
-    "unet_l1": "88ba37dab9e09098",
+    "attention_unet": "7da7d4417a4fb392",
+    "attention_unet_code": "8e3b38a5798e0964",
+    "attention_unet_l1_only": "6d79223f4f379e2c",
+    "attention_unet_no_attention": "cbf36d8165857664",
+    "attention_unet_no_dilation": "c34f00d13bddcafc",
+    "attention_unet_no_edge": "2c4a177e62bc151d",
+    "attention_unet_no_ssim": "77d20331adb06601",
+    "attention_unet_skip": "c9073d5ace7c6a2f",
+    "attention_unet_whole": "30086903064a37a0",
+    "binary": "442ec4662996ba1b",
+    "celeba_context_encoder": "fedc03b53659e87a",
+    "context_encoder": "4a9b1ff758c67e46",
+    "context_encoder_border_shown": "69dc72cb640f87ae",
+    "context_encoder_l2": "462b1da6b06ad7dd",
+    "context_encoder_no_overlap": "6c6a2457aa57e71c",
+    "context_encoder_nobias": "9ce3488bdb4cb4c5",
+    "context_encoder_ratio_1": "dcd7dbaebafa39e4",
+    "context_encoder_ratio_100": "b88f1929d4a05320",
+    "context_encoder_ratio_1000": "3aa39637a67cbb44",
+    "context_encoder_ratio_200": "fc313b863e87bb81",
+    "context_encoder_ratio_500": "7d05a624cb3b4ee0",
+    "context_encoder_smooth": "50ccb91380a1ed46",
+    "l2": "79dfe4e24ba2a5d4",
+    "localizer": "62f113b72fab92e4",
+    "localizer_raw": "b77076d08a6c09ed",
+    "localizer_script": "da5d918bbd5fdefd",
+    "staged": "56dd7c8674d4388a",
+    "strided_center": "9eee78802f449a00",
+    "strided_center_code": "5e8bfae81dc2eeb9",
+    "strided_random": "9eee78802f449a00",
+    "strided_random_code": "5e8bfae81dc2eeb9",
+    "unet_l1": "9b7e857b0a456bee",
 }
-"""Of every variant on `portraits`. Who changes one on purpose makes its results anew, and says so
+"""Of every variant on `photos`. Who changes one on purpose makes its results anew, and says so
 in the CHANGELOG under "Numbers changed"."""
 DEFAULTS: dict[type, dict[str, Any]] = {
     Variant: {
@@ -72,7 +72,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
 
 
 def _suite(**training: Any) -> Suite:
-    suite = load_suite("portraits", ROOT)
+    suite = load_suite("photos", ROOT)
     settings = suite.training.model_dump() | training
     return suite.model_copy(update={"training": Training.model_validate(settings)})
 
