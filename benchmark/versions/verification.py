@@ -17,6 +17,7 @@ from benchmark.evaluation.provenance import AnyProvenance
 from benchmark.versions.compare import MetricChange
 
 Exactness = Literal["P", "E0", "E1", "E2"]
+# From the strongest promise on.
 CLASSES = {
     "P": "portable, on any x86-64 CPU with AVX2: files have to be identical",
     "E0": "on a CPU, and the fingerprints are equal: files have to be identical",
@@ -84,6 +85,11 @@ class Part:
         return self.has_same_data and has_means
 
 
+def weakest(parts: Sequence[Part]) -> Part:
+    """Return the first of the parts that are promised least."""
+    return max(parts, key=lambda part: [*CLASSES].index(part.exactness))
+
+
 @dataclass(frozen=True)
 class Verification:
     """All parts of a rebuild, compared with the kept results."""
@@ -93,7 +99,7 @@ class Verification:
     @property
     def exactness(self) -> Exactness:
         """The weakest class of all."""
-        return max(part.exactness for part in self.parts)
+        return weakest(self.parts).exactness
 
     @property
     def reasons(self) -> list[str]:

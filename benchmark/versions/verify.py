@@ -19,7 +19,7 @@ from benchmark.versions.diff import origin_changes
 from benchmark.versions.rebuild import Setting, checkout_copy, run_stages, stages_of
 from benchmark.versions.snapshot import MADE_BY, Snapshot, Subject
 from benchmark.versions.tolerances import read_tolerances
-from benchmark.versions.verification import Mean, Part, Verification, exactness
+from benchmark.versions.verification import Mean, Part, Verification, exactness, weakest
 from data.errors import InputError
 
 REPORT = [paths.REPORTS / f for f in ("report.md", "report.html", "summary.json", "claims.json")]
@@ -105,7 +105,7 @@ def verify(kept: Snapshot, device: str = "auto", keep: Path | None = None) -> Ve
             _take_origins(folder, [s.run for s in runs if str(s) in identical])
             run_stages(folder, [("report",)], setting)
             files = _same_files(kept, found, [*REPORT, *REPORT_FOLDERS])
-            parts.append(Part("the report", max(part.exactness for part in parts), [], files))
+            parts.append(Part("the report", weakest(parts).exactness, [], files))
     return Verification(parts)
 
 
@@ -147,12 +147,12 @@ def _baselines_part(
 ) -> Part:
     """Compare the baselines of a suite; nothing says where they come from, so its runs do."""
     of_suite = [part for part in parts if part.name.startswith(f"{subject.suite}/")]
-    weakest = max(of_suite, key=lambda part: part.exactness)
+    bound = weakest(of_suite)
     run = next(s for s in kept.subjects if s.is_run and s.suite == subject.suite)
     origin = {"data_sha256": kept.origin(run).training.digests.get("data_sha256")}
     names = [subject.scores, subject.metrics, paths.baseline_completed(subject.suite)]
     files = _same_files(kept, found, names)
-    part = Part(str(subject), weakest.exactness, weakest.reasons, files)
+    part = Part(str(subject), bound.exactness, bound.reasons, files)
     return _with_means(part, kept, found, subject, origin)
 
 

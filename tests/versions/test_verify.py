@@ -37,7 +37,7 @@ from benchmark.versions.tolerances import (
     origin_digest,
     write_tolerances,
 )
-from benchmark.versions.verification import Verification, exactness
+from benchmark.versions.verification import Part, Verification, exactness, weakest
 from benchmark.versions.verify import kept_results, verify
 from data.errors import InputError
 from tests.support.promises import tally
@@ -480,6 +480,12 @@ def test_reference_runs_are_built_with_their_own_settings(
     kept.write_text(kept.read_text().replace("0", "1", 1))
     assert verify(kept_results("tiny", reference=True)).verdict == "different"
     tally("changed results found")
+
+
+def test_weakest_of_some_parts_is_that_of_the_least_promise() -> None:
+    parts = [Part(name, name, [], {}) for name in ("E0", "P", "E2", "E1")]
+    assert weakest(parts).name == "E2"
+    assert weakest(parts[:2]).name == "E0"
 
 
 FACTS = {"cpu": "a", "device": "cpu", "threads": 2, "libraries": {"torch": "2.1"}}
