@@ -1,7 +1,7 @@
 """Who wins: comparisons of two methods in one metric, on the same images and holes."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -56,30 +56,40 @@ class Scores:
     """Whether other training seeds would give other scores."""
     spread: Spread | None = None
 
-    def sample(self, images: Sequence[str] | pd.Index) -> Sample:
+    def sample(self, images: pd.Index) -> Sample:
         """Return the scores of some images as numbers; of the seeds that have any."""
-        table = self._known[images]
-        groups = None
-        if self.groups is not None:
-            groups = numbered(self.groups.loc[table.columns])
-        return Sample(table.to_numpy(np.float64), groups, self.is_trained, self.spread)
+        places = self.table.columns.get_indexer(images)
+        # Image after image in memory, as in a table: it decides in what order they are summed.
+        scores = np.asfortranarray(self._known[:, places])
+        groups = None if self.groups is None else numbered(self._labels[places])
+        return Sample(scores, groups, self.is_trained, self.spread)
 
     @property
     def own_spread(self) -> Spread | None:
         """What the seeds of the table say of the spread between seeds; None of one."""
-        means = self._known[self.scored].mean(axis="columns").dropna()
+        if len(self._known) < 2:
+            return None
+        means = self.table.dropna(how="all")[self.scored].mean(axis="columns").dropna()
         return Spread(float(means.std()), len(means) - 1) if len(means) > 1 else None
 
     @cached_property
     def scored(self) -> pd.Index:
         """The images that have a score of every seed that has any."""
-        known = self._known
-        return known.columns[known.notna().all() & bool(len(known))]
+        (places,) = np.nonzero(~np.isnan(self._known).any(axis=0))
+        return self.table.columns[places if len(self._known) else []]
 
     @cached_property
-    def _known(self) -> pd.DataFrame:
-        """The rows of the seeds that have any score."""
-        return self.table.dropna(how="all")
+    def _known(self) -> Array:
+        """The scores `[seeds, images]` of the seeds that have any."""
+        scores: Array = self.table.to_numpy(np.float64)
+        known: Array = scores[~np.isnan(scores).all(axis=1)]
+        return known
+
+    @cached_property
+    def _labels(self) -> NDArray[np.object_]:
+        """The group of each image of the table."""
+        assert self.groups is not None
+        return self.groups.loc[self.table.columns].to_numpy(object)
 
 
 @dataclass(frozen=True)
@@ -90,15 +100,23 @@ class Comparison:
     reference: str
     metric: str
     effect: Effect
-    wilcoxon_p: float
-    """Of the signed-rank test over groups of images."""
-    permutation_p: float
-    """Of the sign-flip test over groups of images."""
+    differences: Array = field(repr=False, compare=False)
+    """`[groups]`: of each group of images the mean difference."""
     improvement: float
     """The probability that the method is better on an image."""
     images: int
     seeds: int
     """Of what was trained; the smaller number of two."""
+
+    @cached_property
+    def wilcoxon_p(self) -> float:
+        """Of the signed-rank test over groups of images."""
+        return wilcoxon_p(self.differences)
+
+    @cached_property
+    def permutation_p(self) -> float:
+        """Of the sign-flip test over groups of images."""
+        return sign_flip_p(self.differences)
 
     @property
     def difference(self) -> float:
@@ -276,14 +294,12 @@ def comparison_of(
         seeds: how many there are.
     """
     method, reference, metric = names
-    of_groups = group_means(differences, groups)
     return Comparison(
         method=method,
         reference=reference,
         metric=metric,
         effect=Effect(interval, METRICS[metric].margin),
-        wilcoxon_p=wilcoxon_p(of_groups),
-        permutation_p=sign_flip_p(of_groups),
+        differences=group_means(differences, groups),
         improvement=improvement(differences if is_more_better(metric) else -differences),
         images=differences.size,
         seeds=seeds,

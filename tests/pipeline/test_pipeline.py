@@ -197,6 +197,9 @@ class Checkout:
             shutil.copy(ROOT / "reports/throughput.json", folder / "reports")
         shutil.copy(ROOT / "tests/support/tiny_suite.yaml", folder / "benchmark/suites/tiny.yaml")
         (folder / "data/raw/tiny").mkdir()
+        # Most of the weights are in the latent channels, and each is copied and hashed many times.
+        network = folder / "models/generators/context_encoder.py"
+        network.write_text(network.read_text().replace("CHANNELS = 4000", "CHANNELS = 40"))
         self.select("l2")
         git("init", "--quiet", cwd=folder)
         self.commit()
@@ -279,7 +282,7 @@ def test_new_variant_runs_alone_and_a_reverted_one_comes_from_the_run_cache(
     new = {"train@tiny-l2_fast-0", "evaluate@tiny-l2_fast-0"}
     assert checkout.repro() == changed | new | {"report"}
     path.write_text(text)
-    assert checkout.repro() <= {"report"}
+    assert checkout.repro("evaluate@tiny-l2-0", "evaluate@tiny-l2_fast-0") == set()
 
 
 @pytest.mark.promise("code")

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 from scipy.stats import norm
 
 from benchmark.metrics import METRICS
@@ -30,8 +31,7 @@ def comparison(
         reference=reference,
         metric=metric,
         effect=Effect(interval(low, high, covers_seeds), METRICS[metric].margin),
-        wilcoxon_p=0.5,
-        permutation_p=0.5,
+        differences=np.array([low, high]),
         improvement=0.5,
         images=10,
         seeds=1,
