@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmark.core.portable import NETWORKS
 from benchmark.pipeline.split import split_suite
 from tests.support import promises
 from tests.support.children import Children
@@ -31,6 +32,18 @@ gc.set_threshold(100_000, 50, 1000)
 # Tests that pin bits pin them for one thread, and small networks are no slower with it; threads
 # that wait for each other would be many times slower beside another process.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def caps_end_with_the_test() -> Iterator[None]:
+    """Take back what a command sets for a portable suite, which child processes would inherit."""
+    before = {name: os.environ.get(name) for name in NETWORKS}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @pytest.fixture(scope="session")

@@ -517,6 +517,7 @@ def test_generator_keeps_the_contract(name: str, size: int) -> None:
 @pytest.mark.parametrize(("name", "size"), DISCRIMINATORS)
 def test_discriminator_keeps_the_contract(name: str, size: int) -> None:
     images = numbers()(3, 3, size, size)
+    torch.manual_seed(0)  # for initial weights that are far enough into saturation below
     network = discriminator_class(name)(size).eval()
     prediction = network(images)
     assert isinstance(prediction, network.predicts)
