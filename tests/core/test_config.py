@@ -328,6 +328,14 @@ class Scalars(BaseModel):
     values: list[Any]
 
 
+def test_a_file_is_read_anew_whatever_was_done_with_what_it_held(tmp_path: Path) -> None:
+    path = written(tmp_path / "scalars.yaml", {"values": [1]})
+    load(Scalars, path).values.append(2)
+    assert load(Scalars, path).values == [1]
+    written(path, {"values": [3]})
+    assert load(Scalars, path).values == [3]
+
+
 def test_dialect_is_yaml_1_2(tmp_path: Path) -> None:
     path = tmp_path / "scalars.yaml"
     path.write_text("values: [1e-3, 2E5, on, off, yes, no, 010, 0o10, 1:30, true, ~]\n")

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +62,30 @@ for module in list(sys.modules.values()):
 """
 
 
+@cache
+def _loaded(stage: str) -> list[str]:
+    """Return the files that a stage loads."""
+    # In a process of its own: this one has loaded everything.
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED_MODULES.format(stage=stage)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "report"])
+def test_a_stage_of_one_run_begins_without_what_takes_long_to_load(name: str) -> None:
+    needless = {"matplotlib", "scipy/stats", "torch/_dynamo"}
+    needless |= {"torch"} if name == "split" else set()
+    found = {m for m in needless for file in _loaded(name) if file.endswith(f"/{m}/__init__.py")}
+    assert found == set()
+
+
 @pytest.mark.promise("code")
 @pytest.mark.parametrize("name", STAGES)
 def test_every_module_that_a_stage_loads_is_a_dependency(name: str) -> None:
-    # In a process of its own: this one has loaded everything.
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED_MODULES.format(stage=name)],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
     tops = tuple(f"{ROOT / top}{os.sep}" for top in ("benchmark", "models", "data"))
-    loaded = [Path(line) for line in done.stdout.splitlines() if line.startswith(tops)]
+    loaded = [Path(line) for line in _loaded(name) if line.startswith(tops)]
     assert loaded
     declared = [ROOT / dep for dep in STAGES[name]["deps"]]
     undeclared = [p for p in loaded if not any(p.is_relative_to(dep) for dep in declared)]

@@ -11,6 +11,8 @@ from benchmark.stats.comparison import (
     comparable_scores,
     compare,
     family,
+    score_matrices,
+    score_matrix,
     scores_of,
 )
 from benchmark.stats.intervals import Spread
@@ -31,6 +33,30 @@ def _frame(scores: dict[str, list[list[float]]]) -> pd.DataFrame:
         for image, value in enumerate(values)
     ]
     return pd.DataFrame(rows)
+
+
+def test_matrices_of_all_methods_are_those_of_each() -> None:
+    rng = np.random.default_rng(0)
+    frame = _frame({"b": rng.random((3, 5)).tolist(), "a": rng.random((1, 5)).tolist()})
+    frame = pd.concat([frame, frame.assign(mask="1" * 16, mse_h=rng.random(len(frame)))])
+    frame.loc[(frame["method"] == "b") & (frame["seed"] == 1), "mse_h"] = np.nan
+    found = score_matrices(frame, "mse_h")
+    assert found.keys() == {"a", "b"}
+    for method, matrix in found.items():
+        pd.testing.assert_frame_equal(matrix, score_matrix(frame, method), check_exact=True)
+
+
+def test_scores_are_those_of_the_images_asked_for() -> None:
+    frame = _frame({"gan": [[1.0, 2.0, np.nan, 4.0], [np.nan] * 4, [5.0, 6.0, 7.0, 8.0]]})
+    frame["group"] = frame["image"].map(lambda image: "odd" if int(image, 16) % 2 else "even")
+    scores = scores_of(frame, "gan")
+    assert [int(image, 16) for image in scores.scored] == [0, 1, 3]
+    sample = scores.sample(scores.scored[[2, 0]])
+    assert sample.scores.tolist() == [[4.0, 1.0], [8.0, 5.0]]  # the second seed has no score
+    assert sample.groups is not None
+    assert sample.groups.tolist() == [0, 1]
+    nothing = scores_of(_frame({"gan": [[np.nan, np.nan]]}), "gan")
+    assert nothing.scored.empty
 
 
 def test_comparison_has_what_scipy_says_of_the_differences() -> None:
