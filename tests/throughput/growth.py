@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +27,13 @@ PAGE = Path("docs/growth.md")
 IMAGES = (1_000, 10_000, 50_000)
 RUNS = (1, 10, 60)
 SUITE, VARIANT = "growing", "l2"
+SMALL = """
+import json, resource, subprocess, sys
+quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+code = subprocess.call(sys.argv[1:], **quiet)
+print(json.dumps([code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))
+"""
+"""Starts a command: the peak of a process begins at what the one that started it holds."""
 CONTENT = """\
 title: Growing
 description: Drawn faces, of which a tenth is validated on and a tenth tested on.
@@ -69,18 +75,16 @@ class Cost(NamedTuple):
 
 def cost_of(folder: Path, *arguments: str) -> Cost:
     """Run a command in a copy of the checkout and return what it took."""
+    command = [sys.executable, "-m", "benchmark", *arguments]
     start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmark", *arguments],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL, *command], cwd=folder, stdout=subprocess.PIPE, check=True
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise RuntimeError(f"{' '.join(arguments)}: exit code {process.returncode}")
-    return Cost(time.perf_counter() - start, usage.ru_maxrss / 1024)
+    seconds = time.perf_counter() - start
+    code, kib = json.loads(done.stdout)
+    if code != 0:
+        raise RuntimeError(f"{' '.join(arguments)}: exit code {code}")
+    return Cost(seconds, kib / 1024)
 
 
 def stages_at(folder: Path, count: int) -> dict[str, Cost]:
