@@ -11,9 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.core.config import names_in
 from benchmark.core.device import Engine
-from benchmark.core.paths import VARIANTS, Run
+from benchmark.core.paths import Run
 from benchmark.evaluation.diagnostics.interventions import intervene
 from benchmark.evaluation.diagnostics.predictions import ProbedRun
 from benchmark.evaluation.diagnostics.probes import PROBES, make_probes
@@ -23,12 +22,12 @@ from benchmark.pipeline.evaluate import evaluate_run
 from benchmark.training.gan import build_gan
 from benchmark.training.network_inputs import Inpainter, complete
 from data.store import Record
-from models.generators import context_encoder, strided_context_encoder
 from tests.support.meta import META, zeros_on_the_host
 from tests.support.tiny import (
     HOLE_PX,
-    ROOT,
     full_variant,
+    one_of_each_kind,
+    only_operations,
     tiny_suite,
     tiny_variant,
     train_tiny,
@@ -43,8 +42,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (2, IMAGE_PX, IMAGE_PX, 3), n
 
 @pytest.fixture(autouse=True)
 def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (context_encoder, strided_context_encoder):
-        monkeypatch.setattr(module, "LATENT_CHANNELS", 8)
+    only_operations(monkeypatch)
 
 
 @pytest.fixture
@@ -65,7 +63,7 @@ def _networks(name: str) -> tuple[Inpainter, dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("_copies_allowed")
-@pytest.mark.parametrize("name", names_in(ROOT / VARIANTS))
+@pytest.mark.parametrize("name", one_of_each_kind())
 def test_diagnosis_of_every_variant_stays_on_the_device(name: str) -> None:
     inpainter, discriminators = _networks(name)
     spec = full_variant(name)

@@ -4,16 +4,23 @@ import math
 from typing import Any
 
 import pytest
-import torch
 from ruamel.yaml import YAML
 
 from benchmark.core.config import names_in
 from benchmark.core.paths import VARIANTS
-from benchmark.training.gan import build_gan, build_networks
+from benchmark.training.gan import build_gan
 from benchmark.training.step import loss_names, training_step
 from models.batch import Batch
 from models.generators import context_encoder, strided_context_encoder
-from tests.support.tiny import ROOT, cpu_engine, full_variant, numbers, random_batch, tiny_suite
+from tests.support.tiny import (
+    ROOT,
+    cpu_engine,
+    full_variant,
+    numbers,
+    one_of_each_kind,
+    random_batch,
+    tiny_suite,
+)
 
 NAMES = names_in(ROOT / VARIANTS)
 SYSTEMS = {
@@ -68,20 +75,6 @@ def test_variant_says_where_it_is_from(name: str) -> None:
     assert variant.origin
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_variant_builds_for_64_px(name: str) -> None:
-    suite, variant = tiny_suite(**SUITE_64), full_variant(name)
-    batch = random_batch(2, 64, 32)
-    with torch.no_grad():
-        networks = build_networks(suite, variant)
-        generator = networks["generator"].eval()
-        assert generator(batch.masked, batch.mask, batch.corner).shape == (2, 3, 64, 64)
-        for role, spec in variant.discriminators.items():
-            side = 32 if spec.input == "hole" else 64
-            discriminator = networks[f"discriminator/{role}"].eval()
-            assert len(discriminator(numbers()(2, 3, side, side))[0]) == 2
-
-
 def _smooth_scene(size: int) -> Batch:
     """Return four images of one color each with the holes of `random_batch`."""
     batch = random_batch(4, size, size // 2)
@@ -90,7 +83,7 @@ def _smooth_scene(size: int) -> Batch:
     return Batch(image, batch.mask, batch.corner, size // 2)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", one_of_each_kind())
 def test_variant_learns_one_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # A tenth of the latent channels, in which most of the weights are; all of them are a slow test.
     for module in (context_encoder, strided_context_encoder):
@@ -108,10 +101,10 @@ def _assert_learns_one_batch(name: str) -> None:
     engine, variant = cpu_engine(), full_variant(name)
     # With a quarter of the channels and no norms, the plain U-Net moves slowly at the same rate;
     # the others of its kind need some steps to begin, and all the rest are below a half after four.
-    steps = 6 if variant.generator.network != "attention_unet" else 12
+    steps = 4 if variant.generator.network != "attention_unet" else 12
     steps = 96 if name == "unet_l1" else steps
-    # 32 px, or 64 where instance norm would have a single value to work with.
-    size = 64 if variant.generator.network == "strided_context_encoder" else 32
+    # 64 px where instance norm would have a single value to work with, and 16 for the slowest.
+    size = {"strided_context_encoder": 64, "attention_unet": 16}.get(variant.generator.network, 32)
     suite = tiny_suite(image_size=size, mask={"kind": "random_square", "size": size // 2})
     gan, batch = build_gan(suite, variant, 0, engine), _smooth_scene(size)
     gan.train(True)

@@ -105,8 +105,8 @@ def test_operations_of_the_tiny_generator_by_hand(monkeypatch: pytest.MonkeyPatc
 
 CROP = 2 * 3 * (16 * 32 * 32 + 16 * 32 * 16)
 """A hole of 16 px of an image of 32 px, cropped by two products, which move pixels alone."""
-BOX_HEAD = {"localizer": 2 * (256 * 128 + 128 * 4), "staged": 2 * (512 * 128 + 128 * 4)}
-"""The localizer's head for boxes, after 256 and 512 channels."""
+BOX_HEAD = {"localizer": 2 * (64 * 32 + 32 * 4), "staged": 2 * (64 * 16 + 16 * 4)}
+"""The localizer's head for boxes, after 64 channels."""
 
 
 @pytest.mark.parametrize("name", ["l2", "binary", "localizer", "staged"])

@@ -287,7 +287,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Pages:
 
 @pytest.mark.parametrize(
     "texts",
-    [pytest.param(t, marks=[pytest.mark.slow] * (i % 4 > 0)) for i, t in enumerate(SETS)],
+    [pytest.param(t, marks=[pytest.mark.slow] * (i % 8 > 0)) for i, t in enumerate(SETS)],
     ids=lambda texts: ascii(texts[0]),
 )
 def test_a_report_shows_hostile_text_as_text(

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.core.config import Params, Suite, load_variant
+from benchmark.core import paths
+from benchmark.core.config import Params, Suite, load_variant, names_in
 from benchmark.core.device import Engine
 from benchmark.core.paths import Run
 from benchmark.pipeline.baselines import evaluate_baselines
@@ -17,6 +18,7 @@ from benchmark.pipeline.evaluate import evaluate_run
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
 from models.batch import Batch
+from models.generators import context_encoder, strided_context_encoder
 from models.networks import GeneratorNetwork, generator_class
 from models.variant import Variant
 
@@ -76,11 +78,35 @@ def full_variant(name: str) -> Variant:
     return load_variant(name, ROOT)
 
 
+def one_of_each_kind() -> list[str]:
+    """Return the names of variants of which no two differ in the size of numbers alone."""
+    kinds: dict[str, str] = {}
+    for name in names_in(ROOT / paths.VARIANTS):
+        content = full_variant(name).model_dump(exclude={"name", "title", "origin", "deviations"})
+        kinds.setdefault(json.dumps(_without_sizes(content), sort_keys=True), name)
+    return [*kinds.values()]
+
+
+def _without_sizes(content: Any) -> Any:
+    """Put in the place of each fraction whether it is one."""
+    if isinstance(content, dict):
+        return {key: _without_sizes(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_sizes(value) for value in content]
+    return bool(content) if isinstance(content, float) else content
+
+
 def tiny_variant(name: str) -> Variant:
-    """Return a variant of the checkout with the tiny network in place of its generator."""
+    """Return a variant of the checkout with the tiny generator, and with narrow localizers."""
     variant = full_variant(name)
     generator = variant.generator.model_copy(update={"network": "tiny", "options": {}})
-    return variant.model_copy(update={"generator": generator})
+    discriminators = {
+        role: spec.model_copy(update={"options": spec.options | {"capacity": 0.125}})
+        if spec.network == "localizer"
+        else spec
+        for role, spec in variant.discriminators.items()
+    }
+    return variant.model_copy(update={"generator": generator, "discriminators": discriminators})
 
 
 def isolate(patch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -111,6 +137,13 @@ def make_scored(suite: Suite) -> None:
     torch.use_deterministic_algorithms(False)  # training sets it for the whole process
     evaluate_run(suite, variant, run, "cpu")
     evaluate_baselines(suite)
+
+
+def only_operations(patch: pytest.MonkeyPatch) -> None:
+    """Build networks with few latent channels and PyTorch's own weights, which takes less time."""
+    for module in (context_encoder, strided_context_encoder):
+        patch.setattr(module, "LATENT_CHANNELS", 8)
+    patch.setattr("benchmark.training.gan.initialize", lambda *_: None)
 
 
 def cpu_engine() -> Engine:

@@ -45,7 +45,9 @@ def drawn(
     return Throughput(**content | {"roof": roof, "subjects": subjects} | changes)
 
 
-@pytest.mark.parametrize("spread", [0.001, 0.02, 0.3])
+@pytest.mark.parametrize(
+    "spread", [0.02, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.001, 0.3))]
+)
 def test_equal_code_is_refused_in_less_than_one_of_a_hundred_pairs_of_files(spread: float) -> None:
     rng, alarms = np.random.default_rng(0), 0
     for _ in range(200):

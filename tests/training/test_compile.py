@@ -18,7 +18,7 @@ from tests.support.tiny import cpu_engine, find_generator, random_batch, tiny_su
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 
 CPU = torch.device("cpu")
-NAMES = ("l2", "staged", "localizer_script", "attention_unet")
+NAMES = ("staged", "attention_unet")
 """One without discriminators, one with two kinds of them, one with dropout, one that skips."""
 
 

@@ -10,22 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmark.core.config import names_in
 from benchmark.core.device import open_device
-from benchmark.core.paths import VARIANTS, Run
+from benchmark.core.paths import Run
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
 from benchmark.training.gan import GAN, build_gan
 from benchmark.training.step import training_step
 from models.batch import Batch
-from models.generators import context_encoder, strided_context_encoder
 from tests.support.promises import tally
 from tests.support.tiny import (
-    ROOT,
     cpu_engine,
     files_below,
     full_variant,
     isolate,
+    one_of_each_kind,
+    only_operations,
     random_batch,
     tiny_suite,
     tiny_variant,
@@ -94,15 +93,14 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _small_gan(name: str, monkeypatch: pytest.MonkeyPatch) -> GAN:
     """Return a variant's networks for 64 px, narrow where width changes no operation."""
-    for module in (context_encoder, strided_context_encoder):
-        monkeypatch.setattr(module, "LATENT_CHANNELS", 8)
+    only_operations(monkeypatch)
     suite = tiny_suite(image_size=64, mask={"kind": "random_square", "size": 32})
     gan = build_gan(suite, full_variant(name), 0, cpu_engine())
     gan.train(True)
     return gan
 
 
-@pytest.mark.parametrize("name", names_in(ROOT / VARIANTS))
+@pytest.mark.parametrize("name", one_of_each_kind())
 def test_every_operation_of_a_step_has_a_deterministic_form(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,7 +185,7 @@ def test_same_run_gives_the_same_bytes_on_a_gpu(
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", names_in(ROOT / VARIANTS))
+@pytest.mark.parametrize("name", one_of_each_kind())
 def test_networks_of_a_variant_step_to_the_same_bits_on_a_gpu(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,17 +8,22 @@ import torch
 from torch import Tensor
 
 import benchmark.training.step as step_module
-from benchmark.core.config import names_in
 from benchmark.core.device import Engine
-from benchmark.core.paths import VARIANTS, Run
+from benchmark.core.paths import Run
 from benchmark.pipeline.train import train_run
 from benchmark.training.batches import ImageFeed, training_batches
 from benchmark.training.gan import GAN, build_gan
 from benchmark.training.step import loss_names, training_step
-from models.generators import context_encoder, strided_context_encoder
 from models.losses import accuracy
 from tests.support.meta import META, allow_fused_adam, zeros_on_the_host
-from tests.support.tiny import HOLE_PX, ROOT, full_variant, tiny_suite, tiny_variant
+from tests.support.tiny import (
+    HOLE_PX,
+    full_variant,
+    one_of_each_kind,
+    only_operations,
+    tiny_suite,
+    tiny_variant,
+)
 
 pytestmark = pytest.mark.promise("gpu")
 SUITE = tiny_suite({"batch_size": 2}, image_size=64, mask={"kind": "random_square", "size": 32})
@@ -27,8 +32,7 @@ TOTAL_STEPS = 30
 
 @pytest.fixture(autouse=True)
 def _narrow_and_fused(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (context_encoder, strided_context_encoder):
-        monkeypatch.setattr(module, "LATENT_CHANNELS", 8)
+    only_operations(monkeypatch)
     allow_fused_adam(monkeypatch)
 
 
@@ -47,7 +51,7 @@ def _step(gan: GAN, *steps: int) -> dict[str, Tensor]:
     return losses
 
 
-@pytest.mark.parametrize("name", names_in(ROOT / VARIANTS))
+@pytest.mark.parametrize("name", one_of_each_kind())
 def test_step_of_every_variant_stays_on_the_device_and_does_not_wait(name: str) -> None:
     gan = _gan(name)
     # Before and after the optimizers have a state and the schedules have begun; odd and even.

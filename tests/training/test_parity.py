@@ -478,6 +478,8 @@ CASES |= {
 
 @pytest.fixture(autouse=True)
 def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)  # PyTorch draws the weights, which takes less time
+    monkeypatch.setattr("benchmark.training.gan.initialize", lambda *_: None)
     for name in ("context_encoder", "locpaint_autoencoder", "strided_context_encoder"):
         monkeypatch.setattr(f"models.generators.{name}.LATENT_CHANNELS", LATENT)
 
@@ -514,10 +516,10 @@ def _compare(network: nn.Module, expected: _Trained, lr: float) -> None:
     """
     parameters = list(network.parameters())
     for ours, weight in zip(parameters, expected.weights, strict=True):
-        torch.testing.assert_close(ours, weight, rtol=0, atol=3e-6 * lr)
+        assert (ours - weight).abs().max() <= 3e-6 * lr  # a NaN is not
     if expected.updates == 0:
         assert all(ours.grad is None for ours in parameters)
         return
     room = 1e-9 * max(float(gradient.abs().max()) for gradient in expected.gradients)
     for ours, gradient in zip(parameters, expected.gradients, strict=True):
-        torch.testing.assert_close(ours.grad, gradient, rtol=0, atol=room)
+        assert ours.grad is not None and (ours.grad - gradient).abs().max() <= room
