@@ -65,7 +65,7 @@ def _counted(variant: str, patch: pytest.MonkeyPatch, **training: Any) -> tuple[
 
 @pytest.mark.usefixtures("tiny_checkout")
 @pytest.mark.parametrize("training", [{}, {"batch_size": 10, "drop_last": False}])
-@pytest.mark.parametrize("name", ["l2", "binary", "localizer", "staged", "attention_unet_skip"])
+@pytest.mark.parametrize("name", ["l2", "localizer", "staged", "attention_unet_skip"])
 def test_updates_are_those_of_a_training(
     name: str, training: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
