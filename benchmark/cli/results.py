@@ -219,6 +219,7 @@ def verify(
 def reference(
     suite: Suite,
     note: Annotated[str, Option(help="what to say of the budget, in one line")] = "",
+    add: Annotated[bool, flag("--add", "keep the runs that are there beside these")] = False,
     overwrite: Overwrite = False,
     pictures: Annotated[
         bool, flag("--pictures", "also keep a picture of completed images")
@@ -227,11 +228,15 @@ def reference(
 ) -> None:
     """Keep a suite's results in reports/reference/, which is in git.
 
-    With --pictures, the dataset's license has to allow that its images are shown.
+    With --add, runs of other seeds, variants or machines are kept together, seed by seed; they have
+    to be of the same images and settings. With --pictures, the dataset's license has to allow that
+    its images are shown.
     """
     from benchmark.pipeline.reference import write_reference
 
-    facts = write_reference(suite, note, overwrite, pictures)
+    if add and overwrite:
+        raise InputError("--add: keeps what is there, which --overwrite replaces; give one of them")
+    facts = write_reference(suite, note, overwrite, pictures, add)
     folder = paths.reference(suite)
     runs = {variant: list(seeds) for variant, seeds in facts.runs.items()}
     content = {"folder": folder.as_posix(), "runs": runs, "left_out": dict(facts.left_out)}

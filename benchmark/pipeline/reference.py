@@ -1,6 +1,7 @@
 """The results of this checkout's runs of a suite → `reports/reference/<suite>/`, kept in git."""
 
 import re
+import shutil
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,14 +40,20 @@ FIGURE_BYTES = 1_000_000
 
 
 def write_reference(
-    suite_name: str, note: str = "", overwrite: bool = False, pictures: bool = False
+    suite_name: str,
+    note: str = "",
+    overwrite: bool = False,
+    pictures: bool = False,
+    add: bool = False,
 ) -> Facts:
     """Collect the complete runs of a suite into the folder of its reference runs.
 
     Args:
         suite_name: the suite.
-        note: what to say of the budget, in one line.
+        note: what to say of the budget, in one line; without one, that which is there is kept.
         overwrite: whether to replace a folder that is there.
+        add: whether to keep the runs that are there beside those of this checkout, which take the
+            place of the same ones. Suite, images and settings have to be the same.
         pictures: whether to keep a picture of completed images, which shows images of the dataset:
             its license has to allow that.
 
@@ -54,11 +61,12 @@ def write_reference(
         What was written to `reference.json`.
 
     Raises:
-        InputError: the folder is there, no run is complete, or a file is damaged; nothing changes.
+        InputError: the folder is there, or has other images or settings than what is to be added;
+            no run is complete, or a file is damaged. Nothing changes then.
     """
     suite, folder = load_suite(suite_name), paths.reference(suite_name)
-    if folder.exists() and not overwrite:
-        raise InputError(f"{folder}: is there already; --overwrite replaces it")
+    if folder.exists() and not (overwrite or add):
+        raise InputError(f"{folder}: is there already; --add adds to it, --overwrite replaces it")
     prepared = paths.prepared(suite_name)
     split = read_json(prepared / "split.json", f"python -m benchmark split --suite {suite_name}")
     runs, left_out = find_runs(suite, Store(prepared).digest())
@@ -69,7 +77,10 @@ def write_reference(
     flops = {name: generator_flops(suite, load_variant(name)) for name in variants}
     results = collect_results(suite, runs, flops)
     project = ROOT / "pyproject.toml"
+    there = _addable(folder, suite, split["digest"]) if add and folder.exists() else None
     with atomic_folder(folder) as partial_folder:
+        if there is not None:
+            shutil.copytree(folder, partial_folder, dirs_exist_ok=True)
         _copy_files(runs, variants, partial_folder)
         facts = Facts(
             suite=suite_name,
@@ -83,10 +94,51 @@ def write_reference(
             flops=flops,
             figure=pictures and _write_figure(results, partial_folder / FIGURE),
         )
+        facts = facts if there is None else _joined(there, facts)
         write_json(partial_folder / FACTS, facts.model_dump(mode="json"))
         reference = read_reference(partial_folder)
         write_text(partial_folder / README, reference_readme(reference))
     return facts
+
+
+def _addable(folder: Path, suite: Suite, split_digest: str) -> Facts:
+    """Return the facts of reference runs to which runs of a suite can be added.
+
+    Raises:
+        InputError: they are of other images or settings, or were scored otherwise.
+    """
+    reference, replaced = read_reference(folder), "--overwrite replaces it"
+    prose = {"title", "description"}
+    if reference.results.suite.model_dump(exclude=prose) != suite.model_dump(exclude=prose):
+        raise InputError(f"{folder}: the suite has other settings now; {replaced}")
+    if reference.facts.split_digest != split_digest:
+        raise InputError(f"{folder}: the images or their splits are others now; {replaced}")
+    if reference.outdated:
+        names = ", ".join(reference.outdated)
+        raise InputError(f"{folder}: the settings of {names} are others now; {replaced}")
+    scores = paths.baseline_scores(suite.name)
+    if paths.kept(folder, scores).read_bytes() != scores.read_bytes():
+        raise InputError(f"{folder}: its baselines have other scores than {scores}; {replaced}")
+    return reference.facts
+
+
+def _joined(there: Facts, added: Facts) -> Facts:
+    """Return the facts of the runs that are there and of those that are added."""
+    names = dict.fromkeys((*there.runs, *added.runs))
+    runs = {name: sorted({*there.runs.get(name, ()), *added.runs.get(name, ())}) for name in names}
+    kept = {f"{there.suite}/{name}/seed{seed}" for name, seeds in runs.items() for seed in seeds}
+    left_out = {r: why for r, why in (there.left_out | added.left_out).items() if r not in kept}
+    machines = [*there.machines, *(m for m in added.machines if m not in there.machines)]
+    return added.model_copy(
+        update={
+            "note": added.note or there.note,
+            "runs": runs,
+            "left_out": left_out,
+            "machines": machines,
+            "flops": there.flops | added.flops,
+            "figure": there.figure or added.figure,
+        }
+    )
 
 
 def _required(run: paths.Run) -> tuple[Path, ...]:

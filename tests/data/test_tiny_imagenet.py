@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.errors import InputError
 from data.sources import UnreadableImageError, source_class, tiny_imagenet
 from tests.support.layouts import digest, put_tiny_imagenet
 
@@ -40,6 +41,32 @@ def test_pixels_are_those_of_the_archive(root: Path) -> None:
             assert expected.mode == ("L" if gray else "RGB")
             pixels = source.read(item, root, 64)
             assert np.array_equal(pixels, np.asarray(expected.convert("RGB")))
+
+
+@pytest.mark.parametrize("top", ["", "tiny-imagenet-200"])
+def test_extracted_images_are_those_of_the_archive(top: str, root: Path, tmp_path: Path) -> None:
+    source, folder = source_class("tiny_imagenet")(), tmp_path / "extracted"
+    with ZipFile(root / tiny_imagenet.ARCHIVE) as archive:
+        archive.extractall(folder)
+    place = folder if top else folder / "tiny-imagenet-200"
+    items = source.items(root)
+    pixels = [source.read(item, root, 64) for item in items]
+    assert source.items(place) == items
+    for item, expected in zip(items, pixels, strict=True):
+        assert np.array_equal(source.read(item, place, 64), expected)
+    (folder / "tiny-imagenet-200/val/images/val_1.JPEG").unlink()
+    with pytest.raises(InputError, match=r"lacks 1 images of val/, val/images/val_1\.JPEG first"):
+        source.items(place)
+
+
+def test_part_of_the_official_validation_set_is_chosen_by_a_hash(root: Path) -> None:
+    # By `printf val/images/val_0.JPEG | sha256sum`: 889f…, a8ca…, 0a10… of the three.
+    by_hash = [f"val/images/val_{number}.JPEG" for number in (2, 0, 1)]
+    for count in (1, 2, 3):
+        items = tiny_imagenet.Source(test_images=count).items(root)
+        assert [item.id for item in items if item.split == "test"] == sorted(by_hash[:count])
+    with pytest.raises(InputError, match="asks for more than the 3 of val/"):
+        tiny_imagenet.Source(test_images=4).items(root)
 
 
 @pytest.mark.promise("downloads")

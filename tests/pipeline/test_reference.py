@@ -18,7 +18,7 @@ from benchmark.pipeline.reference import write_reference
 from benchmark.pipeline.report import write_report
 from data.errors import InputError
 from tests.support.diagnoses import diagnosis, localizer
-from tests.support.report_tree import BAD, GOOD, Checkout, draw_nothing
+from tests.support.report_tree import BAD, GOOD, TELEA, Checkout, draw_nothing
 from tests.support.tiny import files_below
 
 NOTE = "6 of 30\nepochs, <b>30</b> minutes | *two* `cores`"
@@ -232,7 +232,7 @@ def test_variants_may_have_different_seeds(far: Checkout) -> None:
 def test_what_is_kept_already_is_not_replaced_unasked(far: Checkout) -> None:
     write_reference("far", "first")
     first = files_below(FOLDER)
-    with pytest.raises(InputError, match=r"reports/reference/far: is there already; --overwrite"):
+    with pytest.raises(InputError, match=r"reports/reference/far: is there already; --add"):
         write_reference("far", "second")
     assert files_below(FOLDER) == first
     Path("reports/scores/far/l2/seed0.csv").write_text("damaged")
@@ -242,6 +242,68 @@ def test_what_is_kept_already_is_not_replaced_unasked(far: Checkout) -> None:
     assert [path.name for path in FOLDER.parent.iterdir()] == ["far"]
     far.write_run("l2", 0, GOOD)
     assert write_reference("far", "second", overwrite=True).note == "second"
+
+
+def test_runs_are_added_seed_by_seed_and_take_the_place_of_the_same_ones(far: Checkout) -> None:
+    write_reference("far", "first")
+    first = files_below(FOLDER)
+    shutil.rmtree("reports/scores/far/binary")  # a clone has just what it has made
+    far.write_run("l2", 0, BAD)
+    far.write_run("l2", 2, GOOD)
+    facts = write_reference("far", add=True)
+    assert facts.runs == {"binary": [0], "l2": [0, 2]}
+    assert (facts.note, facts.left_out) == ("first", {})
+    assert set(facts.flops) == {"binary", "l2"}
+    found = files_below(FOLDER)
+    assert found.keys() - first.keys() == {
+        f"{kind}/l2/seed2.{suffix}" for kind, suffix in
+        (("metrics", "json"), ("scores", "csv"), ("curves", "csv"), ("provenance", "json"))
+    }  # fmt: skip
+    for name in ("scores/binary/seed0.csv", "provenance/binary/seed0.json"):
+        assert found[name] == first[name]
+    assert found["scores/l2/seed0.csv"] == Path("reports/scores/far/l2/seed0.csv").read_bytes()
+    assert found["scores/l2/seed0.csv"] != first["scores/l2/seed0.csv"]
+    assert write_reference("far", "second", add=True).note == "second"
+    assert {**files_below(FOLDER)}.keys() == found.keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "message"),
+    [
+        (
+            "benchmark/suites/far.yaml",
+            "Noise.",
+            "Noise.\nevaluation: {examples: 3}",
+            "the suite has",
+        ),
+        ("data/prepared/far/split.json", "5" * 16, "6" * 16, "the images or their splits are oth"),
+        ("models/variants/binary.yaml", "lr: 2e-4", "lr: 3e-4", "the settings of binary are other"),
+    ],
+)
+def test_runs_that_do_not_fit_those_that_are_there_are_not_added(
+    path: str, old: str, new: str, message: str, far: Checkout
+) -> None:
+    write_reference("far", "first")
+    first, text = files_below(FOLDER), Path(path).read_text()
+    assert old in text
+    Path(path).write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=f"^{FOLDER}: {message}.*; --overwrite replaces it$"):
+        write_reference("far", add=True)
+    assert files_below(FOLDER) == first
+
+
+def test_runs_beside_baselines_of_other_scores_are_not_added(far: Checkout) -> None:
+    write_reference("far", "first")
+    far.write_baselines(far.score_table("telea", 0, TELEA + 0.001))
+    with pytest.raises(InputError, match=f"^{FOLDER}: its baselines have other scores than rep"):
+        write_reference("far", add=True)
+
+
+def test_to_add_and_to_replace_are_two_things(
+    far: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reference", "--suite", "far", "--add", "--overwrite"]) == 2
+    assert "--add: keeps what is there" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

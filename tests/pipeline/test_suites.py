@@ -20,6 +20,12 @@ DIGESTS = {
 SIZES = {
     "celeba_1024": (1024, (819, 102, 103)),
     "celeba_1024_128": (1024, (819, 102, 103)),
+    "celeba_1024_center": (1024, (819, 102, 103)),
+    "celeba_1024_center_via_64": (1024, (819, 102, 103)),
+    "celeba_64": (29_996, (24_000, 1_000, 1_000)),
+    "celeba_64_center": (29_996, (24_000, 1_000, 1_000)),
+    "celeba_64_long": (29_996, (24_000, 1_000, 1_000)),
+    "celeba_64_unet": (1024, (819, 102, 103)),
     "celeba_center": (202_599, (195_000, 2_599, 5_000)),
     "celeba_locpaint": (30_113, (24_090, 3_011, 3_012)),
     "cifar10": (50_000, (45_000, 5_000, 0)),
@@ -31,6 +37,7 @@ SIZES = {
     "portraits": (11_000, (10_000, 500, 500)),
     "stl10": (5_000, (4_500, 500, 0)),
     "tiny_imagenet": (100_000, (90_000, 10_000, 0)),
+    "tiny_imagenet_64": (100_000, (20_000, 1_000, 0)),
 }
 """Images without an official split, and how they are cut; a test size of 0 is an official one."""
 DOWNLOADED = ["cifar10", "stl10", "tiny_imagenet"]
@@ -108,6 +115,9 @@ def test_description_says_how_to_get_the_images(name: str) -> None:
     [
         ("imagenet_64", "imagenet_128", {"resize"}),
         ("paris_random", "paris_center", {"mask", "training"}),
+        ("celeba_1024_center_via_64", "celeba_1024_center", {"resize"}),
+        ("celeba_64_long", "celeba_64", {"training"}),
+        ("celeba_64_center", "celeba_64", {"mask", "training"}),
     ],
 )
 def test_suites_that_are_compared_differ_in_nothing_else(
@@ -125,7 +135,8 @@ def test_images_upscaled_from_64_px_are_cropped_and_filtered_like_the_others() -
 
 
 def test_center_suites_have_their_hole_in_the_middle() -> None:
-    centered = ("celeba_center", "imagenet_128", "imagenet_64", "paris_center", "tiny_imagenet")
+    centered = {"imagenet_128", "imagenet_64", "tiny_imagenet", "tiny_imagenet_64"}
+    centered |= {name for name in SUITES if "center" in name}
     for name in SUITES:
         assert (named(name).mask.kind == "center") == (name in centered), name
     assert named("celeba_1024").mask.margin == 16

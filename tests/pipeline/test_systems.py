@@ -329,6 +329,8 @@ class Protocol(NamedTuple):
     """Whether images that fill no batch are left out, as no author does."""
     in_training: tuple[str, int, int] | None = None
     """The hole in training, where it is another."""
+    holes: int = 1
+    """How many of them a test image is completed in."""
 
 
 def _folder(train: str = "", test: str = "", **others: Any) -> Settings:
@@ -343,6 +345,8 @@ def _celeba(count: int | None = None) -> Settings:
 
 STRETCHED = ("stretch", "bilinear", None)
 CENTER, ANYWHERE = ("center", 64, 0), ("random_square", 64, 0)
+HALF_CENTER, HALF_ANYWHERE = ("center", 32, 0), ("random_square", 32, 0)
+HALF_CELEBA = (24_000, 1_000, 1_000)
 TENTHS, CUT = (0.8, 0.1, 0.1), (0.9, 0.1, 0)
 IMAGENET = _folder("train", "val", labels=True)
 PARIS = _folder("paris_train_original", "paris_eval/paris_eval_gt")
@@ -372,6 +376,18 @@ SUITES = {
     "celeba_1024": Protocol(
         _celeba(1024), 200, STRETCHED, ("random_square", 32, 16), (819, 102, 103), 20, 30
     ),
+    "celeba_64": Protocol(_celeba(), 64, STRETCHED, HALF_ANYWHERE, HALF_CELEBA, 64, 5),
+    "celeba_64_long": Protocol(_celeba(), 64, STRETCHED, HALF_ANYWHERE, HALF_CELEBA, 64, 15),
+    "celeba_64_center": Protocol(_celeba(), 64, STRETCHED, HALF_CENTER, HALF_CELEBA, 64, 3),
+    "celeba_64_unet": Protocol(
+        _celeba(1024), 64, STRETCHED, ("random_square", 10, 5), (819, 102, 103), 20, 20, holes=10
+    ),
+    "celeba_1024_center": Protocol(
+        _celeba(1024), 128, ("crop", "bilinear", None), CENTER, (819, 102, 103), 64, 30
+    ),
+    "celeba_1024_center_via_64": Protocol(
+        _celeba(1024), 128, ("crop", "bilinear", 64), CENTER, (819, 102, 103), 64, 30
+    ),
     "celeba_center": Protocol(
         _celeba(),
         128,
@@ -388,8 +404,24 @@ SUITES = {
     "imagenet_64": Protocol(
         IMAGENET, 128, ("crop", "bilinear", 64), CENTER, (0.99, 0.01, 0), 64, 5, "best_val_psnr"
     ),
+    "tiny_imagenet_64": Protocol(
+        {"name": "tiny_imagenet", "test_images": 1000},
+        64,
+        CROPPED,
+        HALF_CENTER,
+        (20_000, 1_000, 0),
+        64,
+        3,
+    ),
     "tiny_imagenet": Protocol(
-        {"name": "tiny_imagenet"}, 128, STRETCHED, CENTER, CUT, 64, 50, "best_val_psnr"
+        {"name": "tiny_imagenet", "test_images": None},
+        128,
+        STRETCHED,
+        CENTER,
+        CUT,
+        64,
+        50,
+        "best_val_psnr",
     ),
     "paris_center": Protocol(PARIS, 128, CROPPED, CENTER, (14_000, 800, 0), 256, 200),
     "paris_code": Protocol(
@@ -422,7 +454,7 @@ SUITES = {
         drop_last=True,
     ),
 }
-OF_FACES = {"celeba_1024", "celeba_1024_128", "celeba_center", "celeba_locpaint", "portraits"}
+OF_FACES = {name for name in SUITES if "celeba" in name or name == "portraits"}
 
 
 @pytest.mark.parametrize("name", sorted(SUITES))
@@ -442,12 +474,13 @@ def test_suite_has_the_protocol_of_its_source(name: str) -> None:
         training.flip,
         training.drop_last,
         None if hole is None else (hole.kind, hole.size, hole.margin),
+        evaluation.masks_per_image,
     )
     assert found._asdict() == SUITES[name]._asdict()
     # Equal for all.
     assert (splits.seed, suite.resize.crop_from, training.hole_sizes) == (42, None, None)
     assert (training.precision, training.deterministic) == ("32-true", True)
-    assert (evaluation.mask_seed, evaluation.masks_per_image, suite.unreadable) == (0, 1, "error")
+    assert (evaluation.mask_seed, suite.unreadable) == (0, "error")
     assert suite.inpainting == ("resize" if name in OF_FACES else "tile")
 
 
@@ -474,6 +507,8 @@ CLAIMS = {
     "c8": [
         ("across", "psnr_h", "context_encoder_ratio_1000", "biharmonic", "imagenet_64",
          "imagenet_128"),
+        ("across", "psnr_h", "context_encoder_ratio_1000", "biharmonic",
+         "celeba_1024_center_via_64", "celeba_1024_center"),
     ],
     "c9": [("better", "context_encoder", "context_encoder_no_overlap", "seam")],
     "c10": [
