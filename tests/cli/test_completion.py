@@ -57,22 +57,24 @@ def in_bash(rest: str, start: str = sys.executable, folder: Path = ROOT) -> list
     [
         ("trai", ["train"]),
         ("", [*COMMANDS]),
-        ("--v", ["--version"]),
+        pytest.param("--v", ["--version"], marks=pytest.mark.slow),
         ("train --su", ["--suite"]),
         ("train --suite ", SUITES),
-        ("train --suite portr", ["portraits"]),
+        pytest.param("train --suite portr", ["portraits"], marks=pytest.mark.slow),
         ("train --suite=portr", ["portraits"]),  # bash has split it, and puts this after the `=`
-        ("train --suite portraits --device ", ["auto", "cpu", "cuda"]),
+        pytest.param(
+            "train --suite portraits --device ", ["auto", "cpu", "cuda"], marks=pytest.mark.slow
+        ),
         ("train --suite portraits --s", ["--seed"]),  # --suite is there already
         ("tolerances --suite portraits --suit", ["--suite"]),  # may be repeated
-        ("inpaint --overwrite --crit", ["--criterion"]),
+        pytest.param("inpaint --overwrite --crit", ["--criterion"], marks=pytest.mark.slow),
         ("inpaint --criterion best_val_s", ["best_val_ssim", "best_val_stlpips"]),
         ("describe ", VARIANTS),
-        ("describe l2 --", ["--suite", "--json", "--help"]),
-        ("completion z", ["zsh"]),
+        pytest.param("describe l2 --", ["--suite", "--json", "--help"], marks=pytest.mark.slow),
+        pytest.param("completion z", ["zsh"], marks=pytest.mark.slow),
         # Nothing of ours: with `-o default` readline offers files then.
         ("inpaint --out ", []),
-        ("train --seed ", []),
+        pytest.param("train --seed ", [], marks=pytest.mark.slow),
     ],
 )
 def test_bash_asks_the_command_line(line: str, expected: list[str]) -> None:

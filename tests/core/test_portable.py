@@ -62,7 +62,9 @@ def test_libraries_keep_to_the_caps_whatever_the_environment_says() -> None:
 
 
 @both_capped
-@pytest.mark.parametrize("caps", ["cap_arrays()", "cap_networks()"])
+@pytest.mark.parametrize(
+    "caps", ["cap_arrays()", pytest.param("cap_networks()", marks=pytest.mark.slow)]
+)
 def test_with_a_part_of_the_caps_nothing_is_called_portable(caps: str) -> None:
     found = show(caps)
     assert not found["portable"]

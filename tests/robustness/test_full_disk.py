@@ -85,8 +85,11 @@ def _fill_at(moment: int, whole: Whole, folder: Path, children: Children) -> Non
 @pytest.mark.parametrize(
     "file",
     [
-        *("lock", ".state.json.partial", ".epoch0001.png.partial"),
-        *(".manifest.json.partial", ".seed0.csv.partial"),
+        *("lock", ".state.json.partial", ".manifest.json.partial"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in (".epoch0001.png.partial", ".seed0.csv.partial")
+        ),
     ],
 )
 def test_disk_that_is_full_from_a_file_on_loses_nothing(

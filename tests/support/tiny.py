@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +79,14 @@ def full_variant(name: str) -> Variant:
     return load_variant(name, ROOT)
 
 
-def one_of_each_kind() -> list[str]:
+@cache
+def one_of_each_kind() -> tuple[str, ...]:
     """Return the names of variants of which no two differ in the size of numbers alone."""
     kinds: dict[str, str] = {}
     for name in names_in(ROOT / paths.VARIANTS):
         content = full_variant(name).model_dump(exclude={"name", "title", "origin", "deviations"})
         kinds.setdefault(json.dumps(_without_sizes(content), sort_keys=True), name)
-    return [*kinds.values()]
+    return (*kinds.values(),)
 
 
 def _without_sizes(content: Any) -> Any:

@@ -50,8 +50,8 @@ Made by `python -m tests.throughput.growth`.
 
 ## Images
 Drawn faces of 32 px, four fifths to train on and a tenth each to validate and to test on;
-`l2`, one epoch. `baselines` searches all training images for every test image, so that it grows with
-both, and completes up to 16 MiB of test images together.
+`l2`, one epoch. `baselines` searches all training images for every test image, so that it grows
+with both, and completes up to 16 MiB of test images together.
 
 ![seconds against images](growth_images.svg)
 

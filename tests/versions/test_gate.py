@@ -470,7 +470,10 @@ def _mask_one_pixel_further(boxes: torch.Tensor, image_size: int) -> torch.Tenso
     return masks_from_boxes(boxes + 1, image_size)
 
 
-@pytest.mark.parametrize("draw", [_mask_of_one_more_pixel, _mask_one_pixel_further])
+@pytest.mark.parametrize(
+    "draw",
+    [_mask_of_one_more_pixel, pytest.param(_mask_one_pixel_further, marks=pytest.mark.slow)],
+)
 def test_masks_off_by_one_are_refused(
     draw: Callable[[torch.Tensor, int], torch.Tensor],
     scored: Path,
