@@ -21,7 +21,7 @@ pytest_plugins = ["pytester"]
 # cuBLAS and PyTorch read it once, be the first test on a GPU a deterministic one or not.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-LONG = ("pipeline", "training", "versions")
+LONG = ("pipeline", "training", "versions", "robustness", "throughput", "regression")
 """Folders whose files take longest."""
 PROMISES, FIGURES = "promises", "figures"
 """Names of what a test's report carries."""
