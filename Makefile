@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Files of tests side by side; a worker needs some 700 MB. By default glibc gives the memory of each
-# large tensor back to the system, which pages it anew for the next: a tenth of the time of tests.
+# large tensor back to the system, which pages it anew for the next: a tenth of a training test.
 PYTEST := MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=1073741824 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup repro test test-slow promises bench gpu lint lock clean

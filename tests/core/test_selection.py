@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from benchmark.core.config import Params, load_params
+from benchmark.core.config import Params, load_params, load_suite, load_variant
 from benchmark.core.paths import PARAMS, SUITES, VARIANTS, Run
 from benchmark.core.selection import (
     params_text,
@@ -15,6 +16,7 @@ from benchmark.core.selection import (
     without_suite,
     write_selection,
 )
+from benchmark.training.gan import build_networks
 from data.errors import InputError
 from tests.support.tiny import ROOT
 
@@ -135,3 +137,10 @@ def test_selection_is_shown_by_suite() -> None:
         "runs": 4,
         "suites": {"portraits": {"binary": [0]}, "photos": {"l2": [0, 1]}, "cifar10": {"l2": [0]}},
     }
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "selections").glob("*.yaml")), ids=lambda p: p.stem)
+def test_selections_that_ship_have_runs_whose_networks_fit_the_suite(path: Path) -> None:
+    for run in read_selection(path).all_runs:
+        with torch.device("meta"):
+            assert build_networks(load_suite(run.suite), load_variant(run.variant))

@@ -53,7 +53,6 @@ SYSTEMS = {
     ),
 }
 """All systems of the sources."""
-SUITE_64: dict[str, Any] = {"image_size": 64, "mask": {"kind": "random_square", "size": 32}}
 
 
 def _content(name: str) -> dict[str, Any]:

@@ -18,8 +18,11 @@ from tests.support.tiny import cpu_engine, find_generator, random_batch, tiny_su
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 
 CPU = torch.device("cpu")
-NAMES = ("staged", "attention_unet")
-"""One without discriminators, one with two kinds of them, one with dropout, one that skips."""
+NAMES = (
+    *("staged", "attention_unet"),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("l2", "localizer_script")),
+)
+"""One with two kinds of discriminators, one that clips, one without them, one with dropout."""
 
 
 @pytest.fixture(autouse=True)

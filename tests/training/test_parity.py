@@ -516,6 +516,7 @@ def _compare(network: nn.Module, expected: _Trained, lr: float) -> None:
     """
     parameters = list(network.parameters())
     for ours, weight in zip(parameters, expected.weights, strict=True):
+        assert ours.shape == weight.shape and ours.dtype == weight.dtype
         assert (ours - weight).abs().max() <= 3e-6 * lr  # a NaN is not
     if expected.updates == 0:
         assert all(ours.grad is None for ours in parameters)
