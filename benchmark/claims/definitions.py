@@ -1,11 +1,12 @@
 """`claims.yaml` → the authors' claims, as the comparisons that test them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from benchmark.claims.verdicts import ClaimVerdict
 from benchmark.core import paths
 from benchmark.core.config import Name
 from benchmark.core.yaml_files import Frozen, load
@@ -192,6 +193,8 @@ class Claim(Frozen):
 
     who: str = Field(min_length=1)
     claim: str = Field(min_length=1)
+    instead: Mapping[Literal["reversed", "negligible"], str] = {}
+    """What is found where the claim is not, in a sentence, by verdict."""
     origin: Origin
     where: str = Field(min_length=1)
     """The place in the source; for a claim of ours, what suggests it."""
@@ -226,6 +229,18 @@ class Claim(Frozen):
             kinds = [*JOINT, *SINGLE, "needs"]
             raise ValueError(f"names no comparison; it needs one of {', '.join(kinds)}")
         return self
+
+    def instead_of(self, verdict: ClaimVerdict) -> str:
+        """Return what is so where the claim is not, in a sentence; empty where it may be so."""
+        if verdict == "reversed" or verdict == "negligible":  # `in` would not narrow the type
+            return self.instead.get(verdict, f"Not so: {self.claim}")
+        return ""
+
+    def finding(self, verdict: ClaimVerdict) -> str:
+        """Return what a verdict says, in a sentence."""
+        if verdict == "inconclusive":
+            return f"Not decided: {self.claim}"
+        return self.instead_of(verdict) or self.claim
 
     @property
     def is_compared(self) -> bool:

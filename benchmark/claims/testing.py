@@ -6,6 +6,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from benchmark.claims.budgets import budget_shares
 from benchmark.claims.comparisons import (
     ClaimComparison,
     UntestableError,
@@ -31,6 +32,7 @@ from benchmark.claims.verdicts import (
     joint_verdict,
     overall_verdict,
 )
+from benchmark.core.config import Suite
 from benchmark.evaluation.results import Results
 from benchmark.stats.rulebook import Effect, family
 
@@ -61,6 +63,14 @@ class ClaimFinding:
     comparisons: tuple[ClaimComparison, ...]
     runs: tuple[str, ...]
     """The runs it came from, `suite/variant/seed<n>`, or `suite/baseline`."""
+    shares: tuple[float, ...] = ()
+    """Of the authors' budget that the variants had, where it is known."""
+    suites: tuple[Suite, ...] = ()
+
+    @property
+    def on_datasets(self) -> bool:
+        """Whether all suites have images of a dataset, and not the benchmark's own."""
+        return bool(self.suites) and all(suite.source.needs_folder for suite in self.suites)
 
     @property
     def verdict(self) -> ClaimVerdict:
@@ -160,7 +170,7 @@ def _wanted_runs(claim: Claim, places: Sequence[Place]) -> str:
 
 def _joint_finding(claim: Claim, place: str, results: Results) -> ClaimFinding:
     comparisons = [test(entry, results) for kind, entry in claim.joint for test in COMPARE[kind]]
-    return ClaimFinding(place, tuple(comparisons), _runs(results, claim.methods))
+    return _finding(place, comparisons, [(results, claim.methods)])
 
 
 def _baseline_finding(
@@ -169,12 +179,12 @@ def _baseline_finding(
     require_baseline(every.baseline, results)
     pair = Pair(metric=every.metric, variant=variant, than=every.baseline, margin=every.margin)
     comparison = compare_methods("better", pair, results)
-    return ClaimFinding(place, (comparison,), _runs(results, (variant, every.baseline)))
+    return _finding(place, [comparison], [(results, (variant, every.baseline))])
 
 
 def _detail_finding(detail: Detail, variant: str, place: str, results: Results) -> ClaimFinding:
     comparison = correlate(detail, variant, results)
-    return ClaimFinding(place, (comparison,), _runs(results, (variant, detail.baseline)))
+    return _finding(place, [comparison], [(results, (variant, detail.baseline))])
 
 
 def _across_finding(pair: AcrossSuites, places: Sequence[Place]) -> ClaimFinding:
@@ -189,9 +199,24 @@ def _across_finding(pair: AcrossSuites, places: Sequence[Place]) -> ClaimFinding
             raise UntestableError(f"needs runs of {pair.variant} on both")
     (place, ours), (other_place, other) = sides
     methods = (pair.variant, pair.over)
-    runs = (*_runs(ours, methods), *_runs(other, methods))
     comparison = compare_suites(pair, ours, other)
-    return ClaimFinding(f"{place} against {other_place}", (comparison,), runs)
+    where = f"{place} against {other_place}"
+    return _finding(where, [comparison], [(ours, methods), (other, methods)])
+
+
+def _finding(
+    place: str,
+    comparisons: Sequence[ClaimComparison],
+    sides: Sequence[tuple[Results, Sequence[str]]],
+) -> ClaimFinding:
+    """Return what comparisons say of some methods on one suite, or on each of two."""
+    return ClaimFinding(
+        place=place,
+        comparisons=tuple(comparisons),
+        runs=tuple(run for side in sides for run in _runs(*side)),
+        shares=tuple(share for side in sides for share in budget_shares(*side)),
+        suites=tuple(results.suite for results, _ in sides),
+    )
 
 
 def _runs(results: Results, methods: Sequence[str]) -> tuple[str, ...]:

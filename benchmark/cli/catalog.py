@@ -158,6 +158,8 @@ def weights() -> None:
 @app.command(rich_help_panel=UPKEEP, short_help="copy tables into README")
 def readme() -> None:
     """Copy the tables of the report into README.md."""
+    from benchmark.core.config import load_params
+    from benchmark.pipeline.report import read_report
     from benchmark.reporting.readme import update_readme
 
-    update_readme()
+    update_readme(read_report(load_params(), with_pictures=False))

@@ -16,7 +16,12 @@ from benchmark.reporting.figures.pictures import read_pictures, save_image
 from benchmark.reporting.html_page import html_page
 from benchmark.reporting.markdown import markdown_page
 from benchmark.reporting.sections import all_sections
-from benchmark.reporting.suite_report import Report, local_results, suite_reports
+from benchmark.reporting.suite_report import (
+    Report,
+    local_results,
+    origin_of,
+    suite_reports,
+)
 from benchmark.reporting.throughput import THROUGHPUT, read_throughput
 
 TITLE = "InpaintBench report"
@@ -35,21 +40,26 @@ def write_report(params: Params) -> None:
     write_text(paths.REPORTS / "report.html", html)
 
 
-def read_report(params: Params) -> Report:
+def read_report(params: Params, with_pictures: bool = True) -> Report:
     """Read everything that the report shows.
+
+    Args:
+        params: the selection.
+        with_pictures: whether completed images are shown, too.
 
     Raises:
         InputError: a file of one of the runs is missing or damaged.
     """
     claims, references = load_claims(), read_references()
     results = local_results(params)
-    pictures = [read_pictures(one) for one in results]
+    pictures = [read_pictures(one) if with_pictures else None for one in results]
     places = [(one.suite.name, one) for one in results]
     places += [
-        (f"{found.results.suite.name} (reference: {found.machine})", found.results)
+        (f"{found.results.suite.name} ({origin_of(found)})", found.results)
         for found in references
         if not found.outdated
     ]
+    places.sort(key=lambda place: not place[1].suite.source.needs_folder)  # datasets first
     throughput = read_throughput(THROUGHPUT) if THROUGHPUT.is_file() else None
     local, elsewhere = suite_reports(results, references, pictures, throughput)
     return Report(params, local, elsewhere, evaluate_claims(claims, places), throughput)

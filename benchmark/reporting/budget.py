@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.claims.budgets import AuthorsBudget, load_budgets
+from benchmark.claims.budgets import AuthorsBudget, images_seen, load_budgets
 from benchmark.core.config import Suite
 from benchmark.core.text import number
 from benchmark.evaluation.curves import (
@@ -69,17 +69,16 @@ def budgets(
     authors, found = load_budgets(), {}
     for name in results.variants:
         curves = [results.curves[name, seed] for seed in results.seeds_of(name)]
-        known = all(IMAGES_SEEN in curve for curve in curves)
-        seen = [float(curve[IMAGES_SEEN].iloc[-1]) for curve in curves] if known else [math.nan]
+        images = images_seen(results, name)
         flops = [spent[name, seed][-1] for seed in results.seeds_of(name) if (name, seed) in spent]
         variant, updates = variants.get(name), None
-        if variant is not None and known:
+        if variant is not None and not math.isnan(images):
             steps = len(images_of_steps(results.suite, curves[0]))
             updates = {"generator": steps}
             for part, spec in variant.discriminators.items():
                 updates[part] = int(updated(spec, steps).sum())
         found[name] = Budget(
-            images=float(np.mean(seen)),
+            images=images,
             authors=authors.get(name),
             updates=updates,
             flops=float(np.mean(flops)) if flops else math.nan,
@@ -204,6 +203,12 @@ def at_equal(results: Results, spent: Mapping[Key, NDArray[np.float64]]) -> Equa
     return Equal(*at_equal_budget(shared, values))
 
 
+def share_range(shares: Iterable[float]) -> str:
+    """Return shares of the authors' budget from the least to the greatest; empty without any."""
+    found = [*shares]
+    return _range([percent(end(found)) for end in (min, max)]) if found else ""
+
+
 def budget_clause(budgets: Iterable[Budget]) -> str:
     """Say after how much training the verdicts on some variants hold.
 
@@ -216,8 +221,8 @@ def budget_clause(budgets: Iterable[Budget]) -> str:
         return ""
     images = _range([number(end(b.images for b in found), 0) for end in (min, max)])
     text = f"after {images} images"
-    if shares := [budget.share for budget in found if budget.authors is not None]:
-        text += f", {_range([percent(end(shares)) for end in (min, max)])} of the authors' budget"
+    if shares := share_range(budget.share for budget in found if budget.authors is not None):
+        text += f", {shares} of the authors' budget"
     return text
 
 

@@ -1,23 +1,15 @@
-"""Results in, the tables of README.md out, so that no number there is typed."""
+"""A report in, the results in README.md out, so that no number there is typed."""
 
 from pathlib import Path
 
-from benchmark.core.config import load_params
 from benchmark.core.files import write_text
-from benchmark.evaluation.reference_runs import read_references
-from benchmark.reporting.blocks import Block, Group, Table, Text
+from benchmark.reporting.blocks import Block, Items, Table, Text
 from benchmark.reporting.dialect import plain
 from benchmark.reporting.markdown import markdown_blocks
-from benchmark.reporting.suite_report import SuiteReport, local_results, suite_reports
-from benchmark.reporting.tables import (
-    Standing,
-    columns_of,
-    score_heads,
-    score_rows,
-    scores_table,
-    standings,
-)
-from benchmark.stats.comparison import ORACLE, TELEA
+from benchmark.reporting.sections.claims import short_table
+from benchmark.reporting.suite_report import Report, SuiteReport
+from benchmark.reporting.tables import columns_of, scores_table, standings
+from benchmark.stats.comparison import TELEA
 from data.errors import InputError
 
 START = "<!-- results: written by `python -m benchmark readme` -->\n"
@@ -26,11 +18,11 @@ METRICS = ("mse_h", "stlpips_alex_h", "sharpness_c")
 COLUMNS = columns_of(METRICS)
 
 
-def update_readme(readme: Path = Path("README.md")) -> None:
+def update_readme(report: Report, readme: Path = Path("README.md")) -> None:
     """Write the results into the README, between its markers, where they have changed.
 
     Raises:
-        InputError: results are missing or damaged, or the README has no place for them.
+        InputError: the README is missing, damaged, or has no place for them.
     """
     try:
         text = readme.read_text(encoding="utf-8")
@@ -42,40 +34,29 @@ def update_readme(readme: Path = Path("README.md")) -> None:
     _, end, after = rest.partition(END)
     if not start or not end:
         raise InputError(f"{readme}: needs a line {START.strip()!r} and a line {END.strip()!r}")
-    updated = f"{before}{START}{markdown_blocks(_blocks())}\n{END}{after}"
+    updated = f"{before}{START}{markdown_blocks(_blocks(report))}\n{END}{after}"
     if updated != text:
         write_text(readme, updated)
 
 
-def _blocks() -> list[Block]:
-    """Return the headline and a short table of each suite, and one table of reference runs.
+def _blocks(report: Report) -> list[Block]:
+    """Return a line on each suite, the claims as datasets have them, and the scores of the others.
 
-    Those from which no verdict is drawn are left to the report.
+    What has no verdicts is left to the report.
     """
-    params = load_params()
-    results = local_results(params)
-    local, references = suite_reports(results, read_references(), [None] * len(results))
-    references = [suite for suite in references if not suite.verdicts.withheld]
-    blocks: list[Block] = []
-    for suite in local:
-        shown = [row for row in _standings(suite) if row.kind != ORACLE]
-        headline = f"{plain(suite.title)}. {plain(suite.headline)}"
-        blocks += [Text(headline, "headline"), scores_table(suite.title, shown, COLUMNS)]
-    if references:
-        note = (
-            "Our own runs on real photographs, made on another machine and kept in "
-            "`reports/reference/`. Of the baselines, Telea and the strongest are shown."
-        )
-        groups = [_reference_group(suite) for suite in references]
-        blocks += [Text(note), Table("Reference runs", score_heads(COLUMNS), groups)]
+    shown = [suite for suite in report.suites if not suite.verdicts.withheld]
+    lines = [f"**{plain(suite.title)}.** {plain(suite.headline)}" for suite in shown]
+    blocks: list[Block] = [Items(lines)]
+    if claims := short_table(report.tested):
+        blocks.append(claims)
+    for suite in shown:
+        if not suite.is_dataset:
+            blocks += [Text(f"{plain(suite.title)}:"), _scores(suite)]
     return blocks
 
 
-def _reference_group(suite: SuiteReport) -> Group:
-    shown = {*suite.results.variants, TELEA, suite.verdicts.strongest}
-    rows = [row for row in _standings(suite) if row.method in shown]
-    return Group(score_rows(rows, COLUMNS), f"{plain(suite.title)} (`{suite.results.suite.name}`)")
-
-
-def _standings(suite: SuiteReport) -> list[Standing]:
-    return standings(suite.results, suite.verdicts, COLUMNS)
+def _scores(suite: SuiteReport) -> Table:
+    """Return the scores of the variants, and of Telea and the strongest baseline."""
+    methods = {*suite.results.variants, TELEA, suite.verdicts.strongest}
+    rows = standings(suite.results, suite.verdicts, COLUMNS)
+    return scores_table(suite.title, [row for row in rows if row.method in methods], COLUMNS)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from benchmark.claims.testing import ClaimResult
 from benchmark.core.config import Params, load_variant
 from benchmark.core.paths import REFERENCES
+from benchmark.core.portable import ANY_CPU
 from benchmark.core.yaml_files import load
 from benchmark.evaluation.curves import Key
 from benchmark.evaluation.reference_runs import Reference
@@ -118,9 +119,9 @@ class SuiteReport:
 
     @property
     def title(self) -> str:
-        """The suite's title and, of reference runs, their machine."""
+        """The suite's title and, of reference runs, where they come from."""
         title = self.results.suite.title
-        return title if self.reference is None else f"{title} on {self.reference.machine}"
+        return title if self.reference is None else f"{title} ({origin_of(self.reference)})"
 
     @property
     def name(self) -> str:
@@ -128,6 +129,11 @@ class SuiteReport:
         if self.reference is not None:
             return f"reference-{self.reference.name}"
         return self.results.suite.name
+
+    @property
+    def is_dataset(self) -> bool:
+        """Whether its images are those of a dataset, and not the benchmark's own."""
+        return self.results.suite.source.needs_folder
 
     @property
     def file(self) -> str:
@@ -147,6 +153,18 @@ class Report:
     """The authors' claims."""
     throughput: Throughput | None = None
     """What was timed on one machine."""
+
+    @property
+    def suites(self) -> Sequence[SuiteReport]:
+        """All of them, those that say most first.
+
+        Datasets come before the images that the benchmark itself has or draws, and what has no
+        verdicts comes last.
+        """
+        every = (*self.local, *self.references)
+        return sorted(
+            every, key=lambda suite: (bool(suite.verdicts.withheld), not suite.is_dataset)
+        )
 
 
 def suite_reports(
@@ -170,6 +188,11 @@ def suite_reports(
         for one, shown in zip(results, pictures, strict=True)
     ]
     return local, [SuiteReport(one.results, styles, reference=one) for one in references]
+
+
+def origin_of(reference: Reference) -> str:
+    """Return what tells reference runs from those of this checkout: the machine, if it matters."""
+    return "reference" if reference.machine == ANY_CPU else f"reference: {reference.machine}"
 
 
 def _settings(reference: Reference | None, name: str) -> Variant:

@@ -135,26 +135,37 @@ def headline(means: Mapping[str, float], comparisons: Sequence[Comparison], stro
         comparisons: of every variant with every baseline.
         strongest: the baseline with the best mean.
     """
-    sentences = []
+    outcomes, together = {}, dict[object, list[str]]()
     for reference in dict.fromkeys((TELEA, strongest)):
-        against = [c for c in comparisons if c.reference == reference]
-        if not against:
-            continue
-        best = min((c.method for c in against), key=lambda name: (means[name], name))
-        counts = {v: sum(c.verdict == v for c in against) for v in ("better", "worse")}
-        role = ", the strongest baseline" if reference == strongest else ""
-        who = _who(counts["better"], counts["worse"], len(against), f"{reference}{role}")
-        sentences.append(
-            f"{who} (best: {best}, {METRIC} {means[best]:.4f} against {means[reference]:.4f})"
-        )
+        if found := [c for c in comparisons if c.reference == reference]:
+            outcomes[reference] = _outcome(found)
+            is_unanimous = outcomes[reference].count(0) == 2
+            together.setdefault(outcomes[reference] if is_unanimous else reference, []).append(
+                reference
+            )
+    best = min((c.method for c in comparisons), key=lambda name: (means[name], name), default="")
+    sentences = []
+    for references in together.values():
+        named = [f"{n}, the strongest baseline" if n == strongest else n for n in references]
+        who = _who(*outcomes[references[0]], " and ".join(named))
+        scores = " and ".join(f"{means[name]:.4f}" for name in references)
+        sentences.append(f"{who} (best: {best}, {METRIC} {means[best]:.4f} against {scores})")
     text = "; ".join(sentences)
     if any(comparison.is_provisional for comparison in comparisons):
         text += "; provisional, as nobody knows what another training seed changes"
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _who(better: int, worse: int, total: int, reference: str) -> str:
+def _outcome(comparisons: Sequence[Comparison]) -> tuple[int, int, int]:
+    """Return how many variants win, lose, and do neither."""
+    found = [comparison.verdict for comparison in comparisons]
+    better, worse = found.count("better"), found.count("worse")
+    return better, worse, len(found) - better - worse
+
+
+def _who(better: int, worse: int, even: int, reference: str) -> str:
     """Say how many variants win and lose against a reference."""
+    total = better + worse + even
     every = "the only learned variant" if total == 1 else "every learned variant"
     if worse == total:
         return f"{every} loses to {reference}"
@@ -162,7 +173,6 @@ def _who(better: int, worse: int, total: int, reference: str) -> str:
         return f"{every} beats {reference}"
     if not better and not worse:
         return f"{every} is not distinguishable from {reference}"
-    even = total - better - worse
     counts = (
         (worse, "loses to", "lose to"),
         (even, "is not distinguishable from", "are not distinguishable from"),

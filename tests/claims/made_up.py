@@ -40,14 +40,15 @@ def results(
             keys = {"method": method, "seed": seed, "mask": "0" * 16, "hole_px": 256, "label": ""}
             rows += [keys | {"image": f"{i:016x}", metric: v} for i, v in enumerate(row)]
     facts: dict[str, Any] = {"missing": {}, "refused": {}, "epochs": {}, "diagnoses": {}}
+    facts |= {"flops": {}, "set_level": {}, "origins": {}}
+    facts["curves"] = {(v, s): pd.DataFrame() for v, used in trained.items() for s in used}
     return Results(
         suite=tiny_suite(name=name),
         variants=tuple(trained),
         baselines=tuple(method for method in scores if method in BASELINES),
         seeds=tuple(dict.fromkeys(seed for used in trained.values() for seed in used)),
         frame=pd.DataFrame(rows),
-        curves={(v, s): pd.DataFrame() for v, used in trained.items() for s in used},
-        **(facts | {"flops": {}, "set_level": {}, "origins": {}} | others),
+        **(facts | others),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
@@ -57,6 +58,39 @@ def test_a_claim_has_its_origin_and_place(name: str, tested: Claim) -> None:
     assert tested.origin in ORIGINS and tested.where.strip()
     assert bool(tested.quote.strip()) == (tested.origin == "author"), name
     assert not {*tested.quote} & set('"“”'), f"{name}: the report adds quotation marks"
+
+
+CANNOT = {("c5", "reversed"), ("c20", "negligible"), ("c22", "reversed"), ("c23", "negligible")}
+"""A difference of either side; a choice of the best; what has no margin; what is exact."""
+
+
+@pytest.mark.parametrize(("name", "tested"), load_claims(ROOT).items())
+def test_what_is_found_is_a_sentence_whatever_the_verdict(name: str, tested: Claim) -> None:
+    possible = {v for v in ("reversed", "negligible") if (name, v) not in CANNOT}
+    assert {*tested.instead} == (possible if tested.is_compared else set())
+    said = [tested.claim, *tested.instead.values()]
+    assert len({*said}) == len(said) and all(text[-1] == "." and '"' not in text for text in said)
+
+
+def test_a_verdict_says_what_was_found() -> None:
+    tested = claim(better=pair(), instead={"reversed": "It is the other way."})
+    assert tested.finding("supported") == "It is so." and tested.instead_of("supported") == ""
+    assert tested.finding("inconclusive") == "Not decided: It is so."
+    assert tested.finding("reversed") == tested.instead_of("reversed") == "It is the other way."
+    assert tested.finding("negligible") == "Not so: It is so."
+
+
+def test_the_share_of_the_authors_budget_is_that_of_the_images_seen() -> None:
+    curves = {
+        (name, 0): pd.DataFrame({"epoch": [1, 2], "images_seen": [7_500, seen]})
+        for name, seen in (("l2", 15_000), ("binary", 150_000), ("mine", 9))
+    }
+    scores = {"l2": PSNR + 1, "binary": PSNR, "mine": PSNR}
+    found = results(scores, curves=curves)
+    # LocPaint: 30 epochs of 50,000 images. Nobody says how long the third one was trained.
+    assert only(claim(better=pair("psnr_h", "l2", "binary")), found).shares == (0.01, 0.1)
+    assert only(claim(better=pair("psnr_h", "l2", "mine")), found).shares == (0.01,)
+    assert only(claim(better=pair("psnr_h", "l2", "mine")), results(scores)).shares == ()
 
 
 @pytest.mark.parametrize(("name", "tested"), load_claims(ROOT).items())
@@ -502,16 +536,25 @@ def test_the_table_shows_findings_and_what_could_not_be_tested() -> None:
     words = "author's words “it\\_is”: page \\|7"
     assert titles[3] == f"c99. **A\\_&lt;b&gt;.** (\\*x\\*\\|y; {words})"
     assert (
-        "| tiny | ✓ supported | psnr\\_h: l2 - binary +1.000 \\[+0.983, +1.017\\] | 8 | 1\\* |"
+        "| tiny | ✓ supported | psnr\\_h: l2 - binary +1.000 \\[+0.983, +1.017\\] | 8 | 1\\* |  |"
         in lines
     )
     place = "tiny\\_b (reference: &lt;GPU&gt; \\| model\\_x)"
-    (against,) = (row for row in rows if row[1] == "✗ reversed")
+    (against,) = (row for row in rows if row[1].startswith("✗ reversed"))
     assert against[0] == place
+    instead = "Adversarial training with a binary discriminator raises PSNR."
+    assert against[1] == f"✗ reversed<br>{instead}"
     open_ones = [row for row in rows if row[1] == "· not testable"]
     assert len(open_ones) == 3, "c1, c10 and c99"
     assert "attention\\_unet, attention\\_unet\\_no\\_attention on any one suite" in open_ones[1][2]
-    assert open_ones[2] == [f"tiny, {place}", "· not testable", "psnr\\_w has no values", "", ""]
+    assert open_ones[2] == [
+        f"tiny, {place}",
+        "· not testable",
+        "psnr\\_w has no values",
+        "",
+        "",
+        "",
+    ]
 
 
 def test_parts_of_a_claim_say_which_of_them_fails() -> None:

@@ -214,16 +214,11 @@ def _section(results: Results) -> str:
     return markdown_blocks([protocols.section(suite)])
 
 
-def test_the_section_has_our_figures_beside_the_printed_ones(results: Results) -> None:
+def test_the_section_has_our_figures_in_each_unit(results: Results) -> None:
     section = _section(results)
     row = next(line for line in section.splitlines() if line.startswith("| l2 | 0.2640 |"))
     assert row.count("|") == 2 + sum(len(e.columns) for e in PROTOCOLS.values())
     assert r"| oracle | 0.0000 | 100.00 | — | — | ∞ | — | 0.00 | ∞ |" in section
-    printed = next(line for line in section.splitlines() if "LocPaint (Kuo 2024)" in line)
-    assert r"mse\_x12 0.4683, psnr\_db 20.68, ssim\_7x7 0.7944" in printed
-    assert r"mse\_x12 0.2640" in printed
-    assert section.count("bad\\_gan") == 1
-    assert "no failure to reproduce" in section
 
 
 def test_what_is_missing_is_a_gap_with_its_reason(results: Results) -> None:
@@ -236,13 +231,6 @@ def test_what_is_missing_is_a_gap_with_its_reason(results: Results) -> None:
     # The holes of TELEA are a quarter of their images.
     decibels = np.mean(-10 * np.log10(TELEA / 4))
     assert rf"| telea | 0.3000 | {decibels:.2f} | 0.7500 | 0.2500 |" in whole
-
-
-def test_without_a_printed_variant_there_is_no_table_of_them(results: Results) -> None:
-    others = results.frame[results.frame["method"] != "l2"]
-    section = _section(replace(results, variants=("bad_gan",), frame=others))
-    assert "printed by" not in section
-    assert "no failure to reproduce" not in section
 
 
 def test_the_csv_has_every_method_and_figure(results: Results) -> None:

@@ -53,7 +53,8 @@ def test_code_that_changes_while_a_stage_runs_is_refused(
 ) -> None:
     changed = ROOT / "benchmark/pipeline/split.py"
     monkeypatch.setattr("benchmark.__main__.snapshot", lambda: {changed: "another digest"})
-    monkeypatch.setattr("benchmark.reporting.readme.update_readme", lambda: None)
+    monkeypatch.setattr("benchmark.pipeline.report.read_report", lambda *_, **__: None)
+    monkeypatch.setattr("benchmark.reporting.readme.update_readme", lambda _: None)
     from benchmark.pipeline import split  # so that the module counts as loaded
 
     assert Path(split.__file__) == changed

@@ -95,8 +95,8 @@ def test_a_report_elsewhere_shows_the_runs_with_their_machine(
     near = kept_elsewhere(far, monkeypatch)
     write_report(load_params())
     page = Path("reports/report.md").read_text(encoding="utf-8")
-    section = page.split("\n## Reference runs\n")[1].split("\n## ")[0]
-    assert "### Tiny\\_pictures on Some &lt;GPU&gt; (`far`)" in section
+    title = "\n## Tiny\\_pictures (reference: Some &lt;GPU&gt;) (`far`)\n"
+    section = page.split(title)[1].split("\n## ")[0]
     assert (
         "- Note: 6 of 30 epochs, &lt;b&gt;30&lt;/b&gt; minutes \\| \\*two\\* \\`cores\\`" in section
     )
@@ -111,7 +111,7 @@ def test_a_report_elsewhere_shows_the_runs_with_their_machine(
     files = [link for link in links if link[0] != "#" and not link.startswith("../docs/")]
     assert all((paths.REPORTS / link).is_file() for link in files)
     html = Path("reports/report.html").read_text(encoding="utf-8")
-    assert html.count('alt="Tiny_pictures on Some &lt;GPU&gt;: completed images"') == 1
+    assert html.count('alt="Tiny_pictures (reference: Some &lt;GPU&gt;): completed images"') == 1
     claims = page.split("## Does it hold here?")[1].split("\n## ")[0]
     gain = float(np.mean(-10 * np.log10(GOOD / BAD)))
     place = "far (reference: Some &lt;GPU&gt;)"
@@ -151,7 +151,8 @@ def test_runs_of_other_settings_than_the_present_ones_are_marked_and_count_for_n
     assert [reference.outdated for reference in read_references()] == [("binary",)]
     write_report(load_params())
     page = Path("reports/report.md").read_text(encoding="utf-8")
-    section = page.split("\n## Reference runs\n")[1].split("\n## ")[0]
+    section = page.split("\n## Tiny\\_pictures (reference: Some &lt;GPU&gt;) (`far`)\n")[1]
+    section = section.split("\n## ")[0]
     made = json.loads((FOLDER / "reference.json").read_text())["version"]
     assert f"Made by {made}, whose settings of binary differ from the present ones" in section
     assert "✓" not in section and "✗" not in section
@@ -222,7 +223,8 @@ def test_variants_may_have_different_seeds(far: Checkout) -> None:
     far.params(["l2", "binary"], [0])
     assert write_reference("far", pictures=True).runs == {"binary": [0], "l2": [0, 3]}
     write_report(load_params())
-    section = Path("reports/report.md").read_text(encoding="utf-8").split("## Reference runs")[1]
+    page = Path("reports/report.md").read_text(encoding="utf-8")
+    section = page.split("\n## Tiny\\_pictures (reference")[1]
     assert "training seeds: 0, 3 (of binary 0)." in section
     # Means .021 and .023; sqrt(2) times half their distance is .0014.
     assert "0.0220 ± 0.0014" in section

@@ -27,7 +27,7 @@ from benchmark.core.text import csv_text, escape_markdown, one_line, text_cell
 from benchmark.evaluation.score_table import read_score_table, write_score_table
 from benchmark.metrics.registry import Column
 from benchmark.pipeline.reference import write_reference
-from benchmark.pipeline.report import write_report
+from benchmark.pipeline.report import read_report, write_report
 from benchmark.reporting import dialect
 from benchmark.reporting.blocks import Text
 from benchmark.reporting.dialect import parse, with_code
@@ -328,7 +328,7 @@ def test_a_report_shows_hostile_text_as_text(
 def _check_readme() -> None:
     path = Path("README.md")
     path.write_text(f"# Title\n\n{START}{END}\nafter\n")
-    update_readme()
+    update_readme(read_report(load_params(), with_pictures=False))
     readme = path.read_text(encoding="utf-8")
     assert readme.count(START) == readme.count(END) == 1
     assert readme.endswith(f"{END}\nafter\n")

@@ -3,14 +3,19 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmark.core.config import load_params, load_suite
-from benchmark.evaluation.reference_runs import read_reference
+from benchmark.claims.definitions import load_claims
+from benchmark.core import paths
+from benchmark.core.config import Suite, load_params, load_suite
 from benchmark.pipeline.reference import write_reference
+from benchmark.pipeline.report import read_report
 from benchmark.reporting.readme import END, METRICS, START, update_readme
 from data.errors import InputError
+from models.baselines import BASELINES
 from tests.models.test_variants import SYSTEMS as VARIANTS_OF_SYSTEMS
 from tests.support.report_tree import BAD, GOOD, Checkout
 
@@ -34,29 +39,50 @@ def _tables(text: str) -> list[list[list[str]]]:
     return found
 
 
-def test_numbers_are_those_of_the_committed_summary() -> None:
+def _update() -> None:
+    update_readme(read_report(load_params(), with_pictures=False))
+
+
+def test_numbers_are_those_of_the_committed_files() -> None:
     summary = json.loads((ROOT / "reports/summary.json").read_text())
-    tables = _tables(_results())
-    for suite, (head, *rows) in zip(load_params(ROOT).suites, tables, strict=True):
+    own = [name for name in load_params(ROOT).suites if not is_dataset(load_suite(name, ROOT))]
+    claims, *tables = _tables(_results())
+    for suite, (head, *rows) in zip(own, tables, strict=True):
         methods = summary[suite]
         assert [name.split()[0] for name in head] == ["method", "verdict", *METRICS]
         shown = {row[0]: row[2:] for row in rows if any(row[1:])}
-        assert {*shown} == {*methods} - {"oracle"}
+        variants = {name for name in methods if name not in (*BASELINES, "oracle")}
+        assert variants | {"telea"} <= {*shown} < {*methods}
         for method, cells in shown.items():
             means = [methods[method][name]["mean"] for name in METRICS]
             shown_means = [float(cell.split(" ± ")[0]) for cell in cells]
             assert shown_means == pytest.approx(means, abs=0.51e-4)
+    committed = json.loads((ROOT / "reports/claims.json").read_text())
+    assert claims[0] == ["claim", "verdict", "difference", "on", "seeds", "budget"]
+    for said, verdict, difference, suites, seeds, budget in claims[1:]:
+        name, sentence = said.split(". ", 1)
+        found = [f for f in committed[name]["findings"] if _of_dataset(f)]
+        assert {f["verdict"] for f in found} == {verdict.split(" ", 1)[1]} or "mixed" in verdict
+        if "mixed" not in verdict:
+            assert sentence == found[0]["found"]
+            (part,) = (p for p in found[0]["evidence"] if difference.startswith(p["comparison"]))
+            values = difference.removeprefix(part["comparison"]).replace(",", "").split()
+            numbers = [part[key] for key in ("difference", "low", "high")][: len(values)]
+            decimals = len(values[0].split(".")[1])
+            assert [float(text.strip("[]")) for text in values] == pytest.approx(
+                numbers, abs=0.51 * 10**-decimals
+            )
+        assert suites and (seeds or "seed" not in " ".join(found[0]["runs"])) and budget
 
 
-def test_every_text_above_a_table_says_whose_results_these_are() -> None:
-    headlines = [b for b in _results().strip().split("\n\n") if b[0] != "|"]
-    suites = [load_suite(name, ROOT) for name in load_params(ROOT).suites]
-    for suite, headline in zip(suites, headlines, strict=True):
-        assert headline.startswith(f"**{suite.title}. ") and "telea" in headline
-    # The reference runs that are kept were made with other settings, so that none is shown.
-    for facts in (ROOT / "reports/reference").glob("*/reference.json"):
-        assert read_reference(facts.parent).outdated
-        assert f"(`{facts.parent.name}`)" not in _results()
+def _of_dataset(finding: dict[str, Any]) -> bool:
+    suites = {run.split("/")[0] for run in finding["runs"]}
+    return bool(suites) and all(is_dataset(load_suite(name, ROOT)) for name in suites)
+
+
+def is_dataset(suite: Suite) -> bool:
+    """Whether the images are those of a dataset."""
+    return suite.source.needs_folder
 
 
 def _checkout(root: Path, patch: pytest.MonkeyPatch) -> Checkout:
@@ -65,34 +91,49 @@ def _checkout(root: Path, patch: pytest.MonkeyPatch) -> Checkout:
     return made
 
 
-def test_tables_of_suites_and_of_reference_runs_are_told_apart(
+def test_own_suites_have_a_line_and_a_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _checkout(tmp_path, monkeypatch)
     write_reference("tiny")
     Path("README.md").write_text(f"above\n{START}old\n{END}below\n")
-    update_readme()
+    _update()
     text = Path("README.md").read_text(encoding="utf-8")
     before, rest = text.split(START)
     results, after = rest.split(END)
     assert (before, after) == ("above\n", "below\n")
+    lines = [line for line in results.splitlines() if line.startswith("- ")]
+    titles = ["Tiny\\_pictures", "Tiny\\_pictures (reference: Some CPU)"]
+    assert [line.split(".** ")[0] for line in lines] == [f"- **{title}" for title in titles]
     own, reference = _tables(results)
-    assert own[0] == reference[0] and len(own[0]) == 5
-    # The means of GOOD and BAD, and of the baselines.
+    assert len(own[0]) == 5
+    # The means of GOOD and BAD, and of the strongest baseline, which is Telea here.
     assert [row[:3] for row in own[1:]] == [
         ["l2", "✓ beats every baseline (provisional)", "0.0210"],
         ["binary", "✗ loses to telea (provisional)", "0.0350"],
         ["baselines, ranked apart", "", ""],
-        ["mean_color", "", "0.0500"],
         ["telea", "", "0.0250"],
     ]
-    assert [row[0] for row in reference[1:]] == [
-        "Tiny_pictures on Some CPU (`tiny`)", "binary", "l2", "telea",
-    ]  # fmt: skip
-    between = results.split("\n\n")[-2]
-    assert between.startswith("Our own runs") and "authors" not in between
-    update_readme()
+    assert reference[1:] == [own[2], own[1], *own[3:]], "runs that are kept are sorted by name"
+    _update()
     assert Path("README.md").read_text(encoding="utf-8") == text
+
+
+def test_claims_are_those_that_a_dataset_was_found_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _checkout(tmp_path, monkeypatch)
+    path = paths.SUITES / "tiny.yaml"
+    path.write_text(path.read_text().replace("name: portraits, count: 10, seed: 0", "name: celeba"))
+    Path("README.md").write_text(f"{START}{END}")
+    _update()
+    ((head, *rows),) = _tables(Path("README.md").read_text(encoding="utf-8"))
+    assert head == ["claim", "verdict", "difference", "on", "seeds", "budget"]
+    gain = float(np.mean(-10 * np.log10(GOOD / BAD)))
+    (row,) = (row for row in rows if row[0].startswith("c3. "))
+    assert row[:2] == [f"c3. {load_claims()['c3'].claim}", "✓ supported"]
+    assert row[2].startswith(f"psnr_h: l2 - binary +{gain:.3f} [") and row[3:] == ["tiny", "1", ""]
+    assert not any(row[0].startswith("c23. ") for row in rows), "arithmetic needs no dataset"
 
 
 @pytest.mark.promise("damage")
@@ -104,14 +145,14 @@ def test_results_that_are_missing_and_a_readme_without_a_place_are_refused(
         if content is not None:
             Path("README.md").write_bytes(content)
         with pytest.raises(InputError, match=f"README.md: .*{message}"):
-            update_readme()
+            _update()
     Path("README.md").write_text("no markers")
     with pytest.raises(InputError, match="needs a line"):
-        update_readme()
+        _update()
     Path("README.md").write_text(f"{START}{END}")
     Path("reports/scores/tiny/l2/seed0.csv").unlink()
     with pytest.raises(InputError, match="evaluate --suite tiny --variant l2 --seed 0"):
-        update_readme()
+        _update()
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])

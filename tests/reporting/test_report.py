@@ -285,7 +285,6 @@ def test_claims_are_tested_where_their_runs_are(
     ]
     assert content["c23"]["findings"][0]["evidence"][0]["difference"] == -0.2244
     assert "c3,LocPaint,tiny,supported," in Path("reports/tables/claims.csv").read_text()
-    assert page.split("## Reference runs")[1].split("\n## ")[0].strip().endswith("None.")
 
 
 def test_a_diagnosis_has_its_section(quick: Checkout) -> None:

@@ -118,7 +118,7 @@ def test_two_commits_with_the_same_results_are_identical(
 
 
 def test_committed_results_are_identical_with_themselves() -> None:
-    reference = str(ROOT / "reports/reference/celeba_1024_128")
+    reference = str(ROOT / "reports/reference/celeba_64")
     with open_version(reference) as old, open_version(reference) as new:
         assert compare_versions(old, new).identical
 

@@ -6,12 +6,13 @@ suite have a list of their own, in `suite/`.
 
 from collections.abc import Callable
 
-from benchmark.reporting.blocks import Block, Section, Text
+from benchmark.reporting.blocks import Section
 from benchmark.reporting.sections import (
     claims,
     downloads,
     gallery,
     overview,
+    printed,
     reading,
     throughput,
 )
@@ -20,26 +21,16 @@ from benchmark.reporting.suite_report import Report
 
 
 def suites(report: Report) -> list[Section]:
-    """Return a section for each suite of this checkout."""
-    return [suite_section(suite) for suite in report.local]
-
-
-def references(report: Report) -> Section:
-    """Return the section on reference runs."""
-    title, note = (
-        "Reference runs",
-        "Results of other machines or budgets, kept in `reports/reference/`.",
-    )
-    found: list[Block] = [suite_section(suite) for suite in report.references]
-    return Section(title, [Text(note), *(found or [Text("None.")])], "reference-runs", title)
+    """Return a section for each suite."""
+    return [suite_section(suite) for suite in report.suites]
 
 
 SECTIONS: tuple[Callable[[Report], Section | list[Section] | None], ...] = (
     overview.section,
     gallery.section,
     claims.section,
+    printed.section,
     suites,
-    references,
     throughput.section,
     reading.section,
     downloads.section,

@@ -1,15 +1,17 @@
 """What became of the authors' claims, as a section, CSV and JSON."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.claims.comparisons import ClaimComparison
 from benchmark.claims.definitions import Claim
 from benchmark.claims.testing import ClaimFinding, ClaimResult
+from benchmark.claims.verdicts import overall_verdict
 from benchmark.core.text import csv_text
 from benchmark.metrics import METRICS
 from benchmark.reporting.blocks import Block, Cell, Group, Head, Row, Section, Table, Text
+from benchmark.reporting.budget import share_range
 from benchmark.reporting.dialect import plain, with_code
 from benchmark.reporting.suite_report import Report
 
@@ -23,7 +25,8 @@ SIGNS = {
     "mixed": "≠",
     UNTESTED: "·",
 }
-HEADS = ("where", "verdict", "difference [95 % interval]", "images", "seeds")
+HEADS = ("where", "verdict", "difference [95 % interval]", "images", "seeds", "budget")
+SHORT_HEADS = ("claim", "verdict", "difference", "on", "seeds", "budget")
 COLUMNS = ("claim", "who", "suite", "verdict", "comparison", "comparison_verdict")
 NUMBERS = ("difference", "low", "high", "images", "seeds", "covers_seeds")
 COVERAGE_MARK = "*"
@@ -38,8 +41,8 @@ def section(report: Report) -> Section:
     blocks: list[Block] = [
         Text(
             "What the authors of these systems claim, tested on every suite that has the runs for "
-            "it. Each says whose it is and where it stands. A verdict is one on the budget of these"
-            " runs, which may be a small part of the authors'."
+            "it, datasets first. Each says whose it is and where it stands. A verdict is one on "
+            "the budget of these runs: the last column has its share of the authors' own."
         ),
         claims_table(report.tested),
         Text(
@@ -72,11 +75,46 @@ def _group(name: str, tested: ClaimResult) -> Group:
     claim = tested.claim
     title = f"{name}. **{plain(claim.claim)}** {plain(f'({claim.who}; {source_text(claim)})')}"
     if tested.overall == "mixed":
-        counts = Counter(finding.verdict for finding in tested.findings)
-        listed = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
-        title += f" {SIGNS['mixed']} mixed: {listed}"
-    found = [_finding_row(finding) for finding in tested.findings]
+        title += f" {SIGNS['mixed']} mixed: {_counts(tested.findings)}"
+    found = [_finding_row(claim, finding) for finding in tested.findings]
     return Group([*found, *_untested_rows(tested)], title)
+
+
+def short_table(tested: Mapping[str, ClaimResult]) -> Table | None:
+    """Return a row for each claim that datasets were found for; None where there are none."""
+    rows = []
+    for name, result in tested.items():
+        found = [finding for finding in result.findings if finding.on_datasets]
+        if found:
+            rows.append(_short_row(name, result.claim, found))
+    heads = [Head(name, is_text=True) for name in SHORT_HEADS]
+    return Table("Claims", heads, [Group(rows)]) if rows else None
+
+
+def _short_row(name: str, claim: Claim, findings: Sequence[ClaimFinding]) -> Row:
+    overall = overall_verdict(finding.verdict for finding in findings)
+    first = findings[0]
+    decisive = next(part for part in first.comparisons if part.verdict == first.verdict)
+    if overall == "mixed":
+        said, evidence = claim.claim, _counts(findings)
+    else:
+        said, evidence = claim.finding(first.verdict), evidence_text(decisive)
+    suites = dict.fromkeys(suite.name for finding in findings for suite in finding.suites)
+    seeds = f"{decisive.seeds}" if decisive.seeds else ""
+    cells = [
+        Cell(f"{name}. {said}"),
+        Cell(f"{SIGNS[overall]} {overall}"),
+        Cell(evidence),
+        Cell(", ".join(suites)),
+        Cell(seeds),
+        Cell(share_range(share for finding in findings for share in finding.shares)),
+    ]
+    return Row(cells, overall)
+
+
+def _counts(findings: Sequence[ClaimFinding]) -> str:
+    counts = Counter(finding.verdict for finding in findings)
+    return ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
 
 
 def source_text(claim: Claim) -> str:
@@ -85,7 +123,7 @@ def source_text(claim: Claim) -> str:
     return f"{ORIGINS[claim.origin]}{words}: {claim.where}"
 
 
-def _finding_row(finding: ClaimFinding) -> Row:
+def _finding_row(claim: Claim, finding: ClaimFinding) -> Row:
     parts = finding.comparisons
     # What refutes a claim of several parts is to be seen.
     said = [f" ({part.verdict})" if len(parts) > 1 else "" for part in parts]
@@ -96,10 +134,11 @@ def _finding_row(finding: ClaimFinding) -> Row:
     )
     cells = [
         Cell(finding.place),
-        _verdict_cell(finding.verdict),
+        _verdict_cell(finding.verdict, claim.instead_of(finding.verdict)),
         Cell(first, more),
         Cell(", ".join(images)),
         Cell(", ".join(seeds)),
+        Cell(share_range(finding.shares)),
     ]
     return Row(cells, finding.verdict)
 
@@ -122,8 +161,9 @@ def _untested_rows(tested: ClaimResult) -> list[Row]:
     ]
 
 
-def _verdict_cell(verdict: str) -> Cell:
-    return Cell(f"{SIGNS[verdict]} {verdict}", kind=verdict.replace(" ", "-"))
+def _verdict_cell(verdict: str, found: str = "") -> Cell:
+    more = [found] if found else []
+    return Cell(f"{SIGNS[verdict]} {verdict}", more, kind=verdict.replace(" ", "-"))
 
 
 def evidence_text(part: ClaimComparison) -> str:
@@ -160,17 +200,19 @@ def claims_json(tested: Mapping[str, ClaimResult]) -> dict[str, Any]:
             "claim": claim.claim.claim,
             **{key: getattr(claim.claim, key) for key in ("origin", "where", "quote")},
             "overall": claim.overall,
-            "findings": [_finding_facts(finding) for finding in claim.findings],
+            "findings": [_finding_facts(claim.claim, finding) for finding in claim.findings],
             "untested": [{"suite": place, "reason": why} for place, why in claim.untested],
         }
         for name, claim in tested.items()
     }
 
 
-def _finding_facts(finding: ClaimFinding) -> dict[str, Any]:
+def _finding_facts(claim: Claim, finding: ClaimFinding) -> dict[str, Any]:
     return {
         "suite": finding.place,
         "verdict": finding.verdict,
+        "found": claim.finding(finding.verdict),
+        "budget": share_range(finding.shares),
         "evidence": [_evidence(part) for part in finding.comparisons],
         "runs": list(finding.runs),
     }

@@ -11,7 +11,8 @@ from benchmark.reporting.verdicts import coverage
 
 def section(report: Report) -> Section:
     """Return each suite's headline, and the verdict on every variant."""
-    covers_seeds = all(suite.verdicts.covers_seeds for suite in report.local)
+    shown = [suite for suite in report.suites if not suite.verdicts.withheld]
+    covers_seeds = all(suite.verdicts.covers_seeds for suite in shown)
     blocks = [
         Text(
             "A learned variant is worth its training only where it beats interpolation that "
@@ -19,7 +20,7 @@ def section(report: Report) -> Section:
             f"Protocol `{PROTOCOL}`. {coverage(covers_seeds)}",
             "lead",
         ),
-        Cards([_card(suite) for suite in report.local]),
+        Cards([_card(suite) for suite in shown]),
     ]
     return Section("What learned inpainting is worth", blocks, "overview", "Overview")
 

@@ -113,7 +113,7 @@ def _how_to_read(report: Report) -> Section:
         Section("Verdicts", [Text(VERDICTS)]),
         Section("Classes of runs", [Text(CLASSES)], "classes-of-runs"),
     ]
-    if any(suite.results.diagnoses for suite in (*report.local, *report.references)):
+    if any(suite.results.diagnoses for suite in report.suites):
         probes: list[Block] = [
             Text(ASKED), Items(PROBE_DEFINITIONS), Text(FADING), Text(EFFECTS), Text(GRADIENTS)
         ]  # fmt: skip

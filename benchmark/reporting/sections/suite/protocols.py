@@ -1,4 +1,4 @@
-"""Our scores in the units of each source, beside what the sources print."""
+"""Our scores in the units of each source."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from benchmark.claims.protocols import LIGHTNING_BATCH, LOCPAINT_BATCH, PROTOCOLS, Figures, Protocol
-from benchmark.claims.reported import ReportedTable, load_reported
 from benchmark.core.text import csv_text, number
 from benchmark.evaluation.results import Results
 from benchmark.metrics import PROTOCOL
@@ -25,29 +24,19 @@ EXPLANATION = (
     f"of the holes of a batch of {LIGHTNING_BATCH} together, mean over batches. What they leave "
     "open is in [docs/protocols.md](../docs/protocols.md)."
 )
-WARNING = (
-    "What their authors print for variants of these names. Images, splits, budgets and the choice "
-    "of checkpoints are others there: the units are the same and nothing else, so that a "
-    "difference is no failure to reproduce, and an equal number no success."
-)
 TITLE = "In the units of the sources"
 HEADS = (
     "method",
     *(f"{name}: {c.name} {ARROWS[c.better]}" for name, e in PROTOCOLS.items() for c in e.columns),
 )
-PRINTED = ("variant", "printed", "here", "printed by", "of")
 
 
 def section(suite: SuiteReport) -> Section:
-    """Return our scores as each source counts them, and the sources' own figures, folded.
-
-    Raises:
-        InputError: see `load_reported`.
-    """
+    """Return our scores as each source counts them, folded."""
     results = suite.results
     translated = translate(results)
     rows = [
-        [method, *(cell for name in PROTOCOLS for cell in _cells(name, figures[name]).values())]
+        [method, *(cell for name in PROTOCOLS for cell in cells(name, figures[name]).values())]
         for method, figures in translated.items()
     ]
     blocks: list[Block] = [
@@ -55,9 +44,6 @@ def section(suite: SuiteReport) -> Section:
         simple_table(TITLE, HEADS, rows),
         *(Text(f"— {with_code(note)}", "notes") for note in _gaps(results, translated)),
     ]
-    if printed := _printed(load_reported(), translated):
-        table = simple_table("What the sources print", PRINTED, printed, text_columns=5)
-        blocks += [Text(f"**{WARNING}**", "notes"), table]
     return Section("", [Details(TITLE, blocks)])
 
 
@@ -88,7 +74,7 @@ def _of_seeds(tables: Sequence[pd.DataFrame], protocol: Protocol) -> Figures:
     return {c.name: float(np.mean([part[c.name] for part in found])) for c in protocol.columns}
 
 
-def _cells(name: str, figures: Mapping[str, float]) -> dict[str, str]:
+def cells(name: str, figures: Mapping[str, float]) -> dict[str, str]:
     """Return the figures of a protocol as printed, those that there are."""
     columns = PROTOCOLS[name].columns
     return {c.name: number(figures[c.name], c.decimals) for c in columns if c.name in figures}
@@ -103,22 +89,3 @@ def _gaps(results: Results, translated: Mapping[str, Mapping[str, Figures]]) -> 
                 reason = results.missing.get(metric, f"a score table has no value of `{metric}`")
                 notes.append(f"{name}: {figure}: {reason}")
     return notes
-
-
-def _printed(
-    tables: Sequence[ReportedTable], translated: Mapping[str, Mapping[str, Figures]]
-) -> list[list[str]]:
-    """Return a row for each of our variants in each of the tables."""
-    rows = []
-    for table in tables:
-        for variant, figures in table.figures.items():
-            if variant not in translated:
-                continue
-            ours = {name: translated[variant][table.protocol][name] for name in figures}
-            pair = (_listed(_cells(table.protocol, part)) for part in (figures, ours))
-            rows.append([variant, *pair, f"{table.source}, {table.where}", table.data])
-    return rows
-
-
-def _listed(cells: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {text}" for name, text in cells.items())

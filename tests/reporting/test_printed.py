@@ -1,0 +1,69 @@
+"""Printed and measured: figures worked by hand beside those that `reported.yaml` has."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmark.core.config import Params
+from benchmark.evaluation.results import Results
+from benchmark.reporting.markdown import markdown_blocks
+from benchmark.reporting.sections import printed
+from benchmark.reporting.suite_report import Report, suite_reports
+from data.sources import source_class
+from tests.claims.made_up import results
+
+TABLE = "Lightning context encoder report, table 1, first row"
+MSE = {1: 0.08, 100: 0.04, 1000: 0.02}
+"""By ratio; the order is that of the first row of table 1."""
+
+
+def _made(mse: dict[int, float], is_dataset: bool = True) -> Results:
+    """Return results of the report's variants, each image with the same error."""
+    scores = {f"context_encoder_ratio_{ratio}": np.full(4, value) for ratio, value in mse.items()}
+    found = results(scores | {"telea": np.full(4, 0.03)}, "mse_h")
+    frame = found.frame.assign(psnr_h=-10 * np.log10(found.frame["mse_h"]), l1_percent_h=5.0)
+    name = "image_folder" if is_dataset else "portraits"
+    source = source_class(name).model_validate({} if is_dataset else {"count": 66})
+    return replace(found, frame=frame, suite=found.suite.model_copy(update={"source": source}))
+
+
+def _section(found: Results) -> str:
+    local, references = suite_reports([found], [], [None])
+    params = Params.of_product(["tiny"], ["l2"], [0])
+    made = printed.section(Report(params, local, references, {}))
+    return "" if made is None else markdown_blocks([made])
+
+
+def test_printed_figures_stand_beside_ours() -> None:
+    lines = _section(_made(MSE)).splitlines()
+    row = next(li for li in lines if li.startswith(r"| context\_encoder\_ratio\_1 |"))
+    # -10 lg .08 is 10.97.
+    assert row.startswith(
+        r"| context\_encoder\_ratio\_1 | psnr\_db 11.56 | psnr\_db 10.97 | Lightn"
+    )
+    assert "Tiny ImageNet, 64 px enlarged to 128 px" in row
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_whether_the_order_is_the_printed_one_is_said(is_same: bool) -> None:
+    names = [rf"context\_encoder\_ratio\_{ratio}" for ratio in (1000, 100, 1)]
+    mse = MSE if is_same else {1: 0.02, 100: 0.04, 1000: 0.08}
+    start = f"- `tiny`, {TABLE}"
+    (line,) = [line for line in _section(_made(mse)).splitlines() if line.startswith(start)]
+    said = "the same order" if is_same else f"here {', '.join(reversed(names))}"
+    assert line == rf"{start}: psnr\_db, best first: {', '.join(names)}; {said}."
+
+
+def test_images_that_the_benchmark_draws_are_no_dataset() -> None:
+    assert _section(_made(MSE, is_dataset=False)) == ""
+
+
+def test_without_a_printed_variant_there_is_no_section() -> None:
+    found = _made({1: 0.08})
+    others = found.frame.replace({"method": {"context_encoder_ratio_1": "mine"}})
+    (frame,) = found.curves.values()
+    assert (
+        _section(replace(found, variants=("mine",), frame=others, curves={("mine", 0): frame}))
+        == ""
+    )
