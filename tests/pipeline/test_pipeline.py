@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from benchmark.core.config import NAME_PATTERN, load_params
 from benchmark.core.hashing import code_digest, stage_code
-from tests.support.tiny import params_text
+from tests.support.pipeline_checkout import ENVIRONMENT, PipelineCheckout, git
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES: dict[str, Any] = {
@@ -24,12 +24,6 @@ STAGES: dict[str, Any] = {
     for name, stage in YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"].items()
 }
 """What each stage does, for every suite or run alike."""
-ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-
-
-def git(*arguments: str, cwd: Path = ROOT) -> list[str]:
-    done = subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True, check=True)
-    return done.stdout.splitlines()
 
 
 def outputs(stage: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
@@ -196,63 +190,9 @@ def test_lock_file_of_the_environment_names_no_index() -> None:
     assert "://" not in lock and "--hash=sha256:" in lock
 
 
-class Checkout:
-    """A copy of the checkout with a tiny suite, as a repository of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        # Untracked files too, so that the test holds before a commit.
-        for line in git("ls-files", "--cached", "--others", "--exclude-standard"):
-            source, target = ROOT / line, folder / line
-            if source.is_file() and not line.startswith(("reports/", "dvc.lock")):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(source, target)
-        (folder / "reports/reference").mkdir(parents=True)
-        if (ROOT / "reports/throughput.json").is_file():  # measured, and made by no stage
-            shutil.copy(ROOT / "reports/throughput.json", folder / "reports")
-        shutil.copy(ROOT / "tests/support/tiny_suite.yaml", folder / "benchmark/suites/tiny.yaml")
-        (folder / "data/raw/tiny").mkdir()
-        # Each weight is written, copied and hashed many times.
-        networks = folder / "models/generators"
-        for name, wide, narrow in (
-            ("context_encoder", "CHANNELS = 4000", "CHANNELS = 40"),
-            ("locpaint_autoencoder", "512", "32"),
-        ):
-            text = (networks / f"{name}.py").read_text()
-            assert wide in text
-            (networks / f"{name}.py").write_text(text.replace(wide, narrow))
-        self.select("l2")
-        git("init", "--quiet", cwd=folder)
-        self.commit()
-
-    def select(self, *variants: str) -> None:
-        (self.folder / "params.yaml").write_text(params_text(["tiny"], variants, [0]))
-
-    def commit(self) -> None:
-        git("add", "--all", cwd=self.folder)
-        identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
-        git(*identity, "commit", "--quiet", "--message", "state", cwd=self.folder)
-
-    def repro(self, *options: str) -> set[str]:
-        """Run `dvc repro` and return the stages that it ran."""
-        done = subprocess.run(
-            [sys.executable, "-m", "dvc", "repro", *options],
-            cwd=self.folder, env=ENVIRONMENT, capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return set(re.findall(r"Running stage '([^']+)'", done.stdout))
-
-    def digests(self, *folders: str) -> dict[str, str]:
-        files = [p for name in folders for p in (self.folder / name).rglob("*") if p.is_file()]
-        return {
-            str(p.relative_to(self.folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in files
-        }
-
-
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    made = Checkout(tmp_path_factory.mktemp("checkout"))
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> PipelineCheckout:
+    made = PipelineCheckout(tmp_path_factory.mktemp("checkout"))
     ran = made.repro()
     stages = {"split@tiny", "train@tiny-l2-0", "baselines@tiny", "evaluate@tiny-l2-0", "report"}
     assert ran == stages
@@ -260,7 +200,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return made
 
 
-def test_pipeline_writes_what_a_reader_looks_for(checkout: Checkout) -> None:
+def test_pipeline_writes_what_a_reader_looks_for(checkout: PipelineCheckout) -> None:
     reports = checkout.folder / "reports"
     for name in (
         "report.md", "report.html", "summary.json", "tables/tiny.tex", "tables/tiny.csv",
@@ -274,7 +214,7 @@ def test_pipeline_writes_what_a_reader_looks_for(checkout: Checkout) -> None:
         assert (reports / name).stat().st_size > 0, name
 
 
-def test_second_run_has_nothing_to_do(checkout: Checkout) -> None:
+def test_second_run_has_nothing_to_do(checkout: PipelineCheckout) -> None:
     for left in ("data/prepared/other/test.npy", "reports/completed/other/l2/seed0.npy"):
         (checkout.folder / left).parent.mkdir(parents=True)
         (checkout.folder / left).write_text("of a suite that is selected no more")
@@ -283,7 +223,7 @@ def test_second_run_has_nothing_to_do(checkout: Checkout) -> None:
 
 
 @pytest.mark.promise("same_bytes")
-def test_deleted_results_come_back_identical(checkout: Checkout) -> None:
+def test_deleted_results_come_back_identical(checkout: PipelineCheckout) -> None:
     folders = ("models/checkpoints", "reports/metrics")
     before = checkout.digests(*folders)
     assert before
@@ -294,7 +234,7 @@ def test_deleted_results_come_back_identical(checkout: Checkout) -> None:
 
 
 @pytest.mark.promise("code")
-def test_new_variant_runs_alone(checkout: Checkout) -> None:
+def test_new_variant_runs_alone(checkout: PipelineCheckout) -> None:
     path = checkout.folder / "models/variants/l2.yaml"
     text = path.read_text()
     path.with_stem("l2_fast").write_text(text.replace("lr: 2e-4", "lr: 4e-4"))
@@ -306,7 +246,7 @@ def test_new_variant_runs_alone(checkout: Checkout) -> None:
 @pytest.mark.promise("code")
 @pytest.mark.slow
 def test_what_is_changed_and_put_back_comes_from_the_run_cache(tmp_path: Path) -> None:
-    checkout = Checkout(tmp_path)
+    checkout = PipelineCheckout(tmp_path)
     checkout.repro("train@tiny-l2-0")
     path = checkout.folder / "models/variants/l2.yaml"
     text = path.read_text()
@@ -317,7 +257,9 @@ def test_what_is_changed_and_put_back_comes_from_the_run_cache(tmp_path: Path) -
 
 
 @pytest.mark.promise("code")
-def test_code_outside_the_dependencies_of_a_stage_changes_no_byte_of_it(checkout: Checkout) -> None:
+def test_code_outside_the_dependencies_of_a_stage_changes_no_byte_of_it(
+    checkout: PipelineCheckout,
+) -> None:
     before = checkout.digests("models/checkpoints", "reports/curves")
     for name in ("benchmark/reporting/tables.py", "benchmark/versions/compare.py"):
         with (checkout.folder / name).open("a", encoding="utf-8") as file:
@@ -330,7 +272,7 @@ def test_code_outside_the_dependencies_of_a_stage_changes_no_byte_of_it(checkout
 @pytest.mark.promise("same_bytes")
 @pytest.mark.slow
 def test_forced_rebuild_leaves_the_tree_clean(tmp_path: Path) -> None:
-    made = Checkout(tmp_path)
+    made = PipelineCheckout(tmp_path)
     made.select("l2", "localizer", "staged")
     made.repro()
     made.commit()
@@ -350,7 +292,7 @@ def test_changed_image_of_an_attached_folder_is_noticed(tmp_path: Path) -> None:
     images.mkdir()
     for index in range(72):
         Image.fromarray(render_portrait(index, 32, seed=1)).save(images / f"{index}.png")
-    made = Checkout(tmp_path / "checkout")
+    made = PipelineCheckout(tmp_path / "checkout")
     suite = made.folder / "benchmark/suites/tiny.yaml"
     line = "source: {name: portraits, count: 72, seed: 0}"
     suite.write_text(suite.read_text().replace(line, "source: {name: image_folder}"))
