@@ -12,9 +12,11 @@ import typer
 from typer.completion import completion_init  # type: ignore[attr-defined]
 
 from benchmark.cli import catalog, completion, images, results, stages  # noqa: F401
-from benchmark.cli.app import PROGRAM, app, misuse_line
+from benchmark.cli.app import ANYWHERE, PROGRAM, app, misuse_line
+from benchmark.cli.terminal import prepare_streams
+from benchmark.core import paths
 from benchmark.core.exit_codes import FAILED, FINE, INTERRUPTED, MISUSED, complain
-from benchmark.core.hashing import changed_code, snapshot
+from benchmark.core.hashing import ROOT, changed_code, snapshot
 from benchmark.core.portable import cap_arrays
 from data.errors import InputError
 
@@ -35,6 +37,7 @@ commands = typer.main.get_command(app)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    prepare_streams()
     words = [*(sys.argv[1:] if arguments is None else arguments)]
     if completion.VARIABLE in os.environ:
         completion_init()
@@ -43,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with redirect_stdout(sys.stderr):
             main(["--help"])
         return MISUSED
+    if not _is_at_home(words):
+        return complain(f"run this in the root of a checkout, such as {ROOT}", MISUSED)
     with _signals() as received:
         try:
             return _run(words)
@@ -57,6 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # A library that is interrupted may answer with an error of its own, such as that it
             # cannot read a file.
             return complain("interrupted", INTERRUPTED) if received() else _failed(error)
+
+
+def _is_at_home(words: list[str]) -> bool:
+    """Return whether a command can do its work in the present folder."""
+    is_command = words[0] in getattr(commands, "commands", ())
+    return not is_command or words[0] in ANYWHERE or "--help" in words or paths.SUITES.is_dir()
 
 
 def _run(words: list[str]) -> int:

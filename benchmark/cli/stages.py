@@ -147,9 +147,13 @@ def evaluate(
 def report() -> None:
     """Write reports/ from the scores of what params.yaml selects."""
     from benchmark.core.config import load_params
+    from benchmark.evaluation.provenance import restore_records
     from benchmark.pipeline.report import write_report
 
-    write_report(load_params())
+    params = load_params()
+    with only_a_warning():
+        restore_records(params.all_runs)
+    write_report(params)
 
 
 def _open_suite(name: str) -> "config.Suite":

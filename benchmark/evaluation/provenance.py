@@ -4,7 +4,8 @@ Which commit made a result is recorded beside it, by the result's digest, and is
 stage: the same bytes made again at a later commit are the same result, and leave the record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmark.core.files import read_json, write_json
 from benchmark.core.hashing import file_sha256, json_digest
-from benchmark.core.paths import Run
+from benchmark.core.paths import SCRATCH, Run
 from benchmark.core.portable import ANY_CPU
 from benchmark.core.yaml_files import validate
 from benchmark.training.checkpoints import read_manifest
@@ -141,16 +142,51 @@ def record_evaluation(run: Run, version: Mapping[str, Any]) -> None:
     _record(run, "evaluation", evaluation_digest(run.provenance, run.scores), version)
 
 
+def restore_records(runs: Iterable[Run]) -> None:
+    """Put back the records of results that DVC has put back, so that nothing says otherwise."""
+    for run in runs:
+        with suppress(InputError):  # a result that is missing or damaged has no record
+            origin = read_json(run.provenance, "python -m benchmark evaluate")
+            _record(run, "training", json_digest(origin.get("training")))
+            _record(run, "evaluation", evaluation_digest(run.provenance, run.scores))
+
+
 def _record(
     run: Run,
     part: Literal["training", "evaluation"],
     result_sha256: str,
-    version: Mapping[str, Any],
+    version: Mapping[str, Any] | None = None,
 ) -> None:
+    """Write the record of a result, unless it is there.
+
+    A record belongs to a result and not to a run's name: that of another result is put aside, and
+    taken back with it.
+
+    Args:
+        run: the run.
+        part: of the record.
+        result_sha256: digest of the result.
+        version: which made it, if it was not made before; None leaves what is not known as it is.
+    """
+    known = _read_record(run.version)
+    there = known.get(part, {}).get("result_sha256")
+    if there == result_sha256:
+        return
+    aside = _read_record(_aside(run, part, result_sha256))
+    if aside or version is not None:
+        if there:
+            write_json(_aside(run, part, str(there)), {part: known[part]})
+        new = {part: {**(version or {}), "result_sha256": result_sha256}}
+        write_json(run.version, known | (aside or new))
+
+
+def _read_record(path: Path) -> dict[str, Any]:
     try:
-        content = read_json(run.version, "python -m benchmark train")
-        known = validate(_Versions, content, run.version).model_dump(exclude_unset=True)
+        content = read_json(path, "python -m benchmark train")
+        return validate(_Versions, content, path).model_dump(exclude_unset=True)
     except InputError:  # a damaged record counts as none
-        known = {}
-    if known.get(part, {}).get("result_sha256") != result_sha256:
-        write_json(run.version, known | {part: {**version, "result_sha256": result_sha256}})
+        return {}
+
+
+def _aside(run: Run, part: str, result_sha256: str) -> Path:
+    return SCRATCH / ".versions" / str(run) / f"{part}-{result_sha256[:16]}.json"

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from benchmark.core import paths
 from benchmark.core.config import Suite, load_suite, load_variant
 from benchmark.core.device import Engine, open_device
+from benchmark.core.hashing import ROOT
 from benchmark.training.checkpoints import Manifest, load_checkpoint, read_manifest
 from benchmark.training.gan import build_networks, training_digest
 from benchmark.training.network_inputs import Inpainter
@@ -66,7 +67,9 @@ def load_folder(
             of its suite and variant, or it needs to see a part of the hole.
     """
     manifest = read_manifest(folder)
-    suite, variant = load_suite(manifest.run.suite), load_variant(manifest.run.variant)
+    root = Path() if paths.SUITES.is_dir() else ROOT  # of another folder than a checkout: ours
+    suite = load_suite(manifest.run.suite, root)
+    variant = load_variant(manifest.run.variant, root)
     if border := variant.generator.shown_border_px:
         raise InputError(
             f"{folder}: {variant.name} is shown {border} px of what is in the hole, which nobody "

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from benchmark.core import git
-from benchmark.core.files import read_json, write_json
+from benchmark.core.files import write_json
 from benchmark.core.git import code_version
 from benchmark.core.paths import Run
-from benchmark.evaluation.provenance import record_evaluation, record_training
-from benchmark.training.checkpoints import MANIFEST
+from benchmark.evaluation.provenance import record_evaluation, record_training, restore_records
+from benchmark.training.checkpoints import MANIFEST, read_manifest
 
 pytestmark = pytest.mark.promise("provenance")
 RUN = Run("tiny", "l2", 0)
@@ -32,7 +32,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "checkout"
     (root / "benchmark/core").mkdir(parents=True)
     (root / "benchmark/core/hashing.py").write_text("weight = 1\n")
-    (root / ".gitignore").write_text("/models/checkpoints/\n")
+    (root / ".gitignore").write_text("/models/checkpoints/\n/models/scratch/\n")
     monkeypatch.chdir(root)
     monkeypatch.setattr(git, "ROOT", root)
     _git("init", "--quiet")
@@ -66,8 +66,41 @@ def _train(weights: str) -> None:
 def _evaluate(scores: str) -> None:
     RUN.scores.parent.mkdir(parents=True, exist_ok=True)
     RUN.scores.write_text(scores)
-    write_json(RUN.provenance, read_json(RUN.checkpoints / MANIFEST, ""))
+    origin = read_manifest(RUN.checkpoints).origin("last")
+    write_json(RUN.provenance, {"training": origin, "evaluation": {}})
     record_evaluation(RUN, code_version())
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize("is_run_again", [True, False])
+def test_a_result_that_comes_back_has_its_record_again(is_run_again: bool) -> None:
+    _train("first")
+    _evaluate("first")
+    before = RUN.version.read_bytes(), RUN.provenance.read_bytes()
+    _commit()
+    _train("second")
+    _evaluate("second")
+    assert RUN.version.read_bytes() != before[0]
+    if is_run_again:  # as a stage without a cached result
+        _train("first")
+        _evaluate("first")
+    else:  # as DVC puts back files
+        RUN.scores.write_text("first")
+        RUN.provenance.write_bytes(before[1])
+        restore_records([RUN])
+    assert RUN.version.read_bytes() == before[0]
+    restore_records([RUN])
+    assert RUN.version.read_bytes() == before[0]
+
+
+@pytest.mark.usefixtures("repository")
+def test_what_nobody_recorded_is_not_made_up() -> None:
+    _train("first")
+    _evaluate("first")
+    before = RUN.version.read_bytes()
+    RUN.scores.write_text("of another machine")
+    restore_records([RUN, Run("tiny", "no_such", 0)])
+    assert RUN.version.read_bytes() == before
 
 
 @pytest.mark.usefixtures("repository")

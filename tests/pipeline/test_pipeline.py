@@ -245,15 +245,18 @@ def test_new_variant_runs_alone(checkout: PipelineCheckout) -> None:
 
 @pytest.mark.promise("code")
 @pytest.mark.slow
-def test_what_is_changed_and_put_back_comes_from_the_run_cache(tmp_path: Path) -> None:
+def test_what_is_changed_and_put_back_leaves_no_trace(tmp_path: Path) -> None:
     checkout = PipelineCheckout(tmp_path)
-    checkout.repro("train@tiny-l2-0")
+    checkout.repro()
+    checkout.commit()
     path = checkout.folder / "models/variants/l2.yaml"
     text = path.read_text()
-    path.write_text(text.replace("title: LocPaint L2", "title: renamed"))
-    assert checkout.repro("train@tiny-l2-0") == {"train@tiny-l2-0"}
+    path.write_text(text.replace("lr: 2e-4", "lr: 3e-4"))
+    assert "train@tiny-l2-0" in checkout.repro()
+    assert git("status", "--porcelain", cwd=checkout.folder) != []
     path.write_text(text)
-    assert checkout.repro("train@tiny-l2-0") == set()
+    assert "train@tiny-l2-0" not in checkout.repro(), "it is in the run-cache"
+    assert git("status", "--porcelain", cwd=checkout.folder) == []
 
 
 @pytest.mark.promise("code")
