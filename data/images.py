@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,15 @@ TRANSIENT = {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, 
 """Errors of the machine and not of a file, which must not be left out for them."""
 LARGEST_MEGAPIXELS = 200
 """Larger images are refused before memory is taken; no camera's sensor has more."""
+
+
+class LevelsError(UnreadableImageError):
+    """A file whose samples do not tell which level is white."""
+
+
+WIDEST, LEAST_WIDE = 2**16 - 1, 2**14 - 1
+"""White of 16-bit samples; and that of 14 bits, up to which they are probably samples of fewer bits
+that were saved in a wider type, as cameras and scanners do with 10, 12 or 14."""
 
 # Pillow's own limit would warn of honest photographs, and refuse others without their size.
 Image.MAX_IMAGE_PIXELS = None
@@ -82,18 +91,25 @@ def center_square(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return pixels[top : top + side, left : left + side]
 
 
-def decode(path: Path) -> NDArray[np.uint8]:
+def decode(path: Path, levels: float | None = None) -> NDArray[np.uint8]:
     """Decode an image file to `[h, w, 3]` uint8, upright, without transparency.
 
+    Args:
+        path: the file.
+        levels: the level that is white, where samples have another type than 8 bits: 4095 of
+            samples of 12 bits that are saved as 16, or 1 of floating-point ones. Without it white
+            is 65535 in 16 bits, and a file that can hardly be meant so is refused.
+
     Raises:
-        UnreadableImageError: the file is missing, truncated, not an image, or dangerously large.
+        UnreadableImageError: the file is missing, truncated, not an image, or dangerously large, or
+            its levels are not clear.
     """
-    return _decode(path, str(path))
+    return _decode(path, str(path), levels)
 
 
-def decode_bytes(content: bytes, name: str) -> NDArray[np.uint8]:
+def decode_bytes(content: bytes, name: str, levels: float | None = None) -> NDArray[np.uint8]:
     """Decode the content of an image file, as `decode` does; `name` says in errors where it is."""
-    return _decode(BytesIO(content), name)
+    return _decode(BytesIO(content), name, levels)
 
 
 @contextmanager
@@ -122,6 +138,8 @@ def open_image(file: Path | BytesIO, name: str) -> Iterator[Image.Image]:
                 _check_size(image)
                 yield image
         return
+    except UnreadableImageError:  # says it all already
+        raise
     except UnidentifiedImageError:  # its text would be the path, or the address of a buffer
         reason = f"recognized as none of {', '.join(FORMATS)}"
     except MemoryError:  # says nothing of the file, so it must not be left out like a broken one
@@ -160,19 +178,64 @@ def orientation(image: Image.Image) -> int:
     return number if isinstance(number, int) and number in _TURNS else 1
 
 
-def _decode(file: Path | BytesIO, name: str) -> NDArray[np.uint8]:
+def _decode(file: Path | BytesIO, name: str, levels: float | None) -> NDArray[np.uint8]:
     with open_image(file, name) as image:
-        return np.asarray(_eight_bits(upright(image)).convert("RGB"))
+        if not _is_wide_color(image):
+            return np.asarray(_eight_bits(upright(image), name, levels).convert("RGB"))
+        method = _TURNS.get(orientation(image))
+        narrow = Image.fromarray(_scaled(_wide_color(file), name, levels))
+        return np.asarray(narrow if method is None else narrow.transpose(method))
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _eight_bits(image: Image.Image, name: str, levels: float | None) -> Image.Image:
     """Bring an image to a mode that Pillow converts to RGB without loss of range or a warning."""
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no known range")
-    if image.mode.startswith("I"):
-        # Pillow clips wide gray values at 255; of 16-bit color it keeps the upper byte, as here.
-        wide = np.asarray(image).astype(np.int64)
-        if wide.min() < 0 or wide.max() > 65535:
-            raise ValueError("pixels of more than 16 bits")
-        return Image.fromarray((wide >> 8).astype(np.uint8))
+    if image.mode == "F" or image.mode.startswith("I"):
+        return Image.fromarray(_scaled(np.asarray(image), name, levels))
     return image.convert("RGBA") if "transparency" in image.info else image
+
+
+def _scaled(samples: NDArray[Any], name: str, levels: float | None) -> NDArray[np.uint8]:
+    """Return samples that are no bytes as such, by what is white and not by what is brightest."""
+    if not np.isfinite(samples).all() or samples.min() < 0:
+        raise UnreadableImageError(f"{name}: has samples that are negative, or no numbers")
+    greatest = float(samples.max())
+    found = f"has {'floating-point' if samples.dtype.kind == 'f' else '16-bit'} samples up to"
+    if levels is not None:
+        if greatest > levels:
+            raise LevelsError(f"{name}: {found} {greatest:g}, above levels {levels:g}")
+        return np.asarray(np.rint(samples.astype(np.float64) * (255 / levels)), np.uint8)
+    if samples.dtype.kind == "f":
+        likely = "1" if greatest <= 1 else "255"
+    elif greatest > WIDEST:
+        raise UnreadableImageError(f"{name}: has samples of more than 16 bits")
+    elif 0 < greatest <= LEAST_WIDE:
+        likely = f"{2 ** max(8, int(greatest).bit_length()) - 1}, or {WIDEST} for a picture so dark"
+    else:
+        return np.asarray(samples.astype(np.int64) >> 8, np.uint8)
+    raise LevelsError(
+        f"{name}: {found} {greatest:g}, which does not tell what is white; say it by --levels, or "
+        f"levels of a suite's source: {likely}"
+    )
+
+
+def _is_wide_color(image: Image.Image) -> bool:
+    """Return whether an image that is not decoded yet has color of 16 bits a sample.
+
+    Pillow keeps the upper byte of it, which leaves 16 levels of 12 bits.
+    """
+    return any(
+        ";16" in str(tile[3]) for tile in getattr(image, "tile", ())
+    ) and not image.mode.startswith("I")
+
+
+def _wide_color(file: Path | BytesIO) -> NDArray[np.uint16]:
+    """Decode 16-bit color to `[h, w, 3]`, as it is stored."""
+    import cv2  # takes long to load, and few files need it
+
+    content = file.read_bytes() if isinstance(file, Path) else file.getvalue()
+    found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype != np.uint16:
+        raise ValueError("color of 16 bits that cannot be decoded")
+    if found.ndim == 2:  # gray with transparency
+        found = np.repeat(found[..., None], 3, axis=2)
+    return np.asarray(found[..., 2::-1], np.uint16)

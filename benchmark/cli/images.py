@@ -1,5 +1,6 @@
 """Folders of images → scores of a submission, completed images, or a model as a file."""
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,7 +10,6 @@ from typer import Option
 from benchmark.cli.app import CHECKS, MODELS, app
 from benchmark.cli.options import (
     Criterion,
-    Device,
     Json,
     Overwrite,
     answer,
@@ -23,11 +23,50 @@ from data.errors import InputError
 if TYPE_CHECKING:
     from benchmark.submissions.submission import Submission
 
+
+def _white(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ValueError("white is a level above 0")
+    return value
+
+
 Hole = Literal["white", "black"]
-Truth = Annotated[Path, path_option("the truth: images of any size, in sub-folders too")]
-Completed = Annotated[Path, path_option("completed images of the same names and sizes")]
-Masks = Annotated[Path, path_option("masks of the same names and sizes")]
+PLACE = "FOLDER|FILE"
+Truth = Annotated[
+    Path, path_option("the truth: images of any size, in sub-folders too", metavar=PLACE)
+]
+Completed = Annotated[
+    Path, path_option("completed images of the same names and sizes", metavar=PLACE)
+]
+Masks = Annotated[
+    Path, path_option("masks of the same names and sizes; one file is for all", metavar=PLACE)
+]
 HoleColor = Annotated[Hole, Option(help="the color that marks the hole in a mask")]
+MaskName = Annotated[
+    str,
+    name_option("of a mask, e.g. {stem}_mask001.png; {stem}_{mask} for several", "PATTERN"),
+]
+CompletedName = Annotated[
+    str | None,
+    name_option("of a completed image, e.g. {stem}_out.png or {stem}_{mask}", "PATTERN"),
+]
+SampleFlag = Annotated[
+    bool, flag("--samples", "several completions an image, {stem}_s{sample} if not named otherwise")
+]
+Levels = Annotated[
+    float | None,
+    Option(
+        parser=_white,
+        metavar="WHITE",
+        help="white of 16-bit or float samples whose type does not say it: 4095 for 12 bits, or 1",
+    ),
+]
+Threshold = Annotated[
+    int | None,
+    Option(min=1, max=255, metavar="GRAY", help="from which on a mask is white, if it is soft"),
+]
+Dilate = Annotated[int, Option(min=0, max=1000, metavar="PX", help="grow holes by so many pixels")]
 TrainingImages = Annotated[
     Path | None, path_option("training images, in which none of the images should be")
 ]
@@ -54,10 +93,25 @@ To use the file (a mask has one square of the trained size, which the metadata n
 """
 
 
-def _submission(images: Path, completed: Path, masks: Path, hole: Hole) -> "Submission":
+def _submission(
+    places: tuple[Path, Path, Path],
+    reading: tuple[Hole, int | None, int],
+    levels: float | None,
+    mask_name: str,
+    completed_name: str | None,
+    samples: bool,
+) -> "Submission":
+    from benchmark.inference.holes import MaskReading
     from benchmark.submissions.submission import Submission
 
-    return Submission(images, completed, masks, hole)
+    several = "{stem}_s{sample}" if samples else "{stem}"
+    completed_name = completed_name or several
+    if samples != ("{sample}" in completed_name):
+        raise InputError(
+            f"--completed-name {completed_name}: needs {{sample}} with --samples, and else has none"
+        )
+    patterns = {"masks": mask_name, "completed": completed_name}
+    return Submission(*places, MaskReading(*reading), levels, patterns)
 
 
 @app.command(rich_help_panel=CHECKS, short_help="score anybody's images")
@@ -66,6 +120,12 @@ def score(
     completed: Completed,
     masks: Masks,
     hole: HoleColor = "white",
+    threshold: Threshold = None,
+    dilate: Dilate = 0,
+    levels: Levels = None,
+    mask_name: MaskName = "{stem}",
+    completed_name: CompletedName = None,
+    samples: SampleFlag = False,
     name: Annotated[str, Option(help="of the method, in tables")] = "completed",
     baselines: Annotated[bool, flag("--baselines", "also score them on the same holes")] = False,
     train: TrainingImages = None,
@@ -77,13 +137,14 @@ def score(
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Score completed images of any framework.
 
     Metrics are those of the composite: completed inside the hole, the truth outside; known_mae_raw
     says how far the known pixels were changed. Baselines are mean_color, telea and navier_stokes.
     What is written: scores.csv (a row for each image), images.csv (their names) and metrics.json.
-    What `doctor` finds is printed as warnings. See docs/scoring.md.
+    What `doctor` finds is printed too; where it is an error, the exit code is 1. See
+    docs/scoring.md.
     """
     from benchmark.inference.pairing import check_output
     from benchmark.submissions.score import (
@@ -94,7 +155,8 @@ def score(
         write_scores,
     )
 
-    submission = _submission(images, completed, masks, hole)
+    places, reading = (images, completed, masks), (hole, threshold, dilate)
+    submission = _submission(places, reading, levels, mask_name, completed_name, samples)
     if out is not None:
         results = [out / name for name in FILES]
         check_output(submission.folders().values(), out, results, overwrite)
@@ -103,9 +165,10 @@ def score(
     if out is not None:
         write_scores(out, scores, summary)
     for finding in scores.findings:
-        print(f"warning: {finding.as_line()}", file=sys.stderr)
+        print(f"{finding.severity}: {finding.as_line()}", file=sys.stderr)
     written = "" if out is None else f"-> {out.as_posix()}/"
     answer(as_json, summary, means_text(summary) + written)
+    return FINE if scores.are_sound else FAILED
 
 
 @app.command(rich_help_panel=CHECKS, short_help="find what is wrong there")
@@ -114,6 +177,12 @@ def doctor(
     completed: Completed,
     masks: Masks,
     hole: HoleColor = "white",
+    threshold: Threshold = None,
+    dilate: Dilate = 0,
+    levels: Levels = None,
+    mask_name: MaskName = "{stem}",
+    completed_name: CompletedName = None,
+    samples: SampleFlag = False,
     train: TrainingImages = None,
     as_json: Json = False,
 ) -> int:
@@ -125,7 +194,9 @@ def doctor(
     from benchmark.submissions.catalog import CATALOG
     from benchmark.submissions.doctor import examine
 
-    findings = examine(_submission(images, completed, masks, hole), train)
+    places, reading = (images, completed, masks), (hole, threshold, dilate)
+    submission = _submission(places, reading, levels, mask_name, completed_name, samples)
+    findings = examine(submission, train)
     content = {"findings": [finding.as_json() for finding in findings]}
     nothing = f"nothing found; {len(CATALOG)} kinds of mistakes were looked for"
     lines = [f"{finding.severity}: {finding.as_line()}" for finding in findings]
@@ -136,15 +207,25 @@ def doctor(
 @app.command(rich_help_panel=MODELS, short_help="fill holes in pictures")
 def inpaint(
     checkpoint: Checkpoint,
-    images: Annotated[Path, path_option("images of any size, in sub-folders too")],
-    masks: Annotated[str, name_option("what to fill, see above", "FOLDER|center|random")],
+    images: Annotated[Path, path_option("images of any size, in sub-folders too", metavar=PLACE)],
+    masks: Annotated[str, name_option("what to fill, see above", f"{PLACE}|center|random")],
     out: Annotated[Path, path_option("for the results, PNG files named like the images")],
-    device: Device = "auto",
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"],
+        Option(help="auto takes a CUDA device where there is one; mps is a GPU of Apple"),
+    ] = "auto",
     hole: Annotated[
         Hole | None, Option(help="the color of what is to be filled; white if not given")
     ] = None,
+    threshold: Threshold = None,
+    dilate: Dilate = 0,
+    levels: Levels = None,
+    mask_name: MaskName = "{stem}",
     large_holes: Annotated[bool, flag("--large-holes", "of more than half of an image")] = False,
     overwrite: Overwrite = False,
+    skip_existing: Annotated[
+        bool, flag("--skip-existing", "leave out what is there already, to go on")
+    ] = False,
     criterion: Criterion = None,
     seed: Annotated[
         int | None, Option(min=0, max=2**31 - 1, help="of random masks; 0 if not given")
@@ -153,16 +234,22 @@ def inpaint(
 ) -> int:
     """Fill holes of your photographs with a trained run.
 
-    Masks are a folder of files named like the images and as large; or `center` or `random`, for a
-    square hole in the middle or at a random place, with the share of the image that it had in
-    training. Of images in 8-bit RGB or gray, known pixels stay as they are, to the bit.
+    Masks are a folder of files named like the images and as large, or one file for all; or `center`
+    or `random`, for a square hole in the middle or at a random place, with the share of the image
+    that it had in training. Of images in 8-bit RGB or gray, known pixels stay as they are, to the
+    bit.
     """
+    from benchmark.inference.holes import MaskReading
     from benchmark.inference.inpaint import Request, inpaint_images
 
+    are_squares = masks in SQUARES
     ignored = {
         "--seed": seed is not None and masks != "random",
-        "--hole": hole is not None and masks in SQUARES,
-        "--large-holes": large_holes and masks in SQUARES,
+        "--hole": hole is not None and are_squares,
+        "--threshold": threshold is not None and are_squares,
+        "--dilate": dilate > 0 and are_squares,
+        "--mask-name": mask_name != "{stem}" and are_squares,
+        "--large-holes": large_holes and are_squares,
     }
     if names := [name for name, is_ignored in ignored.items() if is_ignored]:
         raise InputError(f"{names[0]}: has no effect with --masks {masks}; leave it out")
@@ -172,17 +259,26 @@ def inpaint(
         masks=masks,
         out=out,
         criterion=criterion,
-        hole=hole or "white",
+        reading=MaskReading(hole or "white", threshold, dilate),
+        mask_name=mask_name,
+        levels=levels,
         large_holes=large_holes,
         overwrite=overwrite,
+        skip_existing=skip_existing,
         seed=seed or 0,
         device=device,
     )
-    written, failed = inpaint_images(request)
-    content = {"folder": out.as_posix(), "written": written, "failed": failed}
-    answer(as_json, content, f"{written} images -> {out.as_posix()}/")
-    if failed:
-        return complain(f"{failed} images could not be filled, see above", FAILED)
+    if overwrite and skip_existing:
+        raise InputError("--overwrite, --skip-existing: one of the two; they contradict each other")
+    done = inpaint_images(request)
+    speed = done.written / done.seconds if done.written else 0.0
+    content = {"folder": out.as_posix(), "written": done.written, "failed": done.failed}
+    content |= {"skipped": done.skipped, "images_per_s": round(speed, 3)}
+    skipped = f", {done.skipped} were there already" if done.skipped else ""
+    text = f"{done.written} images -> {out.as_posix()}/{skipped}; {speed:.3g} images/s"
+    answer(as_json, content, text)
+    if done.failed:
+        return complain(f"{done.failed} images could not be filled, see above", FAILED)
     return FINE
 
 

@@ -69,7 +69,8 @@ def open_device(training: Training, device: str = "auto") -> Engine:
 
     Args:
         training: precision, and whether only deterministic algorithms may be used.
-        device: `cpu`, `cuda`, or `auto`, which is CUDA where there is such a device.
+        device: `cpu`, `cuda`, `mps` (Apple's GPUs), or `auto`, which is CUDA where there is such a
+            device.
 
     Raises:
         InputError: there is no such device, or it cannot do the precision.
@@ -78,6 +79,8 @@ def open_device(training: Training, device: str = "auto") -> Engine:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: PyTorch finds no CUDA device; `--device cpu` does without")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise InputError("--device mps: PyTorch finds no GPU of Apple; `--device cpu` does without")
     if training.deterministic:
         # cuBLAS reads this when it is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -27,7 +27,7 @@ class Filler:
     """A generator, and how it is brought to images and holes that it was not trained on."""
 
     inpainter: Callable[[Batch], Tensor]
-    """From a batch to its raw output."""
+    """From a batch to its raw output, both on the CPU."""
     image_size: int
     """Side in pixels of what it is shown."""
     hole_size: int
@@ -38,6 +38,7 @@ class Filler:
     filter: Image.Resampling
     """What brings an image to the size of the network."""
     device: torch.device
+    """Where the inpainter computes."""
 
     def __call__(self, pixels: Pixels, hole: Hole) -> Pixels:
         """Return the image with its hole filled; nothing in the hole is looked at.
@@ -112,9 +113,9 @@ class Filler:
         left, top = place_window(square, self.room, size, (height, width))
         shown = canvas[np.ix_(_mirrored(top, size, height), _mirrored(left, size, width))]
         x0, y0 = square[0] - left, square[1] - top
-        box = torch.tensor([[x0, y0, x0 + side, y0 + side]], device=self.device)
-        done = complete(self.inpainter, torch.from_numpy(shown[None]).to(self.device), box, side)
-        whole = done.completed[0].permute(1, 2, 0).cpu().numpy()
+        box = torch.tensor([[x0, y0, x0 + side, y0 + side]])
+        done = complete(self.inpainter, torch.from_numpy(shown[None]), box, side)
+        whole = done.completed[0].permute(1, 2, 0).numpy()
         return np.asarray(whole[y0 : y0 + side, x0 : x0 + side])
 
 

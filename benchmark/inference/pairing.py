@@ -1,5 +1,6 @@
-"""Folders of images → the files that belong together: those of one name, whatever their suffix."""
+"""Folders of images → the files that belong together, by their names, whatever their suffix."""
 
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,17 +14,25 @@ from benchmark.inference.photographs import SUFFIXES
 from data.errors import InputError, printable
 from data.folders import visible_files
 
+STEM = "{stem}"
+"""The pattern of a file that is named as its image."""
+MANY = ("{mask}", "{sample}")
+"""What tells several masks of an image, or several completions of it, apart."""
+
 
 @dataclass(frozen=True)
 class Pairing:
     """Which files of some folders belong together, and which to nothing."""
 
     sets: dict[str, dict[str, Path]]
-    """For each image that has one file of every kind, by its path without the suffix, its files."""
+    """For each image that has one file of every kind, by its path without the suffix, its files.
+    Of an image with several masks or completions, by the path of the file that tells them apart."""
     missing: list[tuple[str, str]]
     """Images that lack a file, and what they lack."""
     extra: list[str]
     """Files that belong to no image."""
+    samples: dict[str, str]
+    """Which of several completions of an image and mask a set has, by its name."""
     ambiguous: list[str]
     """Pairs of files of one folder whose names differ in suffix, capitals or accents alone."""
 
@@ -36,40 +45,146 @@ class Pairing:
         if self.missing:
             raise InputError(
                 f"{listed([lacking for _, lacking in self.missing])}; a file belongs to the image "
-                "of its name, whatever the suffix of both"
+                "of its name, whatever the suffix of both, or as --mask-name and --completed-name "
+                "say"
             )
         if self.ambiguous:
             raise InputError(f"{self.ambiguous[0]} have one name but for suffix or capitals")
 
 
-def pair_files(folders: Mapping[str, Path]) -> Pairing:
+def pair_files(places: Mapping[str, Path], patterns: Mapping[str, str] | None = None) -> Pairing:
     """Find the files that belong to each image; of two that differ in the suffix the first counts.
 
     Args:
-        folders: by what lies in them; the first has the images.
+        places: by what lies there, folders or single files; the first has the images. One file
+            of another kind belongs to every image.
+        patterns: by what lies there, how files are named after their image, whose name without the
+            suffix is `{stem}`. `{mask}` and `{sample}` stand for any text that tells several masks
+            of an image apart, or several completions of it.
 
     Raises:
-        InputError: a folder is missing or has no images.
+        InputError: a folder is missing or has no images, or a pattern cannot be used.
     """
-    names = {kind: _names_by_stem(folder) for kind, folder in folders.items()}
+    names = {kind: _names_by_stem(place) for kind, place in places.items()}
+    kinds = {kind: _pattern(kind, (patterns or {}).get(kind, STEM)) for kind in names}
     images, *others = names
-    sets, missing = {}, []
-    for stem, (image, *_) in names[images].items():
-        missing += [
-            (image, f"{folders[images] / image} has none in {folders[kind]}")
-            for kind in others
-            if stem not in names[kind]
-        ]
-        if all(stem in names[kind] for kind in others):
-            name = Path(image).with_suffix("").as_posix()
-            sets[name] = {kind: folders[kind] / names[kind][stem][0] for kind in names}
-    extra = [
-        names[kind][stem][0]
+    if len({"mask" in kinds[kind].groupindex for kind in others}) > 1:
+        raise InputError(
+            "patterns of completed images and of masks need {mask} both: a completed image belongs "
+            "to one mask"
+        )
+    found = {
+        kind: _files_of_images(names[kind], kinds[kind], names[images], places[kind].is_file())
         for kind in others
-        for stem in sorted(names[kind].keys() - names[images].keys())
+    }
+    sets: dict[str, dict[str, Path]] = {}
+    samples, missing = {}, []
+    for stem, (image, *_) in names[images].items():
+        of_image = {kind: found[kind][0].get(stem, {}) for kind in others}
+        combinations = _combinations(of_image)
+        missing += [(image, lacking) for lacking in _lacking(image, of_image, combinations, places)]
+        for sample, chosen in combinations:
+            files = {images: _path(places[images], image)}
+            files |= {kind: _path(places[kind], name) for kind, name in chosen.items()}
+            # Of what tells them apart, completions say most.
+            apart = [chosen[kind] for kind in others if kinds[kind].groups > 1]
+            name = Path(apart[0] if apart else image).with_suffix("").as_posix()
+            sets[name] = files
+            if sample:
+                samples[name] = sample
+    extra = [name for kind in others for name in found[kind][1]]
+    pairs = [f"{places[kind] / pair}" for kind in names for pair in _alike(names[kind])]
+    return Pairing(sets, missing, extra, samples, pairs)
+
+
+def _pattern(kind: str, text: str) -> re.Pattern[str]:
+    """Return a pattern of names as a regular expression of names without suffix.
+
+    Raises:
+        InputError: it has no `{stem}`, or what it has in braces is nothing that is known.
+    """
+    stem = text.removesuffix(Path(text).suffix) if is_image_name(text) else text
+    found = re.findall(r"\{[^{}]*\}", stem)
+    if found.count(STEM) != 1 or {*found} - {STEM, *MANY} or len({*found}) < len(found):
+        raise InputError(
+            f"pattern of {kind}: {text!r} needs {STEM} once, and may have {' and '.join(MANY)}"
+        )
+    expression = re.escape(normalize("NFC", stem))
+    for field in found:
+        expression = expression.replace(re.escape(field), f"(?P<{field[1:-1]}>.+)", 1)
+    return re.compile(expression, re.DOTALL)  # a name may have line ends
+
+
+def _files_of_images(
+    names: Mapping[str, list[str]],
+    pattern: re.Pattern[str],
+    images: Mapping[str, list[str]],
+    is_one: bool,
+) -> tuple[dict[str, dict[tuple[str, str], str]], list[str]]:
+    """Return the files of each image, by mask and sample, and those that belong to no image."""
+    if is_one:
+        ((file, *_),) = names.values()
+        return {stem: {("", ""): file} for stem in images}, []
+    found: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
+    extra = []
+    for stem, (file, *_) in sorted(names.items()):
+        folder, slash, name = stem.rpartition("/")
+        match = pattern.fullmatch(name)
+        image = f"{folder}{slash}{match['stem']}" if match else ""
+        if match and image in images:
+            parts = match.groupdict()
+            found[image][parts.get("mask", ""), parts.get("sample", "")] = file
+        else:
+            extra.append(file)
+    return found, extra
+
+
+def _combinations(
+    files: Mapping[str, Mapping[tuple[str, str], str]],
+) -> list[tuple[str, dict[str, str]]]:
+    """Return which files of an image go together: one of each kind, of one mask and one sample.
+
+    A file that says nothing of a mask or a sample goes with those of all. Each comes with its
+    sample.
+    """
+    chosen: list[tuple[tuple[str, str], dict[str, str]]] = [(("", ""), {})]
+    for kind, by_key in files.items():
+        chosen = [
+            ((mask or other_mask, sample or other_sample), {**so_far, kind: file})
+            for (mask, sample), so_far in chosen
+            for (other_mask, other_sample), file in by_key.items()
+            if (not mask or not other_mask or mask == other_mask)
+            and (not sample or not other_sample or sample == other_sample)
+        ]
+    return [(sample, files_of) for (_, sample), files_of in chosen]
+
+
+def _lacking(
+    image: str,
+    files: Mapping[str, Mapping[tuple[str, str], str]],
+    combinations: Sequence[tuple[str, dict[str, str]]],
+    places: Mapping[str, Path],
+) -> list[str]:
+    """Say what an image lacks: all files of a kind, or the partners of some."""
+    whole = _path(next(iter(places.values())), image)
+    if without := [kind for kind, found in files.items() if not found]:
+        return [f"{whole} has none in {places[kind]}" for kind in without]
+    paired = {name for _, chosen in combinations for name in chosen.values()}
+    return [
+        f"{_path(places[kind], name)} has no partner of its mask and sample"
+        for kind, found in files.items()
+        for name in found.values()
+        if name not in paired
     ]
-    pairs = [f"{folders[kind] / pair}" for kind in names for pair in _alike(names[kind])]
-    return Pairing(sets, missing, extra, pairs)
+
+
+def _path(place: Path, name: str) -> Path:
+    return place if place.is_file() else place / name
+
+
+def is_image_name(name: str) -> bool:
+    """Return whether a file's name ends as that of an image."""
+    return Path(name).suffix.lower() in SUFFIXES
 
 
 def image_names(folder: Path) -> list[str]:
@@ -83,7 +198,7 @@ def image_names(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     names = visible_files(folder)
-    images = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
+    images = [name for name in names if is_image_name(name)]
     if not images:
         raise InputError(f"{folder}: no image files (of {', '.join(sorted(SUFFIXES))})")
     if others := sorted(set(names) - set(images)):
@@ -91,13 +206,13 @@ def image_names(folder: Path) -> list[str]:
     return images
 
 
-def _names_by_stem(folder: Path) -> dict[str, list[str]]:
-    """Group the images of a folder by their paths without suffix.
+def _names_by_stem(place: Path) -> dict[str, list[str]]:
+    """Group the images of a folder, or the one file, by their paths without suffix.
 
     By the system on which a file was named, an accented letter is one sign or two; here it is one.
     """
     stems: dict[str, list[str]] = defaultdict(list)
-    for name in image_names(folder):
+    for name in [place.name] if place.is_file() else image_names(place):
         stems[normalize("NFC", Path(name).with_suffix("").as_posix())].append(name)
     return dict(stems)
 

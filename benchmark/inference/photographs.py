@@ -30,13 +30,17 @@ class Photograph:
     """Color profile (ICC) that the pixels are meant for."""
 
 
-def read_photograph(path: Path) -> Photograph:
+def read_photograph(path: Path, levels: float | None = None) -> Photograph:
     """Decode an image file.
 
+    Args:
+        path: the file.
+        levels: white of samples that are no bytes; see `decode`.
+
     Raises:
-        UnreadableImageError: the file is missing, truncated, not an image, or dangerously large.
+        UnreadableImageError: see `decode`.
     """
-    pixels = decode(path)
+    pixels = decode(path, levels)
     with open_image(path, str(path)) as image:
         is_gray = Image.getmodebase(image.mode) == "L"
         # Of another color space, such as CMYK, the profile does not fit what it is decoded to.

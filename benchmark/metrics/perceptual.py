@@ -10,7 +10,8 @@ import pickle
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import cache
+from copy import deepcopy
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -22,6 +23,7 @@ from torch.nn import functional
 from benchmark.metrics.pixels import mean_over
 from benchmark.metrics.regions import dilate
 from benchmark.metrics.sharing import shared
+from benchmark.metrics.windows import NEAR_PX, around, is_large, maps_around
 from data.errors import InputError
 
 BACKBONES = {
@@ -29,6 +31,14 @@ BACKBONES = {
     "vgg": "vgg16-397923af.pth",
     "squeeze": "squeezenet1_1-b8a52dc0.pth",
 }
+STRIDES = {
+    "alex": (4, 8, 16, 16, 16),
+    "vgg": (1, 2, 4, 8, 16),
+    "squeeze": (2, 4, 8, 16, 16, 16, 16),
+}
+"""Pixels from one place of a layer to the next."""
+REACH_PX = 112
+"""Beyond which no pixel changes a feature: the deepest one of any backbone sees 207 px."""
 WEIGHTS_URL = "https://download.pytorch.org/models/"
 FETCH_COMMAND = "python -m benchmark weights"
 # The hole is dilated as for ssim_h, so that both read the same pixels around it.
@@ -88,13 +98,30 @@ def _verify(path: Path) -> None:
 
 
 @shared
-def _layer_maps(net: str, completed: Tensor, target: Tensor) -> list[Tensor]:
+def _layer_maps(net: str, completed: Tensor, target: Tensor, mask: Tensor) -> list[Tensor]:
     """Return the distances of all layers of a backbone, `[N, 1, h, w]` float32 each.
 
     Raises:
         MetricUnavailable: see `lpips_missing`.
         InputError: the cached weights are not those that the file name promises.
     """
+    if not is_large(target):
+        return _distances(net, completed, target)
+    # The sizes of all maps, without computing any.
+    with torch.no_grad():
+        features = _shapes(net, target.device)(torch.empty(target.shape, device="meta"))
+    sizes = [(found.shape[2], found.shape[3]) for found in features]
+    images = completed, target, mask
+    return maps_around(partial(_distances, net), images, sizes, STRIDES[net], REACH_PX)
+
+
+@cache
+def _shapes(net: str, device: torch.device) -> Any:
+    """Return a backbone without weights, which knows the sizes of its features."""
+    return deepcopy(_network(net, device).net).to("meta")
+
+
+def _distances(net: str, completed: Tensor, target: Tensor) -> list[Tensor]:
     ours, truth = _unit_features(net, completed), _unit_features(net, target)
     linears = _network(net, completed.device).lins  # codespell:ignore lins
     with torch.no_grad(), exact_convolutions():
@@ -161,7 +188,7 @@ def lpips_w(completed: Tensor, target: Tensor, mask: Tensor, net: str) -> Tensor
     Arguments and result are those of `Metric`, with a backbone of `BACKBONES`; errors are those of
     `_layer_maps`.
     """
-    return whole_mean(_layer_maps(net, completed, target))
+    return whole_mean(_layer_maps(net, completed, target, mask))
 
 
 def lpips_h(completed: Tensor, target: Tensor, mask: Tensor, net: str) -> Tensor:
@@ -169,7 +196,7 @@ def lpips_h(completed: Tensor, target: Tensor, mask: Tensor, net: str) -> Tensor
 
     Arguments, result and errors are those of `lpips_w`.
     """
-    return hole_mean(_layer_maps(net, completed, target), mask)
+    return hole_mean(_layer_maps(net, completed, target, mask), mask)
 
 
 def whole_mean(layers: Sequence[Tensor]) -> Tensor:
@@ -179,10 +206,37 @@ def whole_mean(layers: Sequence[Tensor]) -> Tensor:
 
 def hole_mean(layers: Sequence[Tensor], mask: Tensor) -> Tensor:
     """Return the mean of the spatial map over the hole dilated by 5 pixels, `[N]` float64."""
-    return mean_over(spatial_map(layers, mask.shape[2:]), dilate(mask, DILATION_PX))
+    if not is_large(mask):
+        return mean_over(spatial_map(layers, mask.shape[2:]), dilate(mask, DILATION_PX))
+    means = []
+    for row, hole in enumerate(torch.split(mask, 1)):
+        place = around(hole[0, 0], NEAR_PX)
+        part = spatial_part([layer[row : row + 1] for layer in layers], mask.shape[2:], place)
+        means.append(mean_over(part, dilate(hole[..., *place], DILATION_PX)))
+    return torch.cat(means)
 
 
 def spatial_map(layers: Sequence[Tensor], size: Sequence[int]) -> Tensor:
     """Return the sum over layers, each resized to the image, `[N, 1, H, W]` float32."""
     resized = [functional.interpolate(layer, [*size], mode="bilinear") for layer in layers]
     return torch.stack(resized).sum(0)
+
+
+def spatial_part(
+    layers: Sequence[Tensor], size: Sequence[int], place: tuple[slice, slice]
+) -> Tensor:
+    """Return some rows and columns of `spatial_map`, `[N, 1, h, w]`, without making the rest."""
+    total: Tensor | None = None
+    for layer in layers:
+        for axis, (whole, part) in enumerate(zip(size, place, strict=True), 2):
+            length, at = layer.shape[axis], torch.arange(part.start, part.stop, device=layer.device)
+            source = ((at + 0.5) * (length / whole) - 0.5).clamp(min=0)
+            first = source.floor().long().clamp(max=length - 1)
+            share = (source - first).view(*[-1 if i == axis else 1 for i in range(4)])
+            second = (first + 1).clamp(max=length - 1)
+            layer = layer.index_select(axis, first) * (1 - share) + (
+                layer.index_select(axis, second) * share
+            )
+        total = layer if total is None else total + layer
+    assert total is not None
+    return total

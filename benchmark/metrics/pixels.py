@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+SUMMED = 2**24
+"""Numbers that are summed at once."""
+
 
 def quantize(output: Tensor) -> Tensor:
     """Map a generator's output to 8-bit pixels, rounding half to even.
@@ -36,7 +39,8 @@ def known_mae_raw(quantized: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
     Arguments and result are those of `Metric`.
     """
-    return mean_over((quantized.int() - target.int()).abs(), ~mask) / 255
+    distance = torch.maximum(quantized, target) - torch.minimum(quantized, target)
+    return mean_over(distance, ~mask) / 255
 
 
 def mean_over(values: Tensor, region: Tensor) -> Tensor:
@@ -51,8 +55,12 @@ def mean_over(values: Tensor, region: Tensor) -> Tensor:
     Returns:
         `[N]` float64; NaN where the region is empty.
     """
-    exact = torch.float64 if values.is_floating_point() else torch.int64
-    total = torch.where(region, values, 0).sum((1, 2, 3), dtype=exact)
+    counted = torch.where(region, values, 0)
+    if values.is_floating_point():
+        total = counted.sum((1, 2, 3), dtype=torch.float64)
+    else:  # a part at a time, as a sum begins by making all of it eight bytes wide
+        parts = torch.split(counted, max(1, SUMMED // max(1, counted[:, :, :1].numel())), dim=2)
+        total = torch.stack([part.sum((1, 2, 3), dtype=torch.int64) for part in parts]).sum(0)
     return total.double() / (values.shape[1] * region.sum((1, 2, 3)))
 
 

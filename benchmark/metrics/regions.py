@@ -7,6 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 Region = Literal["w", "h", "b", "c"]
+SMALL_PX = 8
+"""Radius up to which a seam band is found by a disc, in all images at once. A disc costs as much as
+its radius squared, and a distance transform the same for all."""
 
 
 def region_pixels(mask: Tensor, region: Region) -> Tensor:
@@ -39,12 +42,24 @@ def seam_band(mask: Tensor) -> Tensor:
     known = (~mask).float()
     band = torch.zeros_like(mask)
     for radius in torch.unique(radii).tolist():  # one step per size of hole, not per image
+        at = radii == radius
+        if radius > SMALL_PX:
+            band[at] = torch.stack([_near_known(hole, radius) for hole in mask[at]])
+            continue
         offset = torch.arange(-radius, radius + 1, device=mask.device)
         disc = (offset[:, None] ** 2 + offset[None, :] ** 2 <= radius**2).float()
         # The sum counts the known pixels in reach: exactly 0 or at least 1.
         reached = functional.conv2d(known, disc[None, None], padding=radius) > 0.5
-        band |= reached & mask & (radii == radius)[:, None, None, None]
+        band |= reached & mask & at[:, None, None, None]
     return band
+
+
+def _near_known(hole: Tensor, radius: int) -> Tensor:
+    """Return the pixels of a hole `[1, H, W]` within a distance of a known pixel, exactly."""
+    from scipy.ndimage import distance_transform_edt  # takes long to load, and few holes need it
+
+    near = distance_transform_edt(hole[0].cpu().numpy()) <= radius
+    return hole & torch.from_numpy(near).to(hole.device)
 
 
 def _seam_radii(mask: Tensor) -> Tensor:

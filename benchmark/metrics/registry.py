@@ -4,11 +4,12 @@ Adding a metric takes a function, a line here and a test.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from benchmark.metrics.edges import edge_h, log_ratio, seam, sharpness_c
@@ -17,7 +18,17 @@ from benchmark.metrics.perceptual import lpips_h, lpips_missing, lpips_w
 from benchmark.metrics.pixels import check_images, known_mae_raw
 from benchmark.metrics.sharing import held
 from benchmark.metrics.shift_tolerant import stlpips_h, stlpips_missing, stlpips_w
-from benchmark.metrics.ssim import ssim_h, ssim_uniform_w, ssim_w
+from benchmark.metrics.ssim import UNIFORM_WINDOW, ssim_h, ssim_uniform_w, ssim_w
+from benchmark.metrics.windows import (
+    NEAR_PX,
+    Sides,
+    around,
+    by_area,
+    by_windows,
+    in_decibels,
+    is_large,
+)
+from models.filters import WINDOW
 
 PROTOCOL = "ib1"
 
@@ -51,6 +62,11 @@ class Metric:
     """What is scored: the composite, or the raw output (then by the caller)."""
     missing: Callable[[], str | None] = lambda: None
     """Returns why it cannot be computed here, or None where it can."""
+    widen: Callable[[Tensor, Sides, Sides], Tensor] | None = None
+    """From the value around the hole of a large image, and the sides of that part and of the image,
+    to the value of the image; None where they are the same."""
+    finds_hole: bool = False
+    """Whether the function finds the surroundings of the hole by itself, in the whole image."""
 
     @property
     def margin(self) -> float:
@@ -68,7 +84,12 @@ class Metric:
 
 def _lpips(name: str, region: str, function: Callable[..., Tensor], net: str) -> Metric:
     missing = partial(lpips_missing, net)
-    return Metric(name, region, "", "lower", partial(function, net=net), missing=missing)
+    metric = partial(function, net=net)
+    return Metric(name, region, "", "lower", metric, missing=missing, finds_hole=True)
+
+
+def _stlpips(name: str, region: str, function: Callable[..., Tensor]) -> Metric:
+    return Metric(name, region, "", "lower", function, missing=stlpips_missing, finds_hole=True)
 
 
 _METRICS = (
@@ -76,51 +97,23 @@ _METRICS = (
     Metric("mae_h", "h", "", "lower", partial(mae, region="h")),
     Metric("psnr_h", "h", "dB", "higher", partial(psnr_db, region="h")),
     Metric("ssim_h", "h", "", "higher", ssim_h),
-    Metric("stlpips_alex", "w", "", "lower", stlpips_w, missing=stlpips_missing),
-    Metric("stlpips_alex_h", "h", "", "lower", stlpips_h, missing=stlpips_missing),
-    Metric(
-        "lpips_alex",
-        "w",
-        "",
-        "lower",
-        partial(lpips_w, net="alex"),
-        missing=partial(lpips_missing, "alex"),
-    ),
-    Metric(
-        "lpips_alex_h",
-        "h",
-        "",
-        "lower",
-        partial(lpips_h, net="alex"),
-        missing=partial(lpips_missing, "alex"),
-    ),
+    _stlpips("stlpips_alex", "w", stlpips_w),
+    _stlpips("stlpips_alex_h", "h", stlpips_h),
+    _lpips("lpips_alex", "w", lpips_w, "alex"),
+    _lpips("lpips_alex_h", "h", lpips_h, "alex"),
     Metric("seam", "contour", "", "zero", seam),
     Metric("sharpness_c", "c", "", "one", sharpness_c),
     Metric("edge_h", "h", "", "lower", edge_h),
     Metric("l1_percent_h", "h", "%", "lower", l1_percent_h),
     Metric("mse_b", "b", "", "lower", partial(mse, region="b")),
     Metric("mse_c", "c", "", "lower", partial(mse, region="c")),
-    Metric("mse_w", "w", "", "lower", partial(mse, region="w")),
-    Metric("mae_w", "w", "", "lower", partial(mae, region="w")),
-    Metric("psnr_w", "w", "dB", "higher", partial(psnr_db, region="w")),
-    Metric("ssim_w", "w", "", "higher", ssim_w),
-    Metric("ssim_uniform_w", "w", "", "higher", ssim_uniform_w),
-    Metric(
-        "lpips_vgg",
-        "w",
-        "",
-        "lower",
-        partial(lpips_w, net="vgg"),
-        missing=partial(lpips_missing, "vgg"),
-    ),
-    Metric(
-        "lpips_squeeze",
-        "w",
-        "",
-        "lower",
-        partial(lpips_w, net="squeeze"),
-        missing=partial(lpips_missing, "squeeze"),
-    ),
+    Metric("mse_w", "w", "", "lower", partial(mse, region="w"), widen=by_area),
+    Metric("mae_w", "w", "", "lower", partial(mae, region="w"), widen=by_area),
+    Metric("psnr_w", "w", "dB", "higher", partial(psnr_db, region="w"), widen=in_decibels),
+    Metric("ssim_w", "w", "", "higher", ssim_w, widen=by_windows(WINDOW)),
+    Metric("ssim_uniform_w", "w", "", "higher", ssim_uniform_w, widen=by_windows(UNIFORM_WINDOW)),
+    _lpips("lpips_vgg", "w", lpips_w, "vgg"),
+    _lpips("lpips_squeeze", "w", lpips_w, "squeeze"),
     Metric("known_mae_raw", "known", "", "lower", known_mae_raw, pixels="raw"),
 )
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
@@ -156,8 +149,34 @@ def score_images(
     if names is None:
         missing = missing_metrics()
         names = [m.name for m in _METRICS if m.pixels == "completed" and m.name not in missing]
+    wanted = {name: METRICS[name] for name in names}
+    if not is_large(target):
+        return _compute(wanted, completed, target, mask)
+    singles = zip(*(torch.split(x, 1) for x in (completed, target, mask)), strict=True)
+    parts = [_score_large(wanted, *images) for images in singles]
+    return {name: torch.cat([part[name] for part in parts]) for name in wanted}
+
+
+def _compute(
+    metrics: Mapping[str, Metric], completed: Tensor, target: Tensor, mask: Tensor
+) -> dict[str, Tensor]:
     with held(completed, target), held(completed, target, mask):
-        return {name: METRICS[name].function(completed, target, mask) for name in names}
+        return {name: m.function(completed, target, mask) for name, m in metrics.items()}
+
+
+def _score_large(
+    metrics: Mapping[str, Metric], completed: Tensor, target: Tensor, mask: Tensor
+) -> dict[str, Tensor]:
+    """Compute metrics of one image from the surroundings of its hole."""
+    rows, columns = around(mask[0, 0], NEAR_PX)
+    near = [image[..., rows, columns].contiguous() for image in (completed, target, mask)]
+    sides, all_sides = ((int(x.shape[2]), int(x.shape[3])) for x in (near[1], target))
+    found = _compute({n: m for n, m in metrics.items() if not m.finds_hole}, *near)
+    for name, value in found.items():
+        if widen := metrics[name].widen:
+            found[name] = widen(value, sides, all_sides)
+    whole = {name: metric for name, metric in metrics.items() if metric.finds_hole}
+    return found | _compute(whole, completed, target, mask)
 
 
 def is_ratio(name: str) -> bool:

@@ -24,6 +24,7 @@ from benchmark.metrics.perceptual import (
     whole_mean,
 )
 from benchmark.metrics.sharing import shared
+from benchmark.metrics.windows import is_large, maps_around
 from data.errors import InputError
 
 PACKAGE, FILE = "stlpips-pytorch", "stlpips_pytorch/weights/vST0.0/alex_shift_tolerant.pth"
@@ -37,10 +38,8 @@ STRIDES = (2, 4, 8, 8, 8)
 """Pixels from one place of a layer to the next."""
 SMALLEST_PX = 21
 """Side of the smallest image that has a feature in every layer."""
-LARGEST_PX = 2**20
-"""Of larger images the window around the hole alone is looked at: nothing differs elsewhere."""
-REACH_PX, GRID_PX = 104, 8
-"""Beyond which no pixel changes a feature, and the grid of the deepest layer."""
+REACH_PX = 104
+"""Beyond which no pixel changes a feature."""
 
 
 def stlpips_w(completed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -113,30 +112,10 @@ def _layer_maps(completed: Tensor, target: Tensor, mask: Tensor) -> list[Tensor]
     height, width = target.shape[2:]
     if min(height, width) < SMALLEST_PX:
         return [torch.full((len(target), 1, 1, 1), float("nan"), device=target.device)]
-    if height * width <= LARGEST_PX:
+    if not is_large(target):
         return _distances(completed, target)
-    maps = [
-        torch.zeros(len(target), 1, h, w, device=target.device) for h, w in _sizes(height, width)
-    ]
-    for row, hole in enumerate(mask[:, 0]):
-        near, far = _window(hole)
-        inside = (slice(row, row + 1), slice(None), *map(slice, near, far))
-        found_in = _distances(completed[inside], target[inside])
-        for whole, found, stride in zip(maps, found_in, STRIDES, strict=True):
-            top, left = (edge // stride for edge in near)
-            whole[row, :, top : top + found.shape[2], left : left + found.shape[3]] = found[0]
-    return maps
-
-
-def _window(hole: Tensor) -> tuple[list[int], list[int]]:
-    """Return where the window around a hole `[H, W]` begins and ends, from top and from left."""
-    near, far = [], []
-    for axis, size in enumerate(hole.shape):
-        along = hole.any(1 - axis).nonzero()
-        first, last = int(along[0]) - REACH_PX, int(along[-1]) + REACH_PX
-        near.append(max(0, first // GRID_PX * GRID_PX))
-        far.append(min(size, last // GRID_PX * GRID_PX + GRID_PX))
-    return near, far
+    images = completed, target, mask
+    return maps_around(_distances, images, _sizes(height, width), STRIDES, REACH_PX)
 
 
 def _distances(completed: Tensor, target: Tensor) -> list[Tensor]:

@@ -22,8 +22,13 @@ class Entry:
     """An error makes scores wrong or worthless, a warning is something to know about them."""
     what: str
     advice: str
+    gross: Severity | None = None
+    """The severity where known pixels are off by `GROSS_LEVELS` or more."""
 
 
+GROSS_LEVELS = 16.0
+"""Mean difference of known pixels from which on it is no small change. JPEG of quality 10 is off by
+some 8 levels, a network's copy by few."""
 CATALOG = {
     "unpaired": Entry(
         "error",
@@ -41,10 +46,45 @@ CATALOG = {
         "rename or remove one of each; some systems take them for one file",
     ),
     "unreadable": Entry("error", "files that cannot be read", "write them again"),
+    "levels": Entry(
+        "error",
+        "images whose samples do not tell which level is white",
+        "save 8 bits, or the whole range of 16, or name white by --levels",
+    ),
+    "no_mask": Entry(
+        "error",
+        "masks that are none: pictures, classes, maps",
+        "save masks in black and white; a map can be cut by --threshold",
+    ),
     "size": Entry(
         "error",
         "files of another size than their image",
         "score at the size of the truth, and undo what resized or cropped",
+    ),
+    "orientation": Entry(
+        "error",
+        "images or completed images whose EXIF orientation was not obeyed",
+        "turn images upright before they are completed (PIL.ImageOps.exif_transpose)",
+    ),
+    "transparent": Entry(
+        "error",
+        "completed images with transparent pixels where the image is opaque",
+        "save without transparency; what lies under it is not what is seen",
+    ),
+    "misnamed": Entry(
+        "error",
+        "completed images whose known pixels are those of another image",
+        "save each completed image under the name of its own image",
+    ),
+    "turned": Entry(
+        "error",
+        "completed images that are mirrored or turned",
+        "undo what was done to the image before it was completed",
+    ),
+    "grayscale": Entry(
+        "error",
+        "completed images in gray of images in color",
+        "keep the three channels: some loaders read gray",
     ),
     "empty_mask": Entry(
         "error",
@@ -73,8 +113,8 @@ CATALOG = {
     ),
     "channels": Entry(
         "error",
-        "completed images with red and blue swapped",
-        "convert BGR to RGB before saving, as OpenCV has them in the other order",
+        "completed images with swapped channels",
+        "save in the order red, green, blue; OpenCV has blue first",
     ),
     "shifted": Entry(
         "error",
@@ -90,12 +130,26 @@ CATALOG = {
         "warning",
         "completed images that were saved with loss",
         "save as PNG; compression changes the hole too, and so the scores",
+        gross="error",
+    ),
+    "palette": Entry(
+        "warning",
+        "completed images that were saved with a palette",
+        "save in RGB; a palette changes the hole too, and so the scores",
+        gross="error",
+    ),
+    "resized": Entry(
+        "warning",
+        "completed images that were reduced and enlarged again",
+        "complete at the size of the truth; resizing changes the hole too, and so the scores",
+        gross="error",
     ),
     "known_changed": Entry(
         "warning",
         "completed images in which known pixels have changed",
         "scores are those of the composite, so they tell nothing of these pixels; "
         "known_mae_raw does",
+        gross="error",
     ),
     "unfilled": Entry(
         "error",
@@ -104,7 +158,7 @@ CATALOG = {
     ),
     "truth_in_hole": Entry(
         "error",
-        "holes that hold the truth where nothing around them tells it",
+        "holes of which a part or all is the truth, where nothing around tells it",
         "blank the hole before the method sees the image, and see whether the truth was saved",
     ),
     "duplicate_completion": Entry(
@@ -150,6 +204,8 @@ class Finding:
     """An entry of the catalog that some files of a submission show."""
 
     id: str
+    severity: Severity
+    """How grave it is."""
     count: int
     files: Sequence[str]
     """The first ones."""
@@ -158,14 +214,10 @@ class Finding:
     detail: str
     """What is wrong with the first file, where numbers do not say it."""
 
-    @property
-    def severity(self) -> Severity:
-        """How grave it is."""
-        return CATALOG[self.id].severity
-
     def as_json(self) -> dict[str, object]:
         """Return the finding with its explanation."""
-        return asdict(self) | asdict(CATALOG[self.id])
+        entry = CATALOG[self.id]
+        return asdict(self) | {"what": entry.what, "advice": entry.advice}
 
     def as_line(self) -> str:
         """Return the finding on one line, without its severity."""
@@ -177,12 +229,26 @@ class Finding:
         return printable(f"{text}{f' ({reasons})' if reasons else ''}; {entry.advice}")
 
 
-def finding_of(detections: Iterable[Detection]) -> Finding:
-    """Sum up the detections of one entry of the catalog, at least one."""
-    found = sorted(detections, key=lambda detection: detection.file)
+def findings_of(detections: Iterable[Detection]) -> list[Finding]:
+    """Sum up the detections of one entry of the catalog, each severity by itself."""
+    groups: dict[Severity, list[Detection]] = {}
+    for detection in sorted(detections, key=lambda detection: detection.file):
+        groups.setdefault(severity_of(detection), []).append(detection)
+    return [_finding(severity, found) for severity, found in sorted(groups.items())]
+
+
+def severity_of(detection: Detection) -> Severity:
+    """Return how grave it is."""
+    entry = CATALOG[detection.id]
+    is_gross = detection.evidence.get("known_mae", 0) >= GROSS_LEVELS
+    return entry.gross if entry.gross and is_gross else entry.severity
+
+
+def _finding(severity: Severity, found: Sequence[Detection]) -> Finding:
     means = pd.DataFrame([dict(detection.evidence) for detection in found]).mean().round(6)
     return Finding(
         id=found[0].id,
+        severity=severity,
         count=len(found),
         files=tuple(detection.file for detection in found[:SHOWN_FILES]),
         evidence={str(name): float(value) for name, value in means.items()},

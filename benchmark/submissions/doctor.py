@@ -4,25 +4,43 @@ Each image is looked at once; what is kept of it are digests, a thumbnail and it
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import mode
 
+import cv2
 from tqdm import tqdm
 
-from benchmark.inference.holes import MOST_GRAY
-from benchmark.inference.pairing import Pairing, pair_files
-from benchmark.submissions.catalog import CATALOG, Detection, Finding, finding_of
-from benchmark.submissions.detectors import detect
-from benchmark.submissions.overlap import Fingerprint, compare_with_training, thumbnail
+from benchmark.inference.holes import MOST_GRAY, NoMaskError
+from benchmark.inference.pairing import Pairing
+from benchmark.submissions.catalog import CATALOG, Detection, Finding, findings_of
+from benchmark.submissions.causes import (
+    ANOTHER_LEVELS,
+    HALVED,
+    find_cause,
+    is_inverse,
+    swapped_in_hole,
+)
+from benchmark.submissions.leaks import find_leak, find_unfilled, share
+from benchmark.submissions.overlap import (
+    Fingerprint,
+    Thumbnail,
+    compare_with_training,
+    most_alike,
+    thumbnail,
+)
 from benchmark.submissions.submission import Sample, Submission, misfit, read_sample
 from data.errors import InputError
+from data.images import LevelsError, decode
 from data.store import pixel_sha256
 
 MASK_CAUSES = ("polarity", "mask_shifted", "mask_elsewhere")
 """Under a wrong mask the hole holds the truth, by right."""
-CAUSES = (*MASK_CAUSES, "channels", "shifted", "value_range", "lossy")
+CAUSES = (
+    *MASK_CAUSES, "orientation", "transparent", "misnamed", "turned", "grayscale", "channels",
+    "value_range", "shifted", "lossy", "palette", "resized",
+)  # fmt: skip
 """Causes why known pixels are other ones."""
 MOST_UNFILLED = 0.75
 """Share of the images in which nothing was filled; in some the blank color may be the truth's."""
@@ -42,13 +60,14 @@ def examine(submission: Submission, training: Path | None = None) -> list[Findin
     Raises:
         InputError: a folder is missing or has no images.
     """
-    pairing = pair_files(submission.folders())
-    examination = Examination(pairing)
+    pairing = submission.pair()
+    examination = Examination(submission, pairing)
     for name, files in tqdm(pairing.sets.items(), desc="doctor", unit="image"):
         try:
-            sample = read_sample(name, files, submission.hole)
+            sample = read_sample(name, files, submission)
         except InputError as error:
-            examination.note("unreadable", name, str(error))
+            kinds = {LevelsError: "levels", NoMaskError: "no_mask"}
+            examination.note(kinds.get(type(error), "unreadable"), name, str(error))
             continue
         examination.look_at(sample)
     return examination.findings(training)
@@ -57,11 +76,14 @@ def examine(submission: Submission, training: Path | None = None) -> list[Findin
 class Examination:
     """Looks at samples one by one and remembers what is odd."""
 
-    def __init__(self, pairing: Pairing) -> None:
+    def __init__(self, submission: Submission, pairing: Pairing) -> None:
+        self._submission, self._pairing = submission, pairing
         self._detections: list[Detection] = []
         self._fingerprints: dict[str, Fingerprint] = {}
         self._first_image: dict[str, str] = {}
         self._first_completion: dict[str, tuple[str, str]] = {}
+        self._unexplained: dict[str, Thumbnail] = {}
+        """Completed images whose known pixels nothing explains yet."""
         for image, lacking in pairing.missing:
             self.note("unpaired", image, lacking)
         for name in pairing.extra:
@@ -78,13 +100,17 @@ class Examination:
         if problem := misfit(sample):
             self.note(problem[0], sample.name, problem[1])
             return
-        if sample.gray_share > MOST_GRAY:
-            evidence = {"gray_share": sample.gray_share}
+        if sample.mask.gray_share > MOST_GRAY:
+            evidence = {"gray_share": sample.mask.gray_share}
             self._detections.append(Detection("gray_mask", sample.name, evidence))
-        self._detections += detect(sample)
+        found = detect(sample)
+        self._detections += found
         self._look_for_copies(sample)
         small = thumbnail(sample.target)
         self._fingerprints[sample.name] = Fingerprint(sample.image_sha256, small)
+        if {detection.id for detection in found} & {"known_changed"} and not _is_explained(found):
+            if sample.known_mae >= ANOTHER_LEVELS:
+                self._unexplained[sample.name] = thumbnail(sample.completed)
 
     def _look_for_copies(self, sample: Sample) -> None:
         image = sample.image_sha256
@@ -99,11 +125,69 @@ class Examination:
 
     def findings(self, training: Path | None = None) -> list[Finding]:
         """Return what was found so far and, if wanted, in a comparison with training images."""
+        self._detections += self._whose()
         groups = combine(self._detections, len(self._fingerprints))
         if training is not None:
             for detection in compare_with_training(self._fingerprints, training):
                 groups[detection.id].append(detection)
-        return [finding_of(groups[name]) for name in CATALOG if groups[name]]
+        return [found for name in CATALOG for found in findings_of(groups[name])]
+
+    def _whose(self) -> Iterator[Detection]:
+        """Yield which other image a completed image is of, where it is one of this submission."""
+        truths = {name: known.thumbnail for name, known in self._fingerprints.items()}
+        likely = most_alike(self._unexplained, truths)
+        for name in tqdm(likely, desc="whose", unit="image", disable=None if likely else True):
+            for other in likely[name]:
+                if evidence := self._is_of(name, other):
+                    detail = f"{name} shows {other}"
+                    yield Detection("misnamed", name, evidence, detail)
+                    break
+
+    def _is_of(self, name: str, other: str) -> dict[str, float] | None:
+        """Return evidence that a completed image is of another image; None if it is not."""
+        try:
+            ours = read_sample(name, self._pairing.sets[name], self._submission)
+            target = decode(self._pairing.sets[other]["images"], self._submission.levels)
+        except InputError:  # it could be read a moment ago
+            return None
+        if target.shape != ours.completed.shape:
+            return None
+        off = cv2.absdiff(ours.completed, target)[~ours.hole].mean()
+        if off > HALVED * ours.known_mae:
+            return None
+        return {"known_mae": ours.known_mae, "known_mae_of_other": float(off)}
+
+
+def detect(sample: Sample) -> list[Detection]:
+    """Return what the pixels of an image point to.
+
+    Where known pixels have changed, `known_changed` is among it, beside the likely cause.
+
+    Args:
+        sample: an image with a hole and known pixels, and a completed image of its size.
+    """
+    changes = find_cause(sample)
+    found = [find_unfilled(sample), *changes]
+    if not changes:
+        found.append(swapped_in_hole(sample))
+    causes = {detection.id for detection in changes}
+    # In a hole that is none the truth is there by right.
+    if "mask_elsewhere" not in causes:
+        found.append(find_leak(sample))
+    shares = {
+        "known_changed": share(sample.changed, ~sample.hole),
+        "hole_changed": share(sample.changed, sample.hole),
+    }
+    if is_inverse(sample, **shares) and "lossy" not in causes:
+        # Flat images show too little to be sure.
+        evidence = shares | {"known_mae": sample.known_mae, "hole_mae": sample.hole_mae}
+        found.append(Detection("polarity", sample.name, evidence, sure=False))
+    return [detection for detection in found if detection is not None]
+
+
+def _is_explained(found: Iterable[Detection]) -> bool:
+    """Return whether there is a cause of which one image is enough."""
+    return any(detection.id in CAUSES and detection.sure for detection in found)
 
 
 def combine(detections: Iterable[Detection], num_images: int) -> Groups:

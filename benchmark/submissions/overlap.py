@@ -78,6 +78,28 @@ def compare_with_training(test: Mapping[str, Fingerprint], folder: Path) -> list
     return exact + near
 
 
+def most_alike(
+    completed: Mapping[str, Thumbnail], truths: Mapping[str, Thumbnail], most: int = 3
+) -> dict[str, list[str]]:
+    """Return the images that some completed images look like, those of other names, best first.
+
+    Args:
+        completed: thumbnails by name.
+        truths: those of all images of a submission.
+        most: how many are returned for each.
+    """
+    names = [*truths]
+    if len(names) < 2 or not completed:
+        return {}
+    known = _contrasts(np.array([*truths.values()]))
+    found = {}
+    for name, small in completed.items():
+        alike = known @ _contrasts(small[None])[0]
+        best = np.argsort(-alike, kind="stable")[: most + 1]
+        found[name] = [names[i] for i in best if names[i] != name][:most]
+    return found
+
+
 def _contrasts(thumbnails: Thumbnail) -> NDArray[np.float64]:
     """Return vectors whose products are correlations, `[N, pixels]`; 0 for flat images."""
     # Without its channels' means, so that areas of one color are not alike by that color.

@@ -6,6 +6,7 @@ Every image is scored at its own size, by protocol ib1.
 import hashlib
 import math
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,17 @@ from benchmark.evaluation.score_table import (
     robust_psnr,
     write_score_table,
 )
-from benchmark.inference.pairing import pair_files
 from benchmark.metrics import METRICS, PROTOCOL, known_mae_raw, missing_metrics, score_images
 from benchmark.metrics.registry import ARROWS
 from benchmark.submissions.catalog import Finding
 from benchmark.submissions.doctor import Examination
+from benchmark.submissions.samples import (
+    Diversity,
+    best_of,
+    numbers_of,
+    require_equal_counts,
+    samples_text,
+)
 from benchmark.submissions.submission import Sample, Submission, misfit, read_sample
 from data.errors import InputError, printable
 from models.baselines import BASELINES
@@ -50,11 +57,19 @@ class Scores:
     """The scores of a submission."""
 
     score_table: pd.DataFrame
-    """As `benchmark.evaluation.score_table` has it; rows in the order of the images' names."""
+    """As `benchmark.evaluation.score_table` has it; rows in the order of the images' names. Several
+    completions of an image and hole are told apart by their numbers in the column `seed`."""
     images: pd.DataFrame
     """For each file its `name`, the keys `image` and `mask` of its row, `height` and `width`."""
     findings: list[Finding]
     """What the doctor says."""
+    diversity: Mapping[str, float] | None = None
+    """Of several completions of each image and hole, by metric; None where there is one each."""
+
+    @property
+    def are_sound(self) -> bool:
+        """Whether the doctor has found nothing that makes scores wrong."""
+        return all(finding.severity != "error" for finding in self.findings)
 
 
 def score_submission(
@@ -70,54 +85,61 @@ def score_submission(
 
     Raises:
         InputError: the name cannot be used; files are missing or cannot be read, or do not fit
-            their image.
+            their image; or images have different numbers of completions.
     """
     if not re.fullmatch(NAME_PATTERN, name):
         raise InputError(f"--name {name!r}: must match {NAME_PATTERN}")
     if baselines and name in BASELINE_NAMES:
         raise InputError(f"--name {name}: is a baseline, which --baselines scores too")
-    pairing = pair_files(submission.folders())
+    pairing = submission.pair()
     pairing.require_whole()
-    examination = Examination(pairing)
+    examination = Examination(submission, pairing)
+    numbers, diversity = numbers_of(pairing.samples), Diversity()
     rows, images = [], []
     for stem, files in tqdm(pairing.sets.items(), desc="score", unit="image"):
-        sample = read_sample(stem, files, submission.hole)
+        sample = read_sample(stem, files, submission)
         if problem := misfit(sample):
             raise InputError(f"{files['completed']} with {files['masks']}: {problem[1]}")
         height, width = sample.hole.shape
         if min(height, width) < WINDOW:
             raise InputError(f"{files['images']}: SSIM needs {WINDOW} px a side")
         examination.look_at(sample)
-        scored = _score_image(sample, name, baselines)
+        number = numbers[pairing.samples[stem]] if numbers else 0
+        scored = _score_image(sample, name, number, baselines and not number)
+        if numbers:
+            diversity.add(sample, scored[0])
         rows += scored
         keys = {key: scored[0][key] for key in ("image", "mask")}
         images.append({"name": stem} | keys | {"height": height, "width": width})
     # An exact duplicate would count twice.
-    table = pd.DataFrame(rows).drop_duplicates(["method", "image", "mask"])
+    table = pd.DataFrame(rows).drop_duplicates(["method", "seed", "image", "mask"])
     order = [name, *BASELINE_NAMES]
     table = table.sort_values("method", kind="stable", key=lambda names: names.map(order.index))
-    findings = examination.findings(training)
-    return Scores(table.reset_index(drop=True), pd.DataFrame(images), findings)
+    scores = Scores(
+        score_table=table.reset_index(drop=True),
+        images=pd.DataFrame(images),
+        findings=examination.findings(training),
+        diversity=diversity.means() if numbers else None,
+    )
+    if numbers:
+        require_equal_counts(table[table["method"] == name], scores.images)
+    return scores
 
 
-def _score_image(sample: Sample, name: str, baselines: bool) -> list[dict[str, Any]]:
-    """Return the rows of an image, one for each method."""
-    target, hole = sample.target[None], sample.hole[None]
-    methods = {name: sample.completed[None]}
-    if baselines:
-        # A baseline gets an image whose hole is blank.
-        blank = np.where(hole[..., None], 0, target).astype(np.uint8)
-        methods |= {name: BASELINES[name](blank[:0])(blank, hole) for name in BASELINE_NAMES}
-    truth, mask = _tensor(target), torch.from_numpy(hole)[:, None]
+def _score_image(sample: Sample, name: str, seed: int, baselines: bool) -> list[dict[str, Any]]:
+    """Return the rows of a completed image, one for each method."""
+    hole = sample.hole[None]
+    truth, mask = _tensor(sample.target[None]), torch.from_numpy(hole)[:, None]
+    folder = Path(sample.name).parent.as_posix()
     facts = {
-        "seed": 0,
+        "seed": seed,
         "image": sample.image_sha256[:16],
         "mask": hashlib.sha256(np.packbits(hole).tobytes()).hexdigest()[:16],
         "hole_px": int(hole.sum()),
-        "label": Path(sample.name).parent.name,
+        "label": "" if folder == "." else folder,
     }
     rows = []
-    for method, pixels in methods.items():
+    for method, pixels in _methods(sample, name, baselines):
         given = _tensor(pixels)
         scores = score_images(torch.where(mask, given, truth), truth, mask)
         scores["known_mae_raw"] = known_mae_raw(given, truth, mask)
@@ -125,6 +147,17 @@ def _score_image(sample: Sample, name: str, baselines: bool) -> list[dict[str, A
         values = {m: scores[m].item() if m in scores else math.nan for m in METRICS}
         rows.append({"method": method} | facts | values)
     return rows
+
+
+def _methods(sample: Sample, name: str, baselines: bool) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Yield methods, and what each makes of an image, one after another as images may be large."""
+    yield name, sample.completed[None]
+    if baselines:
+        # A baseline gets an image whose hole is blank.
+        hole = sample.hole[None]
+        blank = np.where(hole[..., None], np.uint8(0), sample.target[None])
+        for baseline in BASELINE_NAMES:
+            yield baseline, BASELINES[baseline](blank[:0])(blank, hole)
 
 
 def _tensor(images: NDArray[np.uint8]) -> Tensor:
@@ -147,6 +180,13 @@ def summarize(scores: Scores) -> dict[str, Any]:
         "missing": missing,
         "findings": [finding.as_json() for finding in scores.findings],
     }
+    if scores.diversity is not None:
+        ours = table[table["method"] == next(iter(methods))]
+        summary["samples"] = {
+            "count": int(ours["seed"].nunique()),
+            "best_of_n": best_of(ours, pixels[ours.index]),
+            "diversity": dict(scores.diversity),
+        }
     if SKILL_REFERENCE in methods:
         errors: dict[str, Any] = {name: found["mse_h"]["mean"] for name, found in methods.items()}
         reference = errors[SKILL_REFERENCE]
@@ -184,6 +224,7 @@ def means_text(summary: dict[str, Any]) -> str:
     table = pd.DataFrame(rows.values(), index=[*rows], columns=heads)
     heading = f"Protocol {summary['protocol']}; means over N images"
     notes = [f"{name}: missing, as {reason}" for name, reason in summary["missing"].items()]
+    notes += samples_text(summary["samples"]) if "samples" in summary else []
     return "\n".join([heading, table.to_string(), *map(printable, notes)]) + "\n"
 
 

@@ -55,6 +55,8 @@ class Source(ImageSource):
     split_folders: dict[Literal["train", "val", "test"], Folder] = Field(default_factory=dict)
     labels: bool = False
     groups: Annotated[str, AfterValidator(_groups_option)] | None = None
+    levels: float | None = Field(default=None, gt=0)
+    """The level that is white where samples are no bytes; see `decode`."""
 
     @model_validator(mode="after")
     def _one_way_to_name_splits(self) -> "Source":
@@ -131,7 +133,7 @@ class Source(ImageSource):
 
     def read(self, item: Item, root: Path, image_size: int) -> NDArray[np.uint8]:
         """Decode the file."""
-        return decode(root / item.id)
+        return decode(root / item.id, self.levels)
 
 
 def _tops(paths: Sequence[str], most: int = 5) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import StrictBool
+from pydantic import Field, StrictBool
 
 from data.errors import InputError
 from data.folders import visible_files
@@ -37,6 +37,8 @@ class Source(ImageSource):
     label_column: str | None = None
     group_column: str | None = None
     splits_from_names: StrictBool = False
+    levels: float | None = Field(default=None, gt=0)
+    """The level that is white where samples are no bytes; see `decode`."""
 
     def items(self, root: Path) -> Sequence[Item]:
         """Return one item a row, sorted by file and row.
@@ -108,7 +110,7 @@ class Source(ImageSource):
         content = value["bytes"] if isinstance(value, dict) else value
         if content is None:
             raise UnreadableImageError(f"{root / name}, row {row}: has no bytes of an image")
-        return decode_bytes(content, f"{root / name}, row {row}")
+        return decode_bytes(content, f"{root / name}, row {row}", self.levels)
 
 
 def _texts(file: Any, column: str | None, count: int) -> list[str]:

@@ -1,5 +1,6 @@
 """Decoding every kind of image file to upright 8-bit RGB, and bringing it to size."""
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from data.images import Resize, center_square, decode, decode_bytes
+from data.images import WIDEST, Resize, center_square, decode, decode_bytes
 from data.sources import UnreadableImageError
 from tests.support.exif import turned_upright
 from tests.support.promises import tally
@@ -92,12 +93,103 @@ def test_16_bit_color_keeps_its_upper_byte(tmp_path: Path) -> None:
     tally("kinds of image files read")
 
 
+WIDE = {"gray": np.uint16, "color": np.uint16, "float": np.float32}
+
+
+def save_wide(kind: str, samples: NDArray[np.int64], scale: float, path: Path) -> Path:
+    """Save `[h, w]` samples of more than 8 bits, in color with three channels that differ."""
+    values = (samples * scale).astype(WIDE[kind])
+    if kind == "color":
+        values = np.stack([values, values // 2, values // 4], axis=2)
+        cv2.imwrite(str(path), values[:, :, ::-1])
+        return path
+    return saved(Image.fromarray(values), path)
+
+
 @pytest.mark.promise("images")
-@pytest.mark.parametrize("value", [np.float32(0.5), np.int32(70_000), np.int32(-1)])
-def test_pixels_without_a_known_range_are_refused(tmp_path: Path, value: np.generic) -> None:
-    path = saved(Image.fromarray(np.full((2, 2), value)), tmp_path / "range.tif")
-    with pytest.raises(UnreadableImageError, match=r"range\.tif.*(known range|16 bits)"):
+@pytest.mark.parametrize("kind", ["gray", "color"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+def test_levels_of_fewer_bits_in_a_wider_type_are_refused_until_they_are_named(
+    kind: str, bits: int, tmp_path: Path
+) -> None:
+    white = 2**bits - 1
+    path = save_wide(kind, np.array([[0, white // 3, white]]), 1, tmp_path / "wide.png")
+    with pytest.raises(
+        UnreadableImageError, match=rf"wide\.png: .* {white}, .*--levels.* {white},"
+    ):
         decode(path)
+    assert decode(path, white)[0, :, 0].tolist() == [0, 85, 255]
+    dark = [(white // 3 * 255 + 2**15) // WIDEST, (white * 255 + 2**15) // WIDEST]
+    assert decode(path, WIDEST)[0, 1:, 0].tolist() == dark
+    with pytest.raises(UnreadableImageError, match=f"above levels {white - 1}"):
+        decode(path, white - 1)
+    tally("kinds of image files read")
+
+
+@pytest.mark.promise("images")
+@pytest.mark.parametrize("kind", ["gray", "color"])
+@pytest.mark.parametrize(("bits", "scale"), [(8, 257), (8, 256), (12, 16), (14, 4), (16, 1)])
+def test_an_exactly_scaled_file_is_read_as_it_is(
+    kind: str, bits: int, scale: int, tmp_path: Path
+) -> None:
+    samples = np.array([[0, 2 ** (bits - 1), 2**bits - 1]])
+    path = save_wide(kind, samples, scale, tmp_path / "wide.png")
+    assert decode(path)[0, :, 0].tolist() == [0, 128, 255]
+    tally("kinds of image files read")
+
+
+@pytest.mark.promise("images")
+@pytest.mark.parametrize("white", [1.0, 255.0])
+def test_white_of_floating_point_samples_has_to_be_named(white: float, tmp_path: Path) -> None:
+    path = save_wide("float", np.array([[0, 51, 255]]), white / 255, tmp_path / "float.tif")
+    with pytest.raises(UnreadableImageError, match=rf"float\.tif: .*--levels.*: {white:g}$"):
+        decode(path)
+    assert decode(path, white)[0, :, 0].tolist() == [0, 51, 255]
+    tally("kinds of image files read")
+
+
+@pytest.mark.promise("images")
+def test_levels_are_no_matter_of_bytes(tmp_path: Path) -> None:
+    path = saved(Image.fromarray(colored(4, 4)), tmp_path / "bytes.png")
+    assert np.array_equal(decode(path, 4095), colored(4, 4))
+
+
+@pytest.mark.promise("images")
+@pytest.mark.parametrize("value", [np.float32(-0.5), np.float32(np.nan), np.int32(-1)])
+@pytest.mark.parametrize("levels", [None, 255])
+def test_samples_that_are_no_levels_are_refused(
+    value: np.generic, levels: float | None, tmp_path: Path
+) -> None:
+    path = saved(Image.fromarray(np.full((2, 2), value)), tmp_path / "range.tif")
+    with pytest.raises(UnreadableImageError, match=r"range\.tif: has samples that are negative"):
+        decode(path, levels)
+
+
+@pytest.mark.promise("images")
+def test_samples_of_more_than_16_bits_are_refused(tmp_path: Path) -> None:
+    path = saved(Image.fromarray(np.full((2, 2), np.int32(70_000))), tmp_path / "range.tif")
+    with pytest.raises(UnreadableImageError, match=r"range\.tif: has samples of more than 16 bits"):
+        decode(path)
+
+
+@pytest.mark.promise("images")
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_16_bit_color_is_upright_too(suffix: str, orientation: int, tmp_path: Path) -> None:
+    stored = colored(4, 6)
+    wide = stored.astype(np.uint16) * 257
+    path = tmp_path / f"turned.{suffix}"
+    cv2.imwrite(str(path), wide[:, :, ::-1])
+    assert np.array_equal(decode(path), stored)
+    if suffix == "png":
+        content, exif = path.read_bytes(), Image.Exif()
+        exif[0x0112] = orientation
+        block = exif.tobytes().removeprefix(b"Exif\0\0")
+        chunk = b"eXIf" + block
+        length, check = len(block).to_bytes(4, "big"), zlib.crc32(chunk).to_bytes(4, "big")
+        head = content.index(b"IHDR") + 4 + 13 + 4
+        path.write_bytes(content[:head] + length + chunk + check + content[head:])
+        assert np.array_equal(decode(path), turned_upright(stored, orientation))
 
 
 @pytest.mark.promise("images")

@@ -59,11 +59,11 @@ CLOSE = 1e-5
 """The tiny network sums up to 128 float32 products per value, in two orders."""
 
 
-def _suite(name: str = "tiny") -> Suite:
+def _suite(name: str = "tiny", root: Path = Path()) -> Suite:
     return tiny_suite({"epochs": 2})
 
 
-def _variant(name: str = "l2") -> Variant:
+def _variant(name: str = "l2", root: Path = Path()) -> Variant:
     """Return a variant that shows its generator another color and another mask than usual."""
     variant = tiny_variant(name)
     generator = variant.generator.model_copy(update={"fill": (117, 104, 123), "mask_dilation": 3})

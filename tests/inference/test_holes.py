@@ -1,6 +1,8 @@
 """Holes of a user's images: masks of all kinds of files, and squares drawn by value."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pytest
@@ -8,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 from scipy.stats import chisquare
 
-from benchmark.inference.holes import Hole, read_mask, square_hole
+from benchmark.inference.holes import Hole, MaskReading, NoMaskError, read_mask, square_hole
 from data.errors import InputError
+
+WHITE, BLACK = MaskReading("white"), MaskReading("black")
 
 
 def mask(height: int, width: int, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
@@ -41,9 +46,9 @@ def test_masks_of_all_kinds_of_files(tmp_path: Path) -> None:
         "wide.png": Image.fromarray(values.astype(np.uint16) * 257),
     }.items():
         image.save(tmp_path / name)
-        hole, gray = read_mask(tmp_path / name, "white")
-        assert np.array_equal(hole, expected) and gray == 0
-        assert np.array_equal(read_mask(tmp_path / name, "black")[0], ~expected)
+        found = read_mask(tmp_path / name, WHITE)
+        assert np.array_equal(found.hole, expected) and found.gray_share == 0
+        assert np.array_equal(read_mask(tmp_path / name, BLACK).hole, ~expected)
 
 
 @pytest.mark.promise("masks")
@@ -52,14 +57,121 @@ def test_masks_of_0_and_1_are_black_and_white(tmp_path: Path) -> None:
     for name, values in {"gray": ones, "color": np.dstack([ones] * 3)}.items():
         path = tmp_path / f"{name}.png"
         Image.fromarray(values).save(path)
-        assert np.array_equal(read_mask(path, "white")[0], ones == 1)
-        assert np.array_equal(read_mask(path, "black")[0], ones == 0)
-        assert read_mask(path, "white")[1] == 0
+        assert np.array_equal(read_mask(path, WHITE).hole, ones == 1)
+        assert np.array_equal(read_mask(path, BLACK).hole, ones == 0)
+        assert read_mask(path, WHITE).gray_share == 0
 
 
-def test_black_mask_marks_nothing(tmp_path: Path) -> None:
-    Image.fromarray(np.zeros((4, 5), np.uint8)).save(tmp_path / "a.png")
-    assert not read_mask(tmp_path / "a.png", "white")[0].any()
+def saved(values: NDArray[Any], path: Path, **options: Any) -> Path:
+    Image.fromarray(values).save(path, **options)
+    return path
+
+
+def test_a_mask_that_marks_nothing_says_what_its_values_are(tmp_path: Path) -> None:
+    for value in (0, 1, 255):
+        found = read_mask(saved(np.full((4, 5), value, np.uint8), tmp_path / "a.png"), WHITE)
+        assert found.hole.all() if value else not found.hole.any()
+        assert found.values == str(value)
+    noisy = np.array([[0, 40, 90, 110, 60]], np.uint8).repeat(60, 0)
+    noisy[:, 1:] = 0
+    noisy[0] = (0, 40, 90, 110, 60)
+    found = read_mask(saved(noisy, tmp_path / "dark.png"), WHITE)
+    assert found.nothing_marked == "marks nothing as hole; its values are 0 to 110"
+
+
+@pytest.mark.parametrize("values", [(0, 100), (0, 38), (60, 255), (100, 200)])
+def test_of_two_values_the_greater_one_is_white(values: tuple[int, int], tmp_path: Path) -> None:
+    box = mask(20, 30, (4, 5, 9, 11)) > 0
+    found = read_mask(
+        saved(np.where(box, *values[::-1]).astype(np.uint8), tmp_path / "a.png"), WHITE
+    )
+    assert np.array_equal(found.hole, box)
+
+
+@pytest.mark.promise("masks")
+@pytest.mark.parametrize("color", [(128, 0, 0), (0, 0, 255), (255, 255, 0)])
+@pytest.mark.parametrize("has_palette", [True, False])
+def test_of_black_and_a_color_the_color_is_white(
+    color: tuple[int, int, int], has_palette: bool, tmp_path: Path
+) -> None:
+    indices = mask(20, 30, (4, 5, 9, 11)) // 255
+    image = Image.fromarray(indices)
+    image.putpalette([0, 0, 0, *color])
+    image = image if has_palette else image.convert("RGB")
+    image.save(tmp_path / "a.png")
+    assert np.array_equal(read_mask(tmp_path / "a.png", WHITE).hole, indices == 1)
+
+
+def brushed(box: Hole) -> NDArray[Any]:
+    picture = np.random.default_rng(0).integers(0, 256, (*box.shape, 3), dtype=np.uint8)
+    return np.where(box[..., None], np.array((255, 0, 0), np.uint8), picture)
+
+
+def masked_photograph(box: Hole) -> NDArray[Any]:
+    return np.where(box[..., None], np.uint8(255), brushed(np.zeros_like(box)))
+
+
+def gray_photograph(box: Hole) -> NDArray[Any]:
+    smooth = np.add.outer(np.arange(20), np.arange(30)) * 5
+    return np.where(box, 255, smooth).astype(np.uint8)
+
+
+def probabilities(box: Hole) -> NDArray[Any]:
+    distance = np.asarray(ndimage.distance_transform_edt(~box))
+    return np.asarray(np.rint(255 * np.exp(-distance / 12)), np.uint8)
+
+
+@pytest.mark.promise("masks")
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (brushed, "% of its pixels are colored"),
+        (masked_photograph, "% of its pixels are colored"),
+        (gray_photograph, "neither black nor white"),
+        (probabilities, "neither black nor white"),
+        (
+            lambda box: np.where(box, 2, 0) + np.eye(20, 30, dtype=int),
+            "0, 1, 2, 3, look like classes",
+        ),
+        (lambda box: np.where(box, 7, 3), "3, 7, look like classes"),
+    ],
+)
+def test_what_is_no_mask_is_refused(
+    make: Callable[[Hole], NDArray[Any]], said: str, tmp_path: Path
+) -> None:
+    box = mask(20, 30, (4, 5, 9, 11)) > 0
+    path = saved(make(box).astype(np.uint8), tmp_path / "a.png")
+    with pytest.raises(NoMaskError, match=rf"a\.png: is no mask: .*{said}"):
+        read_mask(path, WHITE)
+
+
+def test_a_map_is_cut_where_it_is_said(tmp_path: Path) -> None:
+    box = mask(20, 30, (4, 5, 9, 11)) > 0
+    path = saved(probabilities(box), tmp_path / "a.png")
+    for threshold in (64, 200):
+        found = read_mask(path, MaskReading(threshold=threshold))
+        assert np.array_equal(found.hole, probabilities(box) >= threshold)
+    wide = probabilities(box).astype(np.uint16) * 16  # of 12 bits
+    found = read_mask(saved(wide, tmp_path / "wide.png"), MaskReading(threshold=64))
+    assert np.array_equal(found.hole, probabilities(box) >= 64)
+
+
+@pytest.mark.parametrize("scale", [1.0, 255.0, 0.25])
+def test_floating_point_masks_are_read_by_their_greatest_value(
+    scale: float, tmp_path: Path
+) -> None:
+    box = mask(20, 30, (4, 5, 9, 11)) > 0
+    path = saved((box * scale).astype(np.float32), tmp_path / "a.tif")
+    assert np.array_equal(read_mask(path, WHITE).hole, box)
+
+
+@pytest.mark.parametrize("marks", ["white", "black"])
+def test_holes_grow_by_a_distance(marks: Literal["white", "black"], tmp_path: Path) -> None:
+    values = mask(40, 50, (20, 15, 21, 16))
+    path = saved(values if marks == "white" else 255 - values, tmp_path / "a.png")
+    found = read_mask(path, MaskReading(marks, dilate_px=5)).hole
+    y, x = np.mgrid[:40, :50]
+    assert np.array_equal(found, (y - 15) ** 2 + (x - 20) ** 2 <= 25)
 
 
 def colored(tmp_path: Path, color: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> Path:
@@ -70,20 +182,21 @@ def colored(tmp_path: Path, color: NDArray[np.uint8], alpha: NDArray[np.uint8]) 
 
 def test_transparency_is_questioned(tmp_path: Path) -> None:
     box = mask(20, 30, (4, 5, 9, 11))
-    for marks in ("white", "black"):
+    for marks in get_args(Literal["white", "black"]):
         with pytest.raises(InputError, match=rf"alpha\.png: has transparent .*, {marks} where"):
-            read_mask(colored(tmp_path, box, 255 - box), marks)
+            read_mask(colored(tmp_path, box, 255 - box), MaskReading(marks))
     for opaque in (np.full_like(box, 255), np.full_like(box, 200)):
-        hole, gray = read_mask(colored(tmp_path, box, opaque), "white")
-        assert np.array_equal(hole, box > 0) and gray == 0
+        found = read_mask(colored(tmp_path, box, opaque), WHITE)
+        assert np.array_equal(found.hole, box > 0) and found.gray_share == 0
 
 
-def test_gray_is_cut_at_the_middle(tmp_path: Path) -> None:
-    values = np.array([[0, 16, 17, 127, 128, 238, 239, 255]], np.uint8)
-    Image.fromarray(values).save(tmp_path / "mask.png")
-    hole, gray = read_mask(tmp_path / "mask.png", "white")
-    assert hole.tolist() == [[False] * 4 + [True] * 4] and gray == 4 / 8
-    assert read_mask(tmp_path / "mask.png", "black")[0].tolist() == [[True] * 4 + [False] * 4]
+def test_soft_edges_are_cut_at_the_middle(tmp_path: Path) -> None:
+    soft = np.array([[0] * 20 + [16, 17, 127, 128, 238, 239] + [255] * 20], np.uint8)
+    path = saved(soft, tmp_path / "mask.png")
+    found = read_mask(path, WHITE)
+    assert found.hole.tolist() == [[False] * 23 + [True] * 23]
+    assert found.gray_share == pytest.approx(4 / 46)
+    assert np.array_equal(read_mask(path, BLACK).hole, ~found.hole)
 
 
 @pytest.mark.promise("masks")

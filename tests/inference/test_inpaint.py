@@ -1,6 +1,7 @@
 """The inpaint command: which files it takes, refuses and writes, and what is in them."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,10 +63,10 @@ def checkout(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def use_suite(patch: pytest.MonkeyPatch, **changes: Any) -> None:
-    patch.setattr("benchmark.inference.trained.load_suite", lambda _: tiny_suite(**changes))
+    patch.setattr("benchmark.inference.trained.load_suite", lambda *_: tiny_suite(**changes))
 
 
-def tiny_variant_of_the_run(name: str) -> Any:
+def tiny_variant_of_the_run(name: str, root: Path) -> Any:
     assert name == "l2"
     return tiny_variant(name)
 
@@ -96,11 +97,11 @@ def inpaint(*options: str, masks: str = "masks") -> int:
     return main(["inpaint", "--checkpoint", str(RUN.checkpoints), *folders, *options])
 
 
-def complaint(capsys: pytest.CaptureFixture[str], *options: str) -> str:
+def complaint(capsys: pytest.CaptureFixture[str], *options: str, masks: str = "masks") -> str:
     """Inpaint images of which none can be filled, and return what is said."""
     before = files_below(Path())
     capsys.readouterr()
-    assert inpaint(*options) == 1 and files_below(Path()) == before
+    assert inpaint(*options, masks=masks) == 1 and files_below(Path()) == before
     return capsys.readouterr().err
 
 
@@ -120,7 +121,7 @@ def test_network_that_is_shown_a_part_of_the_hole_is_refused(
     variant = tiny_variant("l2")
     generator = variant.generator.model_copy(update={"shown_border_px": 4})
     shown = variant.model_copy(update={"generator": generator})
-    monkeypatch.setattr("benchmark.inference.trained.load_variant", lambda name: shown)
+    monkeypatch.setattr("benchmark.inference.trained.load_variant", lambda *_: shown)
     save("images/a.png", noise(40, 50))
     assert "l2 is shown 4 px of what is in the hole" in refusal(capsys, masks="center")
 
@@ -137,10 +138,11 @@ def test_holes_are_filled_and_nothing_else_changes(
         save(f"masks/{name}.png", mask(height, width, (5, 3, 20, 19)))
     before = files_below(checkout)
     assert inpaint() == 0
-    assert capsys.readouterr().out == "3 images -> out/\n"
+    assert re.fullmatch(r"3 images -> out/; [\d.]+ images/s\n", capsys.readouterr().out)
     assert inpaint("--overwrite", "--json") == 0
     said = json.loads(capsys.readouterr().out)
-    assert said == {"folder": "out", "written": 3, "failed": 0}
+    assert said.pop("images_per_s") > 0
+    assert said == {"folder": "out", "written": 3, "failed": 0, "skipped": 0}
     after = files_below(checkout)
     assert after.keys() - before.keys() == {f"out/{name}.png" for name in sizes}
     assert {name: after[name] for name in before} == before
@@ -240,13 +242,87 @@ def test_gray_transparent_and_turned_images() -> None:
 # Masks
 
 
-def test_mask_that_marks_nothing_leaves_the_image(capsys: pytest.CaptureFixture[str]) -> None:
+def test_mask_that_marks_nothing_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     save("images/a.png", noise(40, 50))
     save("masks/a.png", np.zeros((40, 50), np.uint8))
-    assert inpaint() == 0
-    assert np.array_equal(load("out/a.png"), noise(40, 50))
-    message = capsys.readouterr().err
-    assert "note: masks/a.png: marks nothing as hole; images/a.png is written unchanged" in message
+    assert "masks/a.png: marks nothing as hole; its values are 0" in complaint(capsys)
+    save("images/b.png", noise(40, 50))
+    save("masks/b.png", mask(40, 50, (5, 3, 20, 19)))
+    assert inpaint() == 1 and [*files_below(Path("out"))] == ["b.png"]
+
+
+def test_what_is_there_is_left_out_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "deep/b", "c"):
+        save(f"images/{name}.png", noise(40, 50))
+    assert inpaint(masks="center") == 0
+    before = files_below(Path("out"))
+    Path("out/c.png").write_bytes(b"kept as it is")
+    Path("out/deep/b.png").unlink()
+    capsys.readouterr()
+    assert inpaint("--skip-existing", masks="center") == 0
+    assert capsys.readouterr().out.startswith("1 images -> out/, 2 were there already; ")
+    assert files_below(Path("out")) == before | {"c.png": b"kept as it is"}
+    assert "contradict" in refusal(capsys, "--skip-existing", "--overwrite", masks="center")
+    assert "already there" in refusal(capsys, masks="center")
+
+
+def test_single_files_and_one_mask_for_all(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        save(f"images/{name}.png", noise(40, 50))
+    save("hole.png", mask(40, 50, (5, 3, 20, 19)))
+    assert inpaint(masks="hole.png") == 0
+    both = files_below(Path("out"))
+    assert [*both] == ["a.png", "b.png"]
+    words = ["inpaint", "--checkpoint", str(RUN.checkpoints), "--out", "one"]
+    assert main([*words, "--images", "images/a.png", "--masks", "hole.png"]) == 0
+    assert files_below(Path("one")) == {"a.png": both["a.png"]}
+
+
+def test_several_masks_of_an_image_have_a_result_each() -> None:
+    save("images/deep/a.png", noise(40, 50))
+    for number, box in enumerate([(5, 3, 20, 19), (25, 13, 40, 39)]):
+        save(f"masks/deep/a_mask{number:03}.png", mask(40, 50, box))
+    assert inpaint("--mask-name", "{stem}_mask{mask}.png") == 0
+    assert sorted(files_below(Path("out"))) == ["deep/a_mask000.png", "deep/a_mask001.png"]
+    for number, box in enumerate([(5, 3, 20, 19), (25, 13, 40, 39)]):
+        known = mask(40, 50, box) == 0
+        filled = load(f"out/deep/a_mask{number:03}.png")
+        assert np.array_equal(filled[known], noise(40, 50)[known])
+        assert not np.array_equal(filled, noise(40, 50))
+
+
+def test_levels_of_a_photograph_have_to_be_clear(capsys: pytest.CaptureFixture[str]) -> None:
+    gray = noise(40, 50)[..., 0].astype(np.uint16) * 16  # 12 bits in a type of 16
+    save("images/a.png", gray)
+    assert "images/a.png: has 16-bit samples up to 40" in complaint(capsys, masks="center")
+    assert inpaint("--levels", "4095", masks="center") == 0
+    expected = np.rint(gray * (255 / 4095)).astype(np.uint8)
+    corner = np.asarray(Image.open("out/a.png"))[:5, :5]
+    assert np.array_equal(corner, expected[:5, :5])
+    assert "white is a level above 0" in refusal(capsys, "--levels", "0", masks="center")
+
+
+def test_another_device_does_what_the_network_does_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save("images/a.png", noise(40, 50))
+    assert "--device mps: PyTorch finds no GPU" in refusal(
+        capsys, "--device", "mps", masks="center"
+    )
+    assert inpaint(masks="center") == 0
+    expected = files_below(Path("out"))
+    # A stand-in: the CPU by that name, on which double precision is refused.
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    asked = []
+
+    def stand_in(name: str, *number: int) -> torch.device:
+        asked.append(name)
+        return plain("cpu" if name == "mps" else name, *number)
+
+    plain = torch.device
+    monkeypatch.setattr("benchmark.core.device.torch.device", stand_in)
+    assert inpaint("--device", "mps", "--overwrite", masks="center") == 0
+    assert "mps" in asked and files_below(Path("out")) == expected
 
 
 def test_polarity_is_questioned(capsys: pytest.CaptureFixture[str]) -> None:
@@ -322,7 +398,7 @@ def test_broken_files_are_named_and_cost_the_others_nothing(
     Path("masks/d.png").write_bytes(b"")
     assert inpaint() == 1
     output = capsys.readouterr()
-    assert output.out == "1 images -> out/\n"
+    assert output.out.startswith("1 images -> out/; ")
     for path in ("images/b.png", "images/c.png", "masks/d.png"):
         assert f"error: {path}: not a readable image" in output.err
     assert "error: 3 images could not be filled, see above" in output.err
@@ -344,7 +420,7 @@ def test_results_keep_the_names_of_their_images(capsys: pytest.CaptureFixture[st
         tally("awkward file names")
     assert inpaint() == 0
     assert sorted(files_below(Path("out"))) == sorted(f"{name}.png" for name in ODD_NAMES)
-    assert capsys.readouterr().out == f"{len(ODD_NAMES)} images -> out/\n"
+    assert capsys.readouterr().out.startswith(f"{len(ODD_NAMES)} images -> out/; ")
     assert len(files_below(Path())) > 3 * len(ODD_NAMES) and not Path("x").exists()
 
 
@@ -425,7 +501,9 @@ def test_folders_must_have_images(capsys: pytest.CaptureFixture[str]) -> None:
     Path("images").mkdir()
     assert "images: no image files (of .avif, .bmp" in refusal(capsys, masks="center")
     save("images/a.png", noise(40, 50))
-    assert "--masks nowhere: no such folder, nor `center`" in refusal(capsys, masks="nowhere")
+    assert "--masks nowhere: no such folder or file, nor `center`" in refusal(
+        capsys, masks="nowhere"
+    )
     Path("images/notes.txt").write_text("no image")
     Path("images/.hidden.png").write_text("no image")
     assert inpaint(masks="center") == 0

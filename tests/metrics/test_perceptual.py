@@ -18,7 +18,14 @@ from torch import Tensor
 
 from benchmark.__main__ import main
 from benchmark.core import paths
-from benchmark.metrics import METRICS, MetricUnavailable, missing_metrics, perceptual, score_images
+from benchmark.metrics import (
+    METRICS,
+    MetricUnavailable,
+    missing_metrics,
+    perceptual,
+    score_images,
+    windows,
+)
 from benchmark.metrics.perceptual import fetch_weights, lpips_h, lpips_missing, lpips_w, spatial_map
 from benchmark.metrics.regions import dilate
 from data.errors import InputError
@@ -96,11 +103,33 @@ def test_value_is_that_of_the_package(net: str, checkpoints: Path) -> None:
     assert (whole > 1e-3).all()  # else the tolerance would accept zeros
     # 1e-5 is the protocol's: float32 through up to 13 layers.
     np.testing.assert_allclose(lpips_w(completed, target, mask, net), whole, atol=1e-5)
-    layers = perceptual._layer_maps(net, completed, target)
+    layers = perceptual._layer_maps(net, completed, target, mask)
     np.testing.assert_allclose(spatial_map(layers, (32, 32)), spatial, atol=1e-5)
     if net == "alex":
         inside = [m[w].double().mean() for m, w in zip(spatial, dilate(mask, 5), strict=True)]
         np.testing.assert_allclose(lpips_h(completed, target, mask, net), inside, atol=1e-5)
+
+
+@pytest.mark.promise("metrics")
+@pytest.mark.parametrize("net", ["alex", "squeeze", "vgg"])
+@pytest.mark.parametrize("corner", [(300, 250), (0, 0), (459, 389)])
+def test_a_large_image_has_the_value_of_the_whole_from_around_its_hole(
+    net: str, corner: tuple[int, int], checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _make_backbone(net, checkpoints)
+    rng = np.random.default_rng(1)
+    target = torch.from_numpy(rng.integers(0, 256, (1, 3, 500, 430), dtype=np.uint8))
+    mask = torch.zeros(1, 1, 500, 430, dtype=torch.bool)
+    mask[..., corner[0] : corner[0] + 41, corner[1] : corner[1] + 41] = True
+    completed = torch.where(mask, 255 - target // 2, target)
+    functions = (lpips_w, lpips_h)
+    whole = [float(f(completed, target, mask, net)) for f in functions]
+    perceptual._shapes.cache_clear()
+    monkeypatch.setattr(windows, "LARGEST_PX", 1)
+    monkeypatch.setattr(windows, "TILE_PX", 96)
+    found = [float(f(completed, target, mask, net)) for f in functions]
+    # 1e-6 is the promise; float32 convolutions of images of another size block differently.
+    assert whole[0] > 1e-4 and found == pytest.approx(whole, abs=1e-6)
 
 
 def test_scores_are_float64_zero_for_the_truth_and_equal_one_by_one(checkpoints: Path) -> None:
@@ -208,6 +237,7 @@ def test_weights_that_were_fetched_are_named_where_dvc_watches(
     for net in ("vgg", "squeeze"):
         perceptual.BACKBONES.pop(net)
     monkeypatch.chdir(tmp_path)
+    paths.SUITES.mkdir(parents=True)
     assert main(["weights"]) == 0
     assert (paths.LPIPS / "weights.txt").read_text() == f"{fetched.name}\n"
     pipeline = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]

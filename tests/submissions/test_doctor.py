@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.__main__ import main
-from benchmark.submissions.catalog import CATALOG, Detection, Finding
+from benchmark.submissions.catalog import CATALOG, GROSS_LEVELS, Detection, Finding
 from benchmark.submissions.doctor import combine, examine
 from benchmark.submissions.submission import Submission
 from data.procedural_faces import render_portrait
@@ -169,7 +169,10 @@ def test_networks_copy_of_known_pixels_is_a_warning_and_nothing_worse(
         submission = hand_in(tmp_path / hole.__name__, images(), hole, spoil=copies)
         findings = examine(submission)
         assert ids(findings) == [("known_changed", COUNT)]
-        assert findings[0].severity == "warning"
+        # A blur of noise is no copy of it.
+        expected = "error" if images is noises else "warning"
+        assert findings[0].severity == expected
+        assert (findings[0].evidence["known_mae"] >= GROSS_LEVELS) == (images is noises)
 
 
 def test_one_healthy_image_is_enough_to_be_silent(tmp_path: Path) -> None:
@@ -196,7 +199,7 @@ SPOILED: dict[str, Callable[[Pixels, Hole, Pixels], tuple[Pixels, Hole]]] = {
     "known_changed": lambda x, m, c: (levels(np.where(m[..., None], c, c + 3.0)), m),
     "channels": lambda x, m, c: (c[..., ::-1], m),
     "channels, raw output": lambda x, m, c: (blurred(c, 0.5)[..., ::-1], m),
-    "known_changed, by JPEG": lambda x, m, c: (_jpeg(c, 60), m),
+    "lossy, saved as PNG": lambda x, m, c: (_jpeg(c, 60), m),
     "truth_in_hole": lambda x, m, c: (x, m),
     "truth_in_hole, rounded": _noisy_truth,
     "shifted, 1 down": lambda x, m, c: (moved(c, 1, 0), m),

@@ -16,6 +16,7 @@ from PIL import Image
 import benchmark.submissions.score
 from benchmark.__main__ import main
 from benchmark.evaluation.score_table import read_score_table
+from benchmark.inference.holes import MaskReading
 from benchmark.metrics import METRICS
 from benchmark.submissions.score import score_submission, summarize
 from benchmark.submissions.submission import Sample, Submission, read_sample
@@ -175,7 +176,9 @@ def test_black_holes_are_white_ones_turned_round(tmp_path: Path) -> None:
     white = score_submission(submission, "mine").score_table
     for path in submission.masks.rglob("*.png"):
         save(path, ~read(path))
-    black = Submission(submission.images, submission.completed, submission.masks, "black")
+    black = Submission(
+        submission.images, submission.completed, submission.masks, MaskReading("black")
+    )
     pd.testing.assert_frame_equal(score_submission(black, "mine").score_table, white)
 
 
@@ -212,7 +215,7 @@ def test_files_are_decoded_once_and_memory_does_not_grow(
         most = max(most, sum(reference() is not None for reference in alive))
         return sample
 
-    def count(path: Path) -> NDArray[np.uint8]:
+    def count(path: Path, levels: float | None) -> NDArray[np.uint8]:
         decoded.append(path.relative_to(tmp_path).as_posix())
         return decode(path)
 
