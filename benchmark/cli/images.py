@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,6 +10,7 @@ from typer import Option
 
 from benchmark.cli.app import CHECKS, MODELS, app
 from benchmark.cli.options import (
+    SUITE,
     Criterion,
     Json,
     Overwrite,
@@ -21,6 +23,7 @@ from benchmark.core.exit_codes import FAILED, FINE, complain
 from data.errors import InputError
 
 if TYPE_CHECKING:
+    from benchmark.inference.inpaint import Filled
     from benchmark.submissions.submission import Submission
 
 
@@ -65,6 +68,10 @@ Levels = Annotated[
 Threshold = Annotated[
     int | None,
     Option(min=1, max=255, metavar="GRAY", help="from which on a mask is white, if it is soft"),
+]
+AnyDevice = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"],
+    Option(help="auto takes a CUDA device where there is one; mps is a GPU of Apple"),
 ]
 Dilate = Annotated[int, Option(min=0, max=1000, metavar="PX", help="grow holes by so many pixels")]
 TrainingImages = Annotated[
@@ -147,8 +154,8 @@ def score(
     docs/scoring.md.
     """
     from benchmark.inference.pairing import check_output
+    from benchmark.submissions.files import FILES
     from benchmark.submissions.score import (
-        FILES,
         means_text,
         score_submission,
         summarize,
@@ -210,10 +217,7 @@ def inpaint(
     images: Annotated[Path, path_option("images of any size, in sub-folders too", metavar=PLACE)],
     masks: Annotated[str, name_option("what to fill, see above", f"{PLACE}|center|random")],
     out: Annotated[Path, path_option("for the results, PNG files named like the images")],
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"],
-        Option(help="auto takes a CUDA device where there is one; mps is a GPU of Apple"),
-    ] = "auto",
+    device: AnyDevice = "auto",
     hole: Annotated[
         Hole | None, Option(help="the color of what is to be filled; white if not given")
     ] = None,
@@ -242,17 +246,16 @@ def inpaint(
     from benchmark.inference.holes import MaskReading
     from benchmark.inference.inpaint import Request, inpaint_images
 
-    are_squares = masks in SQUARES
-    ignored = {
-        "--seed": seed is not None and masks != "random",
-        "--hole": hole is not None and are_squares,
-        "--threshold": threshold is not None and are_squares,
-        "--dilate": dilate > 0 and are_squares,
-        "--mask-name": mask_name != "{stem}" and are_squares,
-        "--large-holes": large_holes and are_squares,
+    given = {
+        "--hole": hole is not None,
+        "--threshold": threshold is not None,
+        "--dilate": dilate > 0,
+        "--mask-name": mask_name != "{stem}",
+        "--large-holes": large_holes,
     }
-    if names := [name for name, is_ignored in ignored.items() if is_ignored]:
-        raise InputError(f"{names[0]}: has no effect with --masks {masks}; leave it out")
+    _refuse_ignored(masks, given, seed is not None)
+    if overwrite and skip_existing:
+        raise InputError("--overwrite, --skip-existing: one of the two; they contradict each other")
     request = Request(
         checkpoint=checkpoint,
         images=images,
@@ -268,9 +271,19 @@ def inpaint(
         seed=seed or 0,
         device=device,
     )
-    if overwrite and skip_existing:
-        raise InputError("--overwrite, --skip-existing: one of the two; they contradict each other")
-    done = inpaint_images(request)
+    return _report_filled(inpaint_images(request), out, as_json)
+
+
+def _refuse_ignored(masks: str, given: Mapping[str, bool], has_seed: bool) -> None:
+    """Refuse options on mask files where there are none, and a seed where nothing is drawn."""
+    ignored = [name for name, is_given in given.items() if is_given and masks in SQUARES]
+    if has_seed and masks != "random":
+        ignored.insert(0, "--seed")
+    if ignored:
+        raise InputError(f"{ignored[0]}: has no effect with --masks {masks}; leave it out")
+
+
+def _report_filled(done: "Filled", out: Path, as_json: bool) -> int:
     speed = done.written / done.seconds if done.written else 0.0
     content = {"folder": out.as_posix(), "written": done.written, "failed": done.failed}
     content |= {"skipped": done.skipped, "images_per_s": round(speed, 3)}
@@ -284,19 +297,37 @@ def inpaint(
 
 @app.command(
     rich_help_panel=MODELS,
-    short_help="write a model as ONNX",
+    short_help="a model, or a test set",
     epilog="\b\n" + ONNX_EXAMPLE.replace("\n\n", "\n\n\b\n"),  # not to be wrapped
 )
 def export(
-    checkpoint: Checkpoint,
-    out: Annotated[Path, path_option("the file to write, e.g. model.onnx", metavar="FILE")],
+    out: Annotated[
+        Path,
+        path_option("the file to write, e.g. model.onnx; of a test set a folder", metavar="PATH"),
+    ],
+    checkpoint: Annotated[
+        Path | None,
+        path_option("weights of a run: models/checkpoints/<suite>/<variant>/seed<seed>"),
+    ] = None,
+    suite: Annotated[str | None, SUITE] = None,
     criterion: Criterion = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> int:
-    """Write a trained generator as ONNX, checked for parity."""
+    """Write a trained generator as ONNX, checked for parity; or a suite's test set with its holes.
+
+    With --checkpoint it writes a model. With --suite it writes images/ and masks/, for methods of
+    any framework to complete; docs/scoring.md says how they get a row beside ours.
+    """
+    if (checkpoint is None) == (suite is None):
+        raise InputError("--checkpoint, --suite: name one of them")
+    if suite is not None:
+        if criterion is not None:
+            raise InputError("--criterion: is one of a --checkpoint")
+        return _export_test_set(suite, out, overwrite, as_json)
     from benchmark.inference.export import ParityError, export_run
 
+    assert checkpoint is not None
     try:
         trained, greatest = export_run(checkpoint, out, criterion, overwrite)
     except ParityError as error:
@@ -310,4 +341,14 @@ def export(
         f"{difference} at most, in units of [-1, 1]"
     )
     answer(as_json, {"file": out.as_posix(), "difference": float(difference), **content}, text)
+    return FINE
+
+
+def _export_test_set(name: str, out: Path, overwrite: bool, as_json: bool) -> int:
+    from benchmark.core.config import load_suite
+    from benchmark.inference.export_test_set import export_test_set
+
+    images, masks = export_test_set(load_suite(name), out, overwrite)
+    content = {"folder": out.as_posix(), "images": images, "masks": masks}
+    answer(as_json, content, f"{images} images and {masks} masks -> {out.as_posix()}/")
     return FINE

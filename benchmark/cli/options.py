@@ -62,9 +62,9 @@ def name_option(help_text: str, metavar: str) -> Any:
     return Option(parser=_not_empty, metavar=metavar, help=help_text)
 
 
-def name_argument(help_text: str) -> Any:
+def name_argument(help_text: str, metavar: str | None = None) -> Any:
     """Return what makes text an argument that may not be empty, such as a folder or a version."""
-    return Argument(parser=_not_empty, help=help_text)
+    return Argument(parser=_not_empty, help=help_text, metavar=metavar)
 
 
 SUITE = Option(help="a file of benchmark/suites/", autocompletion=suite_names)

@@ -38,23 +38,47 @@ SETTING = """one_thread, two_threads, without_avx512, without_onednn or cuda; if
 change something on this machine"""
 
 
-@app.command(rich_help_panel=CHECKS, short_help="two versions of results")
+@app.command(rich_help_panel=CHECKS, short_help="versions, or submissions")
 def compare(
-    old: Annotated[str, name_argument("the version to compare with, e.g. v1.0 or HEAD~1")],
-    new: Annotated[str, name_argument("the other one; . is this checkout")] = ".",
+    versions: Annotated[
+        list[str],
+        name_argument(
+            "OLD and NEW, e.g. v1.0 and HEAD~1 (NEW is this checkout if not given); or folders "
+            "that `score --out` wrote",
+            "VERSION|FOLDER...",
+        ),
+    ],
     all_metrics: Annotated[bool, flag("--all", "all metrics, not those of tables alone")] = False,
     markdown: Annotated[bool, flag("--markdown", "for a pull request")] = False,
     line: Annotated[bool, flag("--line", "one line: is a rebuild what was committed?")] = False,
+    html: Annotated[
+        Path | None, path_option("of submissions: also write a page for a browser", metavar="FILE")
+    ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Say what changed between two versions of the results.
+    """Say what changed between two versions of the results, or which submission is better.
 
     A version is a git tag, branch or commit, a folder with a checkout, or one of
-    reports/reference/. Only what is in git is read, so neither DVC nor its cache is needed. The
-    exit code is 0 whatever changed: `gate` is what refuses.
+    reports/reference/. Only what is in git is read, so neither DVC nor its cache is needed.
+    Submissions are folders that `score --out` wrote, of the same images and holes; beside them may
+    stand score tables of a suite, reports/scores/<suite>/…csv. The exit code is 0 whatever is
+    found: `gate` is what refuses.
     """
     if as_json + markdown + line > 1:
         raise InputError("--json, --markdown, --line: choose one")
+    from benchmark.submissions.files import is_scored
+
+    places = [Path(name) for name in versions]
+    if any(map(is_scored, places)):
+        if line or all_metrics:
+            raise InputError("--line, --all: are for versions, not for submissions")
+        return _compare_submissions(places, markdown, html, overwrite, as_json)
+    if html is not None or overwrite or len(versions) > 2:
+        raise InputError(
+            f"{printable(' '.join(versions))}: not folders that `score --out` wrote; of versions "
+            "two are compared, without --html"
+        )
     from benchmark.versions.compare import compare_versions
     from benchmark.versions.comparison_text import (
         comparison_json,
@@ -65,12 +89,34 @@ def compare(
     from benchmark.versions.snapshot import open_version
     from benchmark.versions.tolerances import read_tolerances
 
+    old, new = (*versions, ".")[:2]
     with open_version(old) as before, open_version(new) as after:
         found = compare_versions(before, after)
         if line:
             return print(comparison_line(found, read_tolerances()))
     text = (comparison_markdown if markdown else comparison_text)(found, all_metrics)
     answer(as_json, comparison_json(found), text)
+
+
+def _compare_submissions(
+    places: list[Path], markdown: bool, html: Path | None, overwrite: bool, as_json: bool
+) -> None:
+    from benchmark.core.files import write_text
+    from benchmark.reporting.submissions import (
+        submissions_html,
+        submissions_json,
+        submissions_markdown,
+        submissions_text,
+    )
+    from benchmark.submissions.comparison import compare_submissions
+
+    if html is not None and html.exists() and not overwrite:
+        raise InputError(f"{html}: is there already; --overwrite replaces it")
+    found = compare_submissions(places)
+    if html is not None:
+        write_text(html, submissions_html(found))
+    text = (submissions_markdown if markdown else submissions_text)(found)
+    answer(as_json, submissions_json(found), text)
 
 
 @app.command(rich_help_panel=CHECKS, short_help="refuse what got worse")

@@ -34,6 +34,7 @@ from benchmark.metrics import METRICS, PROTOCOL, known_mae_raw, missing_metrics,
 from benchmark.metrics.registry import ARROWS
 from benchmark.submissions.catalog import Finding
 from benchmark.submissions.doctor import Examination
+from benchmark.submissions.files import IMAGES, METRICS_FILE, SCORES
 from benchmark.submissions.samples import (
     Diversity,
     best_of,
@@ -49,7 +50,6 @@ from models.filters import WINDOW
 BASELINE_NAMES = ("mean_color", "telea", "navier_stokes")
 """Those that need no training images and run at any size."""
 SKILL_REFERENCE = "telea"
-FILES = SCORES, METRICS_FILE, IMAGES = "scores.csv", "metrics.json", "images.csv"
 
 
 @dataclass

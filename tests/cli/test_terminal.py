@@ -29,7 +29,8 @@ def folders(tmp_path: Path) -> str:
     pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
     mask = np.zeros((32, 32), np.uint8)
     mask[8:24, 8:24] = 255
-    for kind, content in (("images", pixels), ("completed", 255 - pixels), ("masks", mask)):
+    completed = np.where(mask[..., None] > 0, 255 - pixels, pixels)
+    for kind, content in (("images", pixels), ("completed", completed), ("masks", mask)):
         (tmp_path / kind).mkdir()
         Image.fromarray(content).save(tmp_path / kind / "a.png")
     return "--images images --completed completed --masks masks"

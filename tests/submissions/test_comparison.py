@@ -1,0 +1,220 @@
+"""Submissions held against each other: paired by image, against SciPy and numbers by hand."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy import stats
+
+from benchmark.__main__ import main
+from benchmark.core import paths
+from benchmark.evaluation.score_table import read_score_table
+from benchmark.pipeline.baselines import evaluate_baselines
+from benchmark.pipeline.split import split_suite
+from benchmark.submissions.comparison import compare_submissions
+from tests.submissions.test_doctor import (
+    Hole,
+    Pixels,
+    box,
+    hand_in,
+    mean_color,
+    navier_stokes,
+    photographs,
+    telea,
+)
+from tests.support.html_page import Page
+from tests.support.tiny import isolate, tiny_suite
+
+KINDS = ("images", "completed", "masks")
+FILLS = {"ours": telea, "theirs": navier_stokes, "flat": mean_color}
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the scores of three submissions, of which two have baselines."""
+    root = tmp_path_factory.mktemp("scored")
+    for name, fill in FILLS.items():
+        hand_in(root / "data" / name, photographs(9), fill=fill)
+        places = [
+            f"--{kind}={root / 'data' / name / kind}" for kind in ("images", "completed", "masks")
+        ]
+        options = ["--baselines"] if name != "flat" else []
+        main(["score", *places, *options, "--name", name, "--out", str(root / name)])
+    return root
+
+
+def test_differences_are_those_of_scipy_for_paired_images(scored: Path) -> None:
+    found = compare_submissions([scored / "ours", scored / "theirs"])
+    assert found.submissions == ("ours", "theirs") and found.images == found.holes == 9
+    assert found.baselines == ("mean_color", "telea", "navier_stokes")
+    first = next(c for c in found.comparisons["mse_h"] if c.reference == "theirs")
+    tables = [read_score_table(scored / name / "scores.csv") for name in ("ours", "theirs")]
+    ours, theirs = (
+        table[table["method"] == name].sort_values("image")["mse_h"].to_numpy()
+        for table, name in zip(tables, ("ours", "theirs"), strict=True)
+    )
+    test = stats.ttest_rel(ours, theirs)
+    expected = test.confidence_interval(0.95)
+    assert first.difference == pytest.approx((ours - theirs).mean(), rel=1e-9)
+    assert (first.low, first.high) == pytest.approx((expected.low, expected.high), rel=1e-9)
+    assert first.p == pytest.approx(test.pvalue, rel=1e-6) and first.is_provisional in (True, False)
+    # OpenCV's Telea is what the submission was filled with.
+    same = next(
+        c for c in found.comparisons["mse_h"] if (c.method, c.reference) == ("ours", "telea")
+    )
+    assert same.difference == 0 and same.verdict == "equivalent"
+
+
+def test_p_values_are_adjusted_within_a_metric(scored: Path) -> None:
+    found = compare_submissions([scored / name for name in FILLS])
+    pairs = 3 + 3 * 3
+    for compared in found.comparisons.values():
+        assert len(compared) == pairs
+        least = min(compared, key=lambda c: c.p)
+        assert least.p_adjusted == pytest.approx(min(1.0, pairs * least.p))
+
+
+def test_text_markdown_json_and_page_say_the_same(
+    scored: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no checkout is needed
+    words = ["compare", *(str(scored / name) for name in FILLS)]
+    page = tmp_path / "page.html"
+    assert main([*words, "--html", str(page)]) == 0
+    text = capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert main([*words, "--markdown"]) == 0
+    markdown = capsys.readouterr().out
+    mean = content["methods"]["ours"]["mse_h"]["mean"]
+    html = Page(page.read_text(encoding="utf-8"))
+    shown = " ".join(n.text for n in html.all("td")) + " ".join(n.text for n in html.all("th"))
+    for said in (text, markdown, shown):
+        assert f"{mean:.4f}" in said and "navier" in said
+    (row,) = (
+        c
+        for c in content["comparisons"]["mse_h"]
+        if (c["method"], c["reference"]) == ("ours", "flat")
+    )
+    assert f"{row['difference']:+.5f}" in text and f"{row['difference']:+.5f}" in markdown
+    assert main([*words, "--html", str(page)]) == 2, "it is there already"
+    assert main([*words, "--html", str(page), "--overwrite"]) == 0
+
+
+def test_submissions_of_other_images_or_holes_are_not_compared(
+    scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hand_in(tmp_path / "data", photographs(9), lambda number: box(number, 20))
+    places = [f"--{kind}={tmp_path / 'data' / kind}" for kind in KINDS]
+    main(["score", *places, "--name", "other", "--out", str(tmp_path / "other")])
+    capsys.readouterr()
+    assert main(["compare", str(scored / "ours"), str(tmp_path / "other")]) == 2
+    assert "18 of their holes are in one of both alone" in capsys.readouterr().err
+
+
+def test_methods_of_one_name_are_called_by_their_folders(scored: Path, tmp_path: Path) -> None:
+    for name in ("run-A", "run-B"):
+        target = tmp_path / name
+        target.mkdir()
+        for file in (scored / "ours").iterdir():
+            (target / file.name).write_bytes(file.read_bytes())
+    found = compare_submissions([tmp_path / "run-A", tmp_path / "run-B"])
+    assert found.submissions == ("run_a", "run_b")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--line"], "--line, --all: are for versions"),
+        (["--json", "--markdown"], "choose one"),
+    ],
+)
+def test_options_that_do_not_fit_are_named(
+    words: list[str], message: str, scored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(scored / "ours"), str(scored / "theirs"), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_damaged_folder_is_named(
+    scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in (scored / "ours").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "scores.csv").write_text("method,seed\n")
+    assert main(["compare", str(scored / "theirs"), str(tmp_path)]) == 2
+    assert f"{tmp_path}/scores.csv: not a readable score table" in capsys.readouterr().err
+    (tmp_path / "metrics.json").write_text('{"protocol": "ib0"}')
+    assert main(["compare", str(scored / "theirs"), str(tmp_path)]) == 2
+    assert "of protocol ib0, not ib1" in capsys.readouterr().err
+
+
+def test_several_completions_of_an_image_count_as_their_mean(tmp_path: Path) -> None:
+    submission = hand_in(tmp_path / "data", photographs(4))
+    for number in range(4):
+        path = submission.completed / f"{number}.png"
+        path.rename(path.with_name(f"{number}_s0.png"))
+
+    def worse(image: Pixels, hole: Hole, filled: Pixels) -> tuple[Pixels, Hole]:
+        return np.where(hole[..., None], 255 - filled, filled), hole
+
+    spoiled = hand_in(tmp_path / "spoiled", photographs(4), spoil=worse)
+    for number in range(4):
+        content = (spoiled.completed / f"{number}.png").read_bytes()
+        (submission.completed / f"{number}_s1.png").write_bytes(content)
+    places = [f"--{kind}={tmp_path / 'data' / kind}" for kind in KINDS]
+    main(
+        [
+            "score",
+            *places,
+            "--samples",
+            "--baselines",
+            "--name",
+            "drawn",
+            "--out",
+            str(tmp_path / "a"),
+        ]
+    )
+    found = compare_submissions([tmp_path / "a"])
+    table = pd.read_csv(tmp_path / "a/scores.csv")
+    rows = table[table["method"] == "drawn"]
+    assert len(rows) == 8 and len(found.frame[found.frame["method"] == "drawn"]) == 4
+    assert found.means["drawn"]["mse_h"]["mean"] == pytest.approx(rows["mse_h"].mean(), rel=1e-6)
+
+
+def test_the_exported_test_set_of_a_suite_gives_a_row_beside_its_methods(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for per_image in (1, 2):
+        root = tmp_path / str(per_image)
+        root.mkdir()
+        isolate(monkeypatch, root)
+        suite = tiny_suite(evaluation={"masks_per_image": per_image})
+        monkeypatch.setattr("benchmark.core.config.load_suite", lambda *_, s=suite: s)
+        split_suite(suite)
+        evaluate_baselines(suite)
+        assert main(["export", "--suite", "tiny", "--out", "set"]) == 0
+        masks = sorted(Path("set/masks").iterdir())
+        images = sorted(Path("set/images").iterdir())
+        assert len(masks) == per_image * len(images)
+        for mask in masks:
+            stem = mask.stem.split("_mask")[0]
+            picture, hole = (
+                np.asarray(Image.open(path)) for path in (f"set/images/{stem}.png", mask)
+            )
+            Path("done").mkdir(exist_ok=True)
+            Image.fromarray(telea(picture, hole > 0)).save(f"done/{mask.name}")
+        several = ["--mask-name={stem}_mask{mask}", "--completed-name={stem}_mask{mask}"]
+        places = ["--images=set/images", "--masks=set/masks", "--completed=done"]
+        words = [*places, *(several if per_image > 1 else []), "--name=mine", "--out=scores"]
+        main(["score", *words])
+        found = compare_submissions([Path("scores"), paths.baseline_scores("tiny")])
+        same = next(c for c in found.comparisons["mse_h"] if c.reference == "telea")
+        assert same.method == "mine" and same.difference == pytest.approx(0, abs=1e-8)
+        assert "oracle" not in found.means and found.holes == len(masks)
