@@ -25,11 +25,14 @@ EDIT_LEVELS = 8.0
 """Mean change of what was filled, other than by rounding or compression."""
 PLAIN_LEVELS = 4.0
 """A filling is wrong by some ten levels."""
-NEAR_LEVELS, MOST_NEAR_LEVELS = 2.0, 8.0
+NEAR_LEVELS, MOST_NEAR_LEVELS = 1.0, 8.0
 """How near to the truth a copy of it is: rounding, and beyond it what the known pixels show."""
+UNTOLD, LEAST_UNTOLD_LEVELS = 4.0, 8.0
+"""A pixel is not told by its surroundings where simple fillings miss it by so many times as much as
+a copy, and by so many levels at least."""
 LEAK_SHARE, LEAK_PX = 0.9, 32
 """A filling meets the truth in this share of so many pixels that their surroundings do not tell
-only if it has seen them: the best networks are within 2 levels in some per cent of them."""
+only if it has seen them: the best networks are as near in some per cent of them."""
 PART_UNFILLED = 0.25
 """Share of such pixels that are the truth exactly: of a filling at most some per cent are."""
 PATCHES_PX = (8, 16, 32, 64)
@@ -66,7 +69,7 @@ def find_leak(whole: Sample) -> Detection | None:
     met = np.asarray(distance <= near)
     if share(met, sample.hole) * hole_px < LEAK_PX:
         return None
-    untold = find_untold(sample, 4 * near)
+    untold = find_untold(sample, max(UNTOLD * near, LEAST_UNTOLD_LEVELS))
     leaked = _in_patches(met, untold)
     if not leaked.any() and whole.known_mae == 0:
         leaked = _in_rims(distance == 0, sample)
@@ -86,8 +89,7 @@ def _in_patches(met: Hole, untold: Hole) -> Hole:
             cv2.boxFilter(part, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
             for part in (counts, found)
         )
-        enough = of_all >= max(LEAK_PX, side * side / 4)
-        at = enough & (of_met >= LEAK_SHARE * of_all)
+        at = (of_all >= LEAK_PX) & (of_met >= LEAK_SHARE * of_all)
         if at.any():
             near = cv2.dilate(at.astype(np.uint8), np.ones((side, side), np.uint8))
             leaked |= (near > 0) & untold & met

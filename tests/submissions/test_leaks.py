@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -46,12 +47,21 @@ def _columns(hole: Hole, count: int) -> Hole:
     return np.asarray(hole & (np.cumsum(hole.any(0)) <= count)[None])
 
 
+def _strokes(number: int) -> Hole:
+    """Return thin strokes, as of a brush or of scratches."""
+    hole = np.zeros((SIDE, SIDE), np.uint8)
+    for y in (8, 22, 36, 50):
+        cv2.line(hole, (3, y), (60, y + 8), 1, 3)
+    return np.asarray(hole > 0)
+
+
 UPPER = (np.arange(SIDE) < 30)[:, None]
 PARTS: dict[str, tuple[Callable[[int], Hole], Callable[[Hole], Hole]]] = {
     "the upper half": (box, lambda m: _rows(m, 13)),
     "the left third": (box, lambda m: _columns(m, 9)),
     "a corner": (box, lambda m: _rows(m, 12) & _columns(m, 12)),
     "one of two holes": (_two_boxes, lambda m: m & UPPER),
+    "half of thin strokes": (_strokes, lambda m: m & UPPER),
     "a rim of 2 px": (box, lambda m: _rim(m, 2)),
     "a rim of 4 px": (box, lambda m: _rim(m, 4)),
     "a rim of one of two holes": (_two_boxes, lambda m: _rim(m, 3) & ~UPPER),
