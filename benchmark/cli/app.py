@@ -17,7 +17,7 @@ MODELS = "Use a model"
 UPKEEP = "Data and upkeep"
 """The groups of the help: `rich_help_panel` of a command, whose `short_help` is a few words."""
 
-ANYWHERE = frozenset({"completion", "compare", "doctor", "export", "inpaint", "score"})
+ANYWHERE = frozenset({"compare", "completion", "doctor", "export", "gate", "inpaint", "score"})
 """Commands that need not be run in the root of a checkout."""
 RENAMED = {"diagnose": "it is part of `evaluate` now", "bands": "it is called `tolerances` now"}
 

@@ -332,7 +332,7 @@ def test_file_that_computes_something_else_is_not_written(
     assert main(["export", "--checkpoint", str(FOLDER), "--out", "new.onnx"]) == 1
     message = capsys.readouterr().err
     assert message.startswith("error: new.onnx: not written") and message.count("\n") == 1
-    assert {path.name for path in Path().iterdir()} == {"models", "reports", OUT.name}
+    assert {path.name for path in Path().iterdir()} == {"benchmark", "models", "reports", OUT.name}
 
 
 def test_difference_is_that_of_the_worst_value(checkout: Path) -> None:

@@ -336,7 +336,8 @@ class Protocol(NamedTuple):
 def _folder(train: str = "", test: str = "", **others: Any) -> Settings:
     folders = {"train": train, "test": test} if train else {}
     spec = {"name": "image_folder", "split_folders": folders}
-    return spec | {"official_splits": False, "labels": False, "groups": None} | others
+    options = {"official_splits": False, "labels": False, "groups": None, "levels": None}
+    return spec | options | others
 
 
 def _celeba(count: int | None = None) -> Settings:

@@ -33,8 +33,8 @@ def _tables(text: str) -> list[list[list[str]]]:
     found: list[list[list[str]]] = []
     for block in text.strip().split("\n\n"):
         if block.startswith("|"):
-            plain = re.sub(r"\*|</?ins>|\\", "", block)
-            rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in plain.split("\n")]
+            lines = [re.split(r"(?<!\\)\|", line[1:-1]) for line in block.split("\n")]
+            rows = [[re.sub(r"\*|</?ins>|\\", "", cell).strip() for cell in line] for line in lines]
             found.append([rows[0], *rows[2:]])
     return found
 
@@ -65,7 +65,8 @@ def test_numbers_are_those_of_the_committed_files() -> None:
         assert {f["verdict"] for f in found} == {verdict.split(" ", 1)[1]} or "mixed" in verdict
         if "mixed" not in verdict:
             assert sentence == found[0]["found"]
-            (part,) = (p for p in found[0]["evidence"] if difference.startswith(p["comparison"]))
+            parts = [p for p in found[0]["evidence"] if difference.startswith(p["comparison"])]
+            part = max(parts, key=lambda p: len(p["comparison"]))
             values = difference.removeprefix(part["comparison"]).replace(",", "").split()
             numbers = [part[key] for key in ("difference", "low", "high")][: len(values)]
             decimals = len(values[0].split(".")[1])

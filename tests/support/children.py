@@ -161,6 +161,7 @@ def _be_a_child(job: Job) -> None:
     code = CRASHED
     try:
         os.chdir(job.folder)
+        Path("benchmark/suites").mkdir(parents=True, exist_ok=True)  # as every checkout has
         log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(log, stream)

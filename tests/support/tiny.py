@@ -113,7 +113,7 @@ def tiny_variant(name: str) -> Variant:
 
 def isolate(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Make a folder the checkout, with the tiny network and without weights for LPIPS."""
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / paths.SUITES).mkdir(parents=True, exist_ok=True)
     patch.chdir(folder)
     patch.setenv("TORCH_HOME", str(folder / "no_weights"))
     patch.setattr("benchmark.training.gan.generator_class", find_generator)

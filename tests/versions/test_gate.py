@@ -443,7 +443,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _train(RATE)
         _score(RATE)
         paths.PARAMS.write_text(params_text(["tiny"], ["l2"], [0]))
-        paths.SUITES.mkdir(parents=True)
+        paths.SUITES.mkdir(parents=True, exist_ok=True)
         (paths.SUITES / "tiny.yaml").write_text(f"image_size: {SUITE.image_size}\n")
     return folder
 
