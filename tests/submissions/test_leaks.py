@@ -115,16 +115,16 @@ def test_several_holes_and_every_one_of_them_is_looked_at(tmp_path: Path) -> Non
         assert [finding.id for finding in examine(submission)] == ["truth_in_hole"]
 
 
+@pytest.mark.parametrize("count", [60, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", sorted(BASELINES))
-def test_no_baseline_is_taken_for_a_leak(name: str, tmp_path: Path) -> None:
-    training = np.stack(portraits(40, first=100))
-    images = portraits(60)
+def test_no_baseline_is_taken_for_a_leak(name: str, count: int, tmp_path: Path) -> None:
+    training = np.stack(portraits(40, first=1000))
     fill = BASELINES[name](training)
-    for number, image in enumerate(images):
+    for number, image in enumerate(portraits(count)):
         hole = box(number)
         blank = np.where(hole[..., None], 0, image).astype(np.uint8)
-        save(tmp_path / f"images/{number:02}.png", image)
-        save(tmp_path / f"completed/{number:02}.png", fill(blank[None], hole[None])[0])
-        save(tmp_path / f"masks/{number:02}.png", hole)
+        save(tmp_path / f"images/{number:03}.png", image)
+        save(tmp_path / f"completed/{number:03}.png", fill(blank[None], hole[None])[0])
+        save(tmp_path / f"masks/{number:03}.png", hole)
     submission = Submission(tmp_path / "images", tmp_path / "completed", tmp_path / "masks")
     assert examine(submission) == []
