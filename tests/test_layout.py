@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.reporting.readme import END, START
-
 ROOT = Path(__file__).resolve().parent.parent
 ORDER = (
     "__main__", "cli", "throughput", "pipeline", "reporting", "versions", "submissions",
@@ -103,10 +101,7 @@ def test_a_reader_sees_the_pipeline_at_once() -> None:
 
 
 def test_readme_is_for_a_reader_in_a_hurry() -> None:
-    before, _, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition(START)
-    results, _, after = rest.partition(END)
-    assert len(f"{before} {after}".split()) <= 1300
-    assert len(results.split()) <= 1000  # a line for each suite, and a row for each claim
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1500
 
 
 def test_a_rebuild_ends_with_the_line_that_says_whether_it_is_the_same() -> None:

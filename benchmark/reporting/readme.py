@@ -40,7 +40,7 @@ def update_readme(report: Report, readme: Path = Path("README.md")) -> None:
 
 
 def _blocks(report: Report) -> list[Block]:
-    """Return a line on each suite, the claims as datasets have them, and the scores of the others.
+    """Return a line on each suite, and the claims as datasets have them; without any, the scores.
 
     What has no verdicts is left to the report.
     """
@@ -48,10 +48,9 @@ def _blocks(report: Report) -> list[Block]:
     lines = [f"**{plain(suite.title)}.** {plain(suite.headline)}" for suite in shown]
     blocks: list[Block] = [Items(lines)]
     if claims := short_table(report.tested):
-        blocks.append(claims)
+        return [*blocks, claims]
     for suite in shown:
-        if not suite.is_dataset:
-            blocks += [Text(f"{plain(suite.title)}:"), _scores(suite)]
+        blocks += [Text(f"{plain(suite.title)}:"), _scores(suite)]
     return blocks
 
 

@@ -23,7 +23,7 @@ from benchmark.reporting.figures.forest import SIGNS, difference_text, forest_sv
 from benchmark.reporting.figures.style import styles_of
 from benchmark.reporting.html_page import html_page
 from benchmark.reporting.markdown import markdown_page
-from benchmark.reporting.tables import Score, Standing, columns_of, ranked, scores_table
+from benchmark.reporting.tables import Kind, Score, Standing, columns_of, ranked, scores_table
 from benchmark.reporting.verdicts import marker
 from benchmark.stats.comparison import METRIC, Comparison, comparable_name
 from benchmark.submissions.comparison import SubmissionComparison
@@ -56,10 +56,8 @@ def standings_of(found: SubmissionComparison) -> list[Standing]:
             if c.method == name and c.reference in found.baselines
         ]
         verdict = marker(against, strongest) if against else ""
-        kind = "baseline" if name in found.baselines else "variant"
-        rows.append(
-            Standing(name, "baseline" if kind == "baseline" else "variant", scores, verdict)
-        )
+        kind: Kind = "baseline" if name in found.baselines else "variant"
+        rows.append(Standing(name, kind, scores, verdict))
     return ranked(rows, columns_of(HEADLINE))
 
 

@@ -88,7 +88,7 @@ def find_cause(whole: Sample) -> list[Detection]:
     if not (~sample.hole).any():
         sample = whole
     evidence = {"known_changed": known_changed, "known_mae": whole.known_mae}
-    causes = (
+    cause = (
         _transparent(sample)
         or _turned(whole)
         or _gray(sample)
@@ -102,7 +102,7 @@ def find_cause(whole: Sample) -> list[Detection]:
         or _mask_elsewhere(sample)
     )
     found = Detection("known_changed", whole.name, evidence)
-    return [found, causes] if causes else [found]
+    return [found, cause] if cause else [found]
 
 
 def is_inverse(sample: Sample, known_changed: float, hole_changed: float) -> bool:

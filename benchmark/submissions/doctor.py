@@ -108,9 +108,8 @@ class Examination:
         self._look_for_copies(sample)
         small = thumbnail(sample.target)
         self._fingerprints[sample.name] = Fingerprint(sample.image_sha256, small)
-        if {detection.id for detection in found} & {"known_changed"} and not _is_explained(found):
-            if sample.known_mae >= ANOTHER_LEVELS:
-                self._unexplained[sample.name] = thumbnail(sample.completed)
+        if sample.known_mae >= ANOTHER_LEVELS and not _is_explained(found):
+            self._unexplained[sample.name] = thumbnail(sample.completed)
 
     def _look_for_copies(self, sample: Sample) -> None:
         image = sample.image_sha256

@@ -26,7 +26,7 @@ SIGNS = {
     UNTESTED: "·",
 }
 HEADS = ("where", "verdict", "difference [95 % interval]", "images", "seeds", "budget")
-SHORT_HEADS = ("claim", "verdict", "difference", "on", "seeds", "budget")
+SHORT_HEADS = ("claim", "verdict", "difference", "on")
 COLUMNS = ("claim", "who", "suite", "verdict", "comparison", "comparison_verdict")
 NUMBERS = ("difference", "low", "high", "images", "seeds", "covers_seeds")
 COVERAGE_MARK = "*"
@@ -100,14 +100,11 @@ def _short_row(name: str, claim: Claim, findings: Sequence[ClaimFinding]) -> Row
     else:
         said, evidence = claim.finding(first.verdict), evidence_text(decisive)
     suites = dict.fromkeys(suite.name for finding in findings for suite in finding.suites)
-    seeds = f"{decisive.seeds}" if decisive.seeds else ""
     cells = [
         Cell(f"{name}. {said}"),
         Cell(f"{SIGNS[overall]} {overall}"),
         Cell(evidence),
         Cell(", ".join(suites)),
-        Cell(seeds),
-        Cell(share_range(share for finding in findings for share in finding.shares)),
     ]
     return Row(cells, overall)
 
