@@ -6,6 +6,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from models.replicas import Part
+
 Color = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
 
@@ -22,6 +24,18 @@ class Batch:
     """`[N, 2]` int64, `(x0, y0)` of the hole in pixels."""
     hole_size: int
     """Side of the holes in pixels; one number, so that crops have one shape."""
+    part: Part | None = None
+    """Which images of a larger batch these are, where processes share one."""
+
+    @property
+    def images(self) -> int:
+        """How many images the batch has, with those of other processes."""
+        return len(self.image) if self.part is None else self.part.whole
+
+    @property
+    def share(self) -> float:
+        """How much a mean over these images weighs in that over the batch; 1 without others."""
+        return 1.0 if self.part is None else self.part.share
 
     @cached_property
     def masked(self) -> Tensor:

@@ -5,6 +5,9 @@ adversarial terms, a discriminator's prediction on it. A term of a discriminator
 function of the batch, of its predictions on real and on fake images and of their labels, and has a
 part for each of both kinds. Options are keyword-only arguments. With `average: image` a sum over
 the hole is divided by the number of all values.
+
+Where processes share a batch, a term of a part is such that those of all parts, weighted by
+`Batch.share`, add up to that of the whole.
 """
 
 from collections.abc import Callable
@@ -19,6 +22,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss, smoo
 from models.batch import Batch, Output
 from models.filters import similarity_map, sobel
 from models.networks import Localization, Score
+from models.replicas import everyones, total
 
 Prediction = Score | Localization
 Pixels = Annotated[int, Field(ge=0)]
@@ -58,7 +62,7 @@ def hole_mse(
     squared = (output.raw - batch.image).square()
     if overlap_px > 0:
         squared = squared * (overlap_weight - (overlap_weight - 1) * batch.window(-overlap_px))
-    return _averaged(squared, batch.mask, average)
+    return _averaged(batch, squared, batch.mask, average)
 
 
 def l1(
@@ -70,7 +74,8 @@ def l1(
     average: Literal["hole", "image"] = "hole",
 ) -> Tensor:
     """Return the mean absolute error of the hole, dilated, of the raw output on [-1, 1]."""
-    return _averaged((output.raw - batch.image).abs(), batch.window(dilation_px), average)
+    errors = (output.raw - batch.image).abs()
+    return _averaged(batch, errors, batch.window(dilation_px), average)
 
 
 def ssim(batch: Batch, output: Output, prediction: None) -> Tensor:
@@ -96,8 +101,8 @@ def edge(
     """
     ours, truth = edge_magnitude(output.completed), edge_magnitude(batch.image)
     if normalize == "batch_maximum":
-        ours, truth = ours / ours.max(), truth / truth.max()
-    return _averaged((ours - truth).abs(), batch.window(dilation_px), average)
+        ours, truth = (side / everyones(side.max()).max() for side in (ours, truth))
+    return _averaged(batch, (ours - truth).abs(), batch.window(dilation_px), average)
 
 
 def edge_magnitude(image: Tensor) -> Tensor:
@@ -106,11 +111,14 @@ def edge_magnitude(image: Tensor) -> Tensor:
     return (gx.square() + gy.square() + EDGE_EPSILON).sqrt()
 
 
-def _averaged(values: Tensor, window: Tensor, average: str) -> Tensor:
-    """Return the sum of `[N, C, H, W]` where `[N, 1, H, W]` is 1, over how many there are."""
+def _averaged(batch: Batch, values: Tensor, window: Tensor, average: str) -> Tensor:
+    """Return the sum of `[N, C, H, W]` where `[N, 1, H, W]` is 1, over how many there are.
+
+    In a part of a batch it is the sum over as many as the part's share of them.
+    """
     if average == "image":
         return (values * window).mean()
-    return (values * window).sum() / (window.sum() * values.shape[1])
+    return (values * window).sum() / (total(window.sum()) * batch.share * values.shape[1])
 
 
 # Adversarial terms of the generator

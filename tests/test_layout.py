@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 ORDER = (
     "__main__", "cli", "throughput", "pipeline", "reporting", "versions", "submissions",
-    "inference", "claims", "evaluation", "training", "stats", "metrics", "core",
+    "inference", "claims", "evaluation", "training", "stats", "metrics", "distributed", "core",
 )  # fmt: skip
 """Packages of `benchmark/`; each may import those after it, then `models` and `data`."""
 MOST_MODULES = 12

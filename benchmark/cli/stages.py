@@ -14,18 +14,38 @@ from benchmark.cli.options import (
     Suite,
     Variant,
     answer,
+    name_option,
     only_a_warning,
     path_option,
 )
 from benchmark.core import paths
 from benchmark.core.exit_codes import FAILED, FINE, INTERRUPTED, complain
-from benchmark.core.portable import cap_networks
+from benchmark.core.portable import cap_networks, is_one_of_several, usable_cpus
 from data.errors import InputError, printable
 
 if TYPE_CHECKING:
     from benchmark.core import config
 
 Split = Literal["train", "val", "test"]
+
+_TENSORBOARD = path_option(
+    "also write TensorBoard events to FOLDER/<suite>/<variant>/seed<seed>; does not change the "
+    "result; the variable works for `dvc repro` too",
+    envvar="INPAINTBENCH_TENSORBOARD",
+)
+_INIT_FROM = path_option(
+    "start from the last weights of another run, models/checkpoints/<suite>/<variant>/seed<seed>; "
+    "the provenance names it"
+)
+_DEVICES = Option(
+    min=1,
+    metavar="N",
+    help="processes that share each batch, one a device; the result is that of one process up to "
+    "rounding, which grows; the variable works for `dvc repro` too",
+    envvar="INPAINTBENCH_DEVICES",
+)
+_NODES = Option(min=1, metavar="M", help="machines, on each of which the same command is given")
+_MEET_AT = name_option("where they meet, one of them; Slurm says it itself", "HOST:PORT")
 
 
 @app.command(rich_help_panel=PIPELINE, short_help="prepare a suite's images")
@@ -41,7 +61,7 @@ def split(
 ) -> None:
     """Decode, resize and split the images of a suite."""
     from benchmark.core.config import load_suite
-    from benchmark.pipeline.split import split_suite, usable_cpus
+    from benchmark.pipeline.split import split_suite
 
     settings = load_suite(suite)
     if root is not None and not settings.source.needs_folder:
@@ -65,43 +85,45 @@ def train(
     variant: Variant,
     seed: Seed = 0,
     device: Device = "auto",
-    tensorboard: Annotated[
-        Path | None,
-        path_option(
-            "also write TensorBoard events to FOLDER/<suite>/<variant>/seed<seed>; does not change "
-            "the result; the variable works for `dvc repro` too",
-            envvar="INPAINTBENCH_TENSORBOARD",
-        ),
-    ] = None,
-    init_from: Annotated[
-        Path | None,
-        path_option(
-            "start from the last weights of another run, "
-            "models/checkpoints/<suite>/<variant>/seed<seed>; the provenance names it"
-        ),
-    ] = None,
+    tensorboard: Annotated[Path | None, _TENSORBOARD] = None,
+    init_from: Annotated[Path | None, _INIT_FROM] = None,
+    devices: Annotated[int, _DEVICES] = 1,
+    nodes: Annotated[int, _NODES] = 1,
+    meet_at: Annotated[str | None, _MEET_AT] = None,
 ) -> int:
     """Train one variant, or the rest of a run that was stopped."""
+    if devices * nodes > 1 and not is_one_of_several():
+        from benchmark.distributed.launch import launch
+
+        return launch(sys.argv[1:], device, devices, nodes, meet_at)
     settings = _open_suite(suite)
     from benchmark.core.config import load_variant
     from benchmark.core.git import code_version
+    from benchmark.distributed.group import is_loss_of_a_process, note_loss, process_group
     from benchmark.evaluation.provenance import record_training
     from benchmark.pipeline.train import train_run
     from benchmark.training.progress import TrainingDivergedError
     from benchmark.training.resume import TrainingInterruptedError
+    from models.replicas import rank
 
     network = load_variant(variant)
     run, version = paths.Run(suite, variant, seed), code_version()
     try:
-        train_run(settings, network, run, device, tensorboard, init_from)
-        with only_a_warning():
-            record_training(run, settings.evaluation.checkpoint, version)
+        with process_group():
+            train_run(settings, network, run, device, tensorboard, init_from)
+            if rank() == 0:
+                with only_a_warning():
+                    record_training(run, settings.evaluation.checkpoint, version)
     except TrainingInterruptedError as interruption:
         return complain(interruption, INTERRUPTED)
     except KeyboardInterrupt:  # before the first step, or after the last one
         return complain("interrupted; the same command continues", INTERRUPTED)
     except TrainingDivergedError as error:
         return complain(error, FAILED)
+    except RuntimeError as error:
+        if not is_loss_of_a_process(error):
+            raise
+        return note_loss()
     return FINE
 
 

@@ -94,7 +94,8 @@ def open_device(training: Training, device: str = "auto") -> Engine:
     torch.backends.cudnn.benchmark = not training.deterministic
     # Else convolutions round float32 to 10 bits of mantissa, and the fingerprint would not show it.
     torch.backends.cudnn.allow_tf32 = False
-    chosen = torch.device("cuda", 0) if device == "cuda" else torch.device(device)
+    number = int(os.environ.get("LOCAL_RANK", "0"))  # where several processes train one run
+    chosen = torch.device("cuda", number) if device == "cuda" else torch.device(device)
     if training.precision == "bf16-mixed":
         try:
             torch.autocast(chosen.type, dtype=torch.bfloat16)

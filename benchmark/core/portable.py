@@ -41,9 +41,25 @@ def cap_arrays() -> None:
     os.environ.update(ARRAYS)
 
 
+def usable_cpus() -> int:
+    """Return how many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def is_one_of_several() -> bool:
+    """Return whether this process was started, by `torchrun` or as it does, to share a run."""
+    return "WORLD_SIZE" in os.environ
+
+
 def cap_networks() -> None:
-    """Cap PyTorch. Where it is loaded already, that has no effect; see `is_portable`."""
-    os.environ.update(NETWORKS)
+    """Cap PyTorch. Where it is loaded already, that has no effect; see `is_portable`.
+
+    Nor has it in one of several processes: these share the cores, and their result is not portable.
+    """
+    if not is_one_of_several():
+        os.environ.update(NETWORKS)
 
 
 def is_portable() -> bool:

@@ -1,6 +1,5 @@
 """The split stage: a source of images -> packed images, splits by content and fixed holes."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -24,13 +23,6 @@ from data.store import Record, pixel_sha256, write_manifest
 
 CHUNK = 16
 """Images that a worker decodes at a time."""
-
-
-def usable_cpus() -> int:
-    """Return how many CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def split_suite(suite: Suite, root: Path | None = None, workers: int = 1) -> dict[str, Any]:

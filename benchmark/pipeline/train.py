@@ -1,9 +1,9 @@
 """The train stage: from prepared images to the checkpoints and curves of a run."""
 
+import json
 import sys
 import time
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from benchmark.core.device import Engine, batch_setting, memory_for, open_device
 from benchmark.core.environment import fingerprint
 from benchmark.core.files import atomic_path
 from benchmark.core.hashing import code_digest, file_sha256, json_digest, stage_code
+from benchmark.distributed.group import any_of, check_sameness, from_first
 from benchmark.metrics import missing_metrics
 from benchmark.training.batches import (
     ImageFeed,
@@ -40,10 +41,11 @@ from benchmark.training.resume import (
 )
 from benchmark.training.run_log import RunLog, open_run_log
 from benchmark.training.step import training_step
-from benchmark.training.tensors import save_tensors
+from benchmark.training.tensors import save_tensors, tensors_from_bytes, tensors_to_bytes
 from benchmark.training.validation import Gallery, validate
 from data.errors import InputError
 from data.store import Store
+from models.replicas import processes, rank, together
 from models.variant import Variant
 
 SAVE_EVERY_S = 120.0
@@ -76,6 +78,7 @@ def train_run(
     """Train a variant on a suite and write its checkpoints and curves.
 
     An interrupted run continues where it was; the result is the same as if it had never stopped.
+    Where this process is one of several, they train the run together, and the first one writes.
 
     Args:
         suite: data, budget and selection.
@@ -88,14 +91,15 @@ def train_run(
             it.
 
     Raises:
-        InputError: the prepared images or the weights to start from are missing or do not fit,
-            there is no such device, another process trains the run, its saved state is damaged,
-            there is not enough memory, or something cannot be written.
+        InputError: the images, the weights to start from, the device or the other processes are
+            missing or do not fit, another process trains the run, its saved state is damaged, there
+            is not enough memory, or something cannot be written.
         TrainingInterruptedError: SIGINT or SIGTERM came.
         TrainingDivergedError: a loss or a weight is NaN or infinite.
     """
     engine = open_device(suite.training, device)
     _check_selection(suite)
+    _check_sharing(suite)
     store = Store(paths.prepared(suite.name))
     store.verify("train", "val")
     with run_lock(run.scratch), memory_for(batch_setting(suite, "training"), engine.device):
@@ -109,21 +113,38 @@ def train_run(
         }
         if init_from is not None:  # before the first step, or a resumed one
             digests["init_from"] = load_initial(init_from, gan).model_dump()
-        # With another device, library or set of pictures the rest would not be of one piece.
-        key = [str(run), digests, fingerprint(engine.device), suite.watching.model_dump()]
-        state = ResumeState(run.scratch, json_digest(key)[:16])
+        machine = fingerprint(engine.device)
+        check_sameness(digests | {key: machine[key] for key in ("device", "libraries")})
+        state = _state(run, suite, digests, machine)
         session = Session(engine, suite, run, store, gan, state, Gallery(suite, store))
         progress = _run(session, tensorboard)
+        if rank() > 0:
+            return
         if code_digest(files) != digests["code_sha256"]:
             raise InputError(f"{run}: the code changed while it ran; the result is not kept")
-        origin = {"environment": fingerprint(engine.device), **digests}
+        if progress.processes:
+            machine["processes"] = progress.processes
+        origin = {"environment": machine, **digests}
         write_checkpoints(run, state.folder, progress, session.gallery, origin)
         write_curves(run, variant, progress)
         remove_states(run.scratch)
 
 
+def _state(
+    run: paths.Run, suite: Suite, digests: dict[str, Any], machine: dict[str, Any]
+) -> ResumeState:
+    """Return the state that the run may go on from: the rest would be of one piece with it.
+
+    With another device, library or set of pictures it would not. What several processes compute
+    depends on their number and threads, but these may change: the manifest names all numbers.
+    """
+    same = {key: machine[key] for key in ("device", "libraries")} if together() else machine
+    key = [str(run), digests, same, suite.watching.model_dump()]
+    return ResumeState(run.scratch, json_digest(key)[:16])
+
+
 def _note_replacement(run: paths.Run) -> None:
-    if (run.checkpoints / MANIFEST).exists():
+    if rank() == 0 and (run.checkpoints / MANIFEST).exists():
         note = f"note: {run.checkpoints}: is there already; it is trained again, then replaced"
         print(note, file=sys.stderr)
 
@@ -136,6 +157,20 @@ def _check_selection(suite: Suite) -> None:
         raise InputError(
             f"suite {suite.name}: evaluation.checkpoint is {suite.evaluation.checkpoint}, "
             f"which cannot be computed: {reason}"
+        )
+
+
+def _check_sharing(suite: Suite) -> None:
+    """Refuse what several processes cannot do together."""
+    size, number = suite.training.batch_size, processes()
+    if size % number:
+        raise InputError(
+            f"suite {suite.name}: training.batch_size, {size}, does not divide among {number} "
+            "processes"
+        )
+    if together() and suite.training.compile is not None:
+        raise InputError(
+            f"suite {suite.name}: training.compile is for one process; leave it out for several"
         )
 
 
@@ -162,6 +197,11 @@ def _check_batches(suite: Suite, count: int) -> None:
             f"{name}: training.drop_last: false leaves a batch of one of {count} images, which "
             f"batch norm cannot take; choose another training.batch_size than {size}"
         )
+    if not suite.training.drop_last and 0 < count % size < processes():
+        raise InputError(
+            f"{name}: training.drop_last: false leaves a batch of {count % size} of {count} images "
+            f"for {processes()} processes"
+        )
 
 
 def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
@@ -171,15 +211,13 @@ def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
     _check_batches(suite, len(feed))
     epoch_steps = steps_per_epoch(suite.training, len(feed))
     total_steps = suite.training.epochs * epoch_steps
-    progress = state.load(gan)
-    seen = partial(images_seen, suite.training, len(feed))
-    meter = LossMeter(progress)
-    latest: dict[str, float] = {}
+    progress = _load(session)
+    leads = rank() == 0
+    done, total = (images_seen(suite.training, len(feed), s) for s in (progress.step, total_steps))
+    meter, latest = LossMeter(progress), dict[str, float]()
     saved_at = time.monotonic()
     with (
-        open_run_log(
-            run, progress.step, (seen(progress.step), seen(total_steps)), tensorboard
-        ) as log,
+        open_run_log(run, progress.step, (done, total), tensorboard, leads) as log,
         stop_signals() as stopped,
     ):
         while progress.step < total_steps:
@@ -189,18 +227,22 @@ def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
                 losses = training_step(gan, batch, progress.step, total_steps)
                 progress.step += 1
                 meter.add(progress.step, losses)
-                log.bar.update(len(batch.image))
+                log.bar.update(batch.images)
                 show = progress.step % SHOW_EVERY_STEPS == 0
-                at_end, stop = progress.step % epoch_steps == 0, stopped()
+                at_end = progress.step % epoch_steps == 0
+                # Several processes stop after the same step, and do not ask each other in each.
+                stop = (not together() or show or at_end) and any_of(stopped())
                 save = stop or time.monotonic() - saved_at > SAVE_EVERY_S
                 if show or at_end or save:
                     # Of a network that is not updated at every step, a loss is an earlier one.
                     latest |= meter.look()
                 if show:
                     log.show_losses(progress.step, latest)
-                if at_end:  # before the state is saved: a resumed run begins with the next epoch
+                if (
+                    at_end and leads
+                ):  # before the state is saved: a resumed run begins with the next epoch
                     _finish_epoch(session, log, progress, epoch + 1)
-                if save:
+                if save and leads:
                     log.flush()  # what the state has behind it is not shown again
                     state.save(gan, progress)
                     saved_at = time.monotonic()
@@ -209,6 +251,21 @@ def _run_epochs(session: Session, tensorboard: Path | None) -> Progress:
                         f"{run}: stopped after step {progress.step} of {total_steps}; "
                         "the same command continues"
                     )
+    return progress
+
+
+def _load(session: Session) -> Progress:
+    """Set the networks as they were saved, in all processes, and return how far the run was."""
+    gan, progress = session.gan, Progress()
+    if rank() == 0:
+        progress = session.state.load(gan)
+    if not together():
+        return progress
+    if progress.processes[-1:] != [processes()]:
+        progress.processes.append(processes())
+    state = from_first(tensors_to_bytes(gan.tensors()) if rank() == 0 else None)
+    progress = Progress(**json.loads(from_first(json.dumps(asdict(progress)).encode())))
+    gan.restore(tensors_from_bytes(state))
     return progress
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from benchmark.training.rng import (
     training_order,
 )
 from models.batch import Batch, Output, to_device
+from models.replicas import own_part
 
 RESIDENT_BYTES = 2**33
 """Training sets up to this size are kept on the accelerator."""
@@ -90,7 +92,7 @@ def images_seen(training: Training, count: int, steps: int) -> int:
 def training_batches(
     suite: Suite, seed: int, epoch: int, first_step: int, feed: ImageFeed
 ) -> Iterator[Batch]:
-    """Yield the batches of an epoch, from a step of it on.
+    """Yield the batches of an epoch, from a step of it on; of each, this process's part.
 
     Args:
         suite: batch size, holes and augmentation.
@@ -113,13 +115,15 @@ def training_batches(
     order_there = torch.from_numpy(order).to(device)
     flips = torch.from_numpy(training_flips(seed, epoch, count)).to(device)
     steps = range(first_step, num_steps)
-    parts = [slice(step * batch_size, (step + 1) * batch_size) for step in steps]
-    images_of_parts = feed.in_turn(order, order_there, parts)
-    for step, part, images in zip(steps, parts, images_of_parts, strict=True):
-        rows, size = order_there[part], sizes[step]
+    starts = [step * batch_size for step in steps]
+    parts = [own_part(min(batch_size, count - start)) for start in starts]
+    places = [slice(s + p.first, s + p.first + p.count) for s, p in zip(starts, parts, strict=True)]
+    fed = feed.in_turn(order, order_there, places)
+    for step, part, place, images in zip(steps, parts, places, fed, strict=True):
+        rows, size = order_there[place], sizes[step]
         if suite.training.flip:
             images = torch.where(flips[rows][:, None, None, None], images.flip(2), images)
-        yield make_batch(images, boxes[size][rows], size)
+        yield replace(make_batch(images, boxes[size][rows], size), part=part)
 
 
 def masks_from_boxes(boxes: Tensor, image_size: int) -> Tensor:

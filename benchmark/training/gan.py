@@ -18,6 +18,7 @@ from data.errors import InputError
 from models.initialization import initialize
 from models.layers import Dropout
 from models.networks import discriminator_class, generator_class
+from models.replicas import Part, sum_gradients, synchronize_norms, together
 from models.variant import DiscriminatorSpec, GeneratorSpec, SkipRule, Variant
 
 
@@ -88,13 +89,15 @@ class TrainableNetwork:
         """Do a step of the optimizer.
 
         Args:
-            loss: what to minimize, or what the gradient is known of.
+            loss: what to minimize, or what the gradient is known of; where processes share a batch,
+                the process's part of the loss of all of it.
             skip: `[]`, 1 where neither weights nor the optimizer's state are to change, else 0; it
                 stays on the device. Running statistics of batch norm change all the same.
             gradient: that of the loss, in the same shape; 1 without it.
         """
         self.optimizer.zero_grad()
         torch.autograd.backward(loss, gradient)
+        sum_gradients(self.network)
         if self.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip_norm)
         if skip is not None:
@@ -127,10 +130,13 @@ class GAN:
             f"discriminator/{name}": trained for name, trained in self.discriminators.items()
         }
 
-    def begin_step(self, step: int) -> None:
-        """Say that the networks are next asked in the step of this number."""
+    def begin_step(self, step: int, part: Part | None = None) -> None:
+        """Say that the networks are next asked in the step of this number, for a part of a batch.
+
+        Without a part they are asked for all of it.
+        """
         for draws in self.draws:
-            draws.begin_step(step)
+            draws.begin_step(step, part)
         if self.compiled:
             # What a captured graph put out stays until here: without this, a discriminator's
             # backward pass would count as the end of the step, before that of the generator.
@@ -236,6 +242,8 @@ def build_gan(suite: Suite, variant: Variant, seed: int, engine: Engine, drawn: 
                 if engine.compile is not None:  # its draws are made on the host, in every step
                     hidden: Any = layer
                     hidden.forward = torch.compiler.disable(layer.forward)  # type: ignore[no-untyped-call]
+        if together():
+            synchronize_norms(network)
         network = engine.place(network)
         optimizer = torch.optim.Adam(
             network.parameters(), lr=settings.lr, betas=settings.betas, fused=True

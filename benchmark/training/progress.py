@@ -37,6 +37,8 @@ class Progress:
     """How many steps went into each sum."""
     pictures: dict[str, str] = field(default_factory=dict)
     """The SHA-256 of each kept picture, by its file."""
+    processes: list[int] = field(default_factory=list)
+    """How many trained it together, at first and after each change; empty for one alone."""
 
     def files(self) -> dict[str, str]:
         """Return the SHA-256 of everything that lies in files, by file."""

@@ -19,6 +19,7 @@ from benchmark.training.gan import GAN
 from benchmark.training.progress import Progress, TrainingDivergedError
 from benchmark.training.tensors import load_tensors, save_tensors, verify_file
 from data.errors import InputError
+from models.replicas import rank
 
 
 class TrainingInterruptedError(Exception):
@@ -52,9 +53,14 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
 def run_lock(folder: Path) -> Iterator[None]:
     """Hold a run's lock, so that at most one process trains it; it ends with the process.
 
+    Of processes that train it together the first one holds it.
+
     Raises:
         InputError: another process holds it, or it cannot be written.
     """
+    if rank() > 0:
+        yield
+        return
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
     lock = FileLock(path, blocking=False)
@@ -82,11 +88,8 @@ class ResumeState:
 
     def __init__(self, folder: Path, key: str) -> None:
         self.folder = folder / key
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.step: int | None = None
         """Steps that the current state has behind it, as far as it was loaded or saved here."""
-        for partial in self.folder.glob(".*"):  # what a process was writing when it was killed
-            partial.unlink()
 
     def save(self, gan: GAN, progress: Progress) -> None:
         """Make this the current state, and remove the tensor files that it does not name.
@@ -106,13 +109,16 @@ class ResumeState:
                 path.unlink()
 
     def load(self, gan: GAN) -> Progress:
-        """Set the networks as they were saved and return how far the run was.
+        """Make the folder, set the networks as they were saved, and return how far the run was.
 
         Without a state nothing is set, and the run is at its beginning.
 
         Raises:
             InputError: the state, or a file that it names, is damaged.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for partial in self.folder.glob(".*"):  # what a process was writing when it was killed
+            partial.unlink()
         if not self._path.exists():
             return Progress()
         try:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from data.draws import Label, integers_below, random_bits, uniforms
 from data.masks import MaskSpec
+from models.replicas import Part
 
 
 def weight_uniforms(seed: int, network: str) -> Callable[[str, tuple[int, ...]], Tensor]:
@@ -67,14 +68,23 @@ class StepDraws:
     def __init__(self, seed: int, *purpose: Label) -> None:
         self._labels: list[Label] = [seed, *purpose]
         self._step = self._calls = 0
+        self._part: Part | None = None
 
-    def begin_step(self, step: int) -> None:
-        """Say which step the next draws are for."""
-        self._step, self._calls = step, 0
+    def begin_step(self, step: int, part: Part | None = None) -> None:
+        """Say which step the next draws are for, and of which images of its batch."""
+        self._step, self._calls, self._part = step, 0, part
 
-    def __call__(self, shape: tuple[int, ...]) -> Tensor:
-        """Return fresh numbers in [0, 1), float64, on the CPU."""
-        size = math.prod(shape)
+    def __call__(self, shape: tuple[int, ...], axis: int = 0) -> Tensor:
+        """Return fresh numbers in [0, 1), float64, on the CPU.
+
+        Args:
+            shape: how many; of a part of a batch they are those that the batch would draw for it.
+            axis: along which the images of the batch lie.
+        """
+        part = self._part or Part(0, shape[axis], shape[axis])
+        whole = (*shape[:axis], part.whole, *shape[axis + 1 :])
+        size = math.prod(whole)
         bits = random_bits([*self._labels, self._step, self._calls], -(-size // 4))
         self._calls += 1
-        return torch.from_numpy(uniforms(bits.reshape(-1)[:size]).reshape(shape))
+        drawn = torch.from_numpy(uniforms(bits.reshape(-1)[:size]).reshape(whole))
+        return drawn.narrow(axis, part.first, part.count)

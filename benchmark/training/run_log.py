@@ -65,7 +65,11 @@ class RunLog:
 
 @contextmanager
 def open_run_log(
-    run: paths.Run, done_steps: int, images: tuple[int, int], tensorboard: Path | None
+    run: paths.Run,
+    done_steps: int,
+    images: tuple[int, int],
+    tensorboard: Path | None,
+    shown: bool = True,
 ) -> Iterator[RunLog]:
     """Show a run that begins or goes on after a number of steps.
 
@@ -75,13 +79,14 @@ def open_run_log(
         images: how many images these had, and those of the whole run have.
         tensorboard: where to write event files, below `<suite>/<variant>/seed<seed>`; without it
             none are written.
+        shown: whether to show and write anything, which of several processes the first one does.
 
     Raises:
         InputError: the folder lies where DVC removes files, or TensorBoard is not installed.
     """
     with ExitStack() as stack:
         events = None
-        if tensorboard is not None:
+        if tensorboard is not None and shown:
             for top in ("benchmark", "data", "models", "reports"):  # DVC removes outputs there
                 if tensorboard.resolve().is_relative_to(Path(top).resolve()):
                     lies = f"--tensorboard {tensorboard}: lies in {top}/; choose a folder outside"
@@ -95,5 +100,12 @@ def open_run_log(
             writer: Any = SummaryWriter(str(tensorboard / str(run)), purge_step=purge_step)
             events = stack.enter_context(writer)
         done, total = images
-        bar = tqdm(total=total, initial=done, desc=str(run), unit="image", mininterval=1.0)
+        bar = tqdm(
+            total=total,
+            initial=done,
+            desc=str(run),
+            unit="image",
+            mininterval=1.0,
+            disable=not shown,
+        )
         yield RunLog(stack.enter_context(bar), events)

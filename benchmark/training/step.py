@@ -20,7 +20,10 @@ from models.losses import (
     box_iou,
 )
 from models.networks import Localization, discriminator_class
+from models.replicas import together, total
 from models.variant import DiscriminatorSpec, Variant
+
+GRADIENT_NORM = "generator/gradient_"
 
 
 def training_step(gan: GAN, batch: Batch, step: int, total_steps: int) -> dict[str, Tensor]:
@@ -40,7 +43,7 @@ def training_step(gan: GAN, batch: Batch, step: int, total_steps: int) -> dict[s
     progress = step / total_steps
     variant = gan.variant
     active = {n: d for n, d in variant.discriminators.items() if progress >= d.start}
-    gan.begin_step(step)
+    gan.begin_step(step, batch.part)
     output = make_output(batch, gan.inpainter(batch))
     detached = Output(output.raw.detach(), output.completed.detach())
     losses: dict[str, Tensor] = {}
@@ -51,7 +54,17 @@ def training_step(gan: GAN, batch: Batch, step: int, total_steps: int) -> dict[s
             losses |= _update_discriminator(name, spec, gan.discriminators[name], batch, detached)
     if variant.update_order == "discriminator_first":
         losses |= _update_generator(gan, active, batch, output, progress)
-    return losses
+    return _of_all_parts(losses, batch)
+
+
+def _of_all_parts(losses: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+    """Return the losses of the whole batch, of which other processes may have parts."""
+    if not together():
+        return losses
+    norms = {name for name in losses if name.startswith(GRADIENT_NORM)}  # whose squares add up
+    weighted = [v.square() if n in norms else v * batch.share for n, v in losses.items()]
+    summed = dict(zip(losses, total(torch.stack(weighted)).unbind(), strict=True))
+    return summed | {name: summed[name].sqrt() for name in norms}
 
 
 def _update_discriminator(
@@ -67,15 +80,17 @@ def _update_discriminator(
     labels = _labels(spec, discriminator.label_draws, len(batch.image), batch.image.device)
     parts = {t: DISCRIMINATOR_TERMS[t](batch, real, fake, labels) for t in spec.losses}
     terms = {term: on_real + on_fake for term, (on_real, on_fake) in parts.items()}
-    total = torch.stack([weight * terms[term] for term, weight in spec.losses.items()]).sum()
-    share = accuracy(real, fake)
-    skip = None if discriminator.recent is None else discriminator.recent.note(share)
-    discriminator.update(total, skip)
+    loss = torch.stack([weight * terms[term] for term, weight in spec.losses.items()]).sum()
+    right = accuracy(real, fake)
+    skip = None
+    if discriminator.recent is not None:
+        skip = discriminator.recent.note(total(right * batch.share))
+    discriminator.update(loss * batch.share, skip)
     weighted = [(weight, parts[term]) for term, weight in spec.losses.items()]
     values = terms | {
         "real": torch.stack([weight * part.real for weight, part in weighted]).sum(),
         "fake": torch.stack([weight * part.fake for weight, part in weighted]).sum(),
-        "accuracy": share,
+        "accuracy": right,
     }
     if isinstance(fake, Localization):
         values["mean_iou"] = box_iou(fake.box, batch.box).mean()
@@ -89,7 +104,7 @@ def _labels(
     smoothing = spec.label_smoothing
     if draws is None:
         return Labels(1.0 - smoothing, smoothing if spec.smoothing == "two_sided" else 0.0)
-    ones, zeros = to_device((smoothing * draws((2, count))).float(), device)
+    ones, zeros = to_device((smoothing * draws((2, count), axis=1)).float(), device)
     return Labels(1 - ones, zeros)
 
 
@@ -124,12 +139,12 @@ def _update_generator(
             adversarial = adversarial + weight * value
     # The gradient at the output in two parts, which takes no longer and says who steers.
     steering = {"reconstruction": reconstruction, "adversarial": adversarial}
-    steering = {name: part for name, part in steering.items() if part.requires_grad}
+    steering = {n: part * batch.share for n, part in steering.items() if part.requires_grad}
     gradients = {
         name: torch.autograd.grad(part, output.raw, retain_graph=name != [*steering][-1])[0]
         for name, part in steering.items()
     }
-    values |= {f"generator/gradient_{name}": part.norm() for name, part in gradients.items()}
+    values |= {f"{GRADIENT_NORM}{name}": part.norm() for name, part in gradients.items()}
     gan.generator.update(output.raw, gradient=reduce(torch.add, gradients.values()))
     for name in predictions:
         gan.discriminators[name].network.requires_grad_(True)
@@ -147,8 +162,8 @@ def loss_names(variant: Variant) -> list[str]:
     the box it predicts on fake images.
     """
     names = [f"generator/{n}" for n, term in variant.generator.losses.items() if term.weight > 0]
-    names += ["generator/reconstruction", "generator/total", "generator/gradient_reconstruction"]
-    names += ["generator/gradient_adversarial"] if variant.discriminators else []
+    names += ["generator/reconstruction", "generator/total", f"{GRADIENT_NORM}reconstruction"]
+    names += [f"{GRADIENT_NORM}adversarial"] if variant.discriminators else []
     for name, spec in variant.discriminators.items():
         predicts = discriminator_class(spec.network).predicts
         found = [*spec.losses, "real", "fake", "accuracy"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save, save_file
 from torch import Tensor
 
 from benchmark.core.files import atomic_path
@@ -14,7 +14,7 @@ from data.errors import InputError
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
     """Write named tensors atomically and return the file's SHA-256."""
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    on_cpu = _on_cpu(tensors)
     with atomic_path(path) as partial:
         try:
             save_file(on_cpu, partial)
@@ -22,6 +22,20 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
             raise OSError(str(error)) from error
         partial.chmod(0o644)  # safetensors lets only the owner read
     return file_sha256(path)
+
+
+def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def tensors_to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    """Return named tensors as what a safetensors file has in it."""
+    return save(_on_cpu(tensors))
+
+
+def tensors_from_bytes(content: bytes) -> dict[str, Tensor]:
+    """Return the tensors of `tensors_to_bytes`, on the CPU."""
+    return load(content)
 
 
 def load_tensors(path: Path, sha256: str) -> dict[str, Tensor]:

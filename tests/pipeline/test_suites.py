@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.core.config import Suite, load_params, load_suite
-from benchmark.pipeline.split import split_suite, usable_cpus
+from benchmark.core.portable import usable_cpus
+from benchmark.pipeline.split import split_suite
 from data.images import Resize
 from data.store import Store
 
