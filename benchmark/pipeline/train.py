@@ -98,8 +98,7 @@ def train_run(
         TrainingDivergedError: a loss or a weight is NaN or infinite.
     """
     engine = open_device(suite.training, device)
-    _check_selection(suite)
-    _check_sharing(suite)
+    _check_suite(suite)
     store = Store(paths.prepared(suite.name))
     store.verify("train", "val")
     with run_lock(run.scratch), memory_for(batch_setting(suite, "training"), engine.device):
@@ -118,16 +117,20 @@ def train_run(
         state = _state(run, suite, digests, machine)
         session = Session(engine, suite, run, store, gan, state, Gallery(suite, store))
         progress = _run(session, tensorboard)
-        if rank() > 0:
-            return
-        if code_digest(files) != digests["code_sha256"]:
-            raise InputError(f"{run}: the code changed while it ran; the result is not kept")
-        if progress.processes:
-            machine["processes"] = progress.processes
-        origin = {"environment": machine, **digests}
-        write_checkpoints(run, state.folder, progress, session.gallery, origin)
-        write_curves(run, variant, progress)
-        remove_states(run.scratch)
+        if rank() == 0:
+            if code_digest(files) != digests["code_sha256"]:
+                raise InputError(f"{run}: the code changed while it ran; the result is not kept")
+            _write(session, progress, {"environment": machine, **digests})
+
+
+def _write(session: Session, progress: Progress, origin: dict[str, Any]) -> None:
+    """Write the results of a finished run, and then remove the states that led there."""
+    run = session.run
+    if progress.processes:
+        origin["environment"]["processes"] = progress.processes
+    write_checkpoints(run, session.state.folder, progress, session.gallery, origin)
+    write_curves(run, session.gan.variant, progress)
+    remove_states(run.scratch)
 
 
 def _state(
@@ -149,8 +152,8 @@ def _note_replacement(run: paths.Run) -> None:
         print(note, file=sys.stderr)
 
 
-def _check_selection(suite: Suite) -> None:
-    """Refuse before the training what would fail after it."""
+def _check_suite(suite: Suite) -> None:
+    """Refuse before the training what would fail after it, or what processes cannot share."""
     column, _ = CRITERIA.get(suite.evaluation.checkpoint, ("", ""))
     reason = missing_metrics().get(column.removeprefix("validation/"))
     if reason is not None:
@@ -158,10 +161,6 @@ def _check_selection(suite: Suite) -> None:
             f"suite {suite.name}: evaluation.checkpoint is {suite.evaluation.checkpoint}, "
             f"which cannot be computed: {reason}"
         )
-
-
-def _check_sharing(suite: Suite) -> None:
-    """Refuse what several processes cannot do together."""
     size, number = suite.training.batch_size, processes()
     if size % number:
         raise InputError(
