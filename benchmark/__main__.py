@@ -11,13 +11,14 @@ from types import FrameType
 import typer
 from typer.completion import completion_init  # type: ignore[attr-defined]
 
-from benchmark.cli import catalog, completion, images, results, stages  # noqa: F401
+from benchmark.cli import catalog, completion, images, many, results, stages  # noqa: F401
 from benchmark.cli.app import ANYWHERE, PROGRAM, app, misuse_line
 from benchmark.cli.terminal import prepare_streams
 from benchmark.core import paths
 from benchmark.core.exit_codes import FAILED, FINE, INTERRUPTED, MISUSED, complain
 from benchmark.core.hashing import ROOT, changed_code, snapshot
 from benchmark.core.portable import cap_arrays
+from benchmark.distributed.parent import end_with_parent
 from data.errors import InputError
 
 cap_arrays()  # before any command loads them
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with redirect_stdout(sys.stderr):
             main(["--help"])
         return MISUSED
+    end_with_parent()
     if not _is_at_home(words):
         return complain(f"run this in the root of a checkout, such as {ROOT}", MISUSED)
     with _signals() as received:

@@ -51,7 +51,7 @@ def load(model: type[Config], path: Path, **given: Any) -> Config:
     Raises:
         InputError: the file is missing, is not YAML, or does not fit the model.
     """
-    content = _read(path)
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected keys and values, found {type(content).__name__}")
     if clash := sorted(given.keys() & content.keys()):
@@ -101,8 +101,12 @@ class _PlainValues(SafeConstructor):
         raise ConstructorError(None, None, fault, node.start_mark)
 
 
-def _read(path: Path) -> Any:
-    """Return what a YAML file holds."""
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file holds.
+
+    Raises:
+        InputError: the file is missing, or is not YAML.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:

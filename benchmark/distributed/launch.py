@@ -20,6 +20,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from benchmark.core.exit_codes import FAILED, FINE, INTERRUPTED, complain
 from benchmark.core.portable import usable_cpus
 from benchmark.distributed.group import LOST, RUN_ID
+from benchmark.distributed.parent import PARENT
 from data.errors import InputError
 
 PORT = 29400
@@ -43,6 +44,7 @@ def launch(words: Sequence[str], device: str, devices: int, nodes: int, meet_at:
         raise InputError(f"--devices {devices}: PyTorch finds {there} CUDA devices here")
     threads = max(1, usable_cpus() // devices)
     os.environ |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    os.environ[PARENT] = str(os.getpid())
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # a line is enough
     with tempfile.TemporaryDirectory(prefix="inpaintbench") as logs:
         config = LaunchConfig(
