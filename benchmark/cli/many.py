@@ -1,5 +1,6 @@
 """Many runs: the pipeline and sweeps, several stages at a time, here or on a Ray cluster."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -39,7 +40,8 @@ def repro(jobs: Jobs = 1, ray: Ray = None, gpus_per_run: Gpus = 0) -> int:
 
     if code := _run(Stages(), jobs, ray, gpus_per_run):
         return code
-    return subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet"]).returncode
+    rest = [sys.executable, "-m", "dvc", "repro", "--quiet"]  # nothing, unless something changed
+    return subprocess.run(rest, env=os.environ | {"PATH": _path()}).returncode
 
 
 @app.command(rich_help_panel=PIPELINE, short_help="try settings of a variant")
@@ -79,7 +81,7 @@ def _run(
     if ray is None and gpus:
         raise InputError("--gpus-per-run is for --ray")
     threads = torch.get_num_threads()
-    all_variables = {"OMP_NUM_THREADS": str(threads), **(variables or {})}
+    all_variables = {"OMP_NUM_THREADS": str(threads), "PATH": _path(), **(variables or {})}
     if gpus > 1:
         all_variables["INPAINTBENCH_DEVICES"] = str(gpus)
     with only_one() as token:
@@ -94,3 +96,8 @@ def _run(
             return complain(error, FAILED)
     print(f"{len(ran)} of {len(work.needs)} stages ran", file=sys.stderr)
     return 0
+
+
+def _path() -> str:
+    """Return where programs are looked for, this Python first: it is `python` in `dvc.yaml`."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -201,20 +201,21 @@ def result(trials: Trials) -> str:
             c = found[name]
             row += [_interval(c.difference, c.low, c.high, "+"), c.verdict_text]
         rows.append(row)
-    images = len(scores[best].scored)
-    seeds = f"{len(sweep.seeds)} seed{'s' * (len(sweep.seeds) > 1)}"
-    index = [*means].index(best)
-    fixed = _text({key: values[0] for key, values in sweep.grid.items() if len(values) == 1})
-    file = trials.folder.relative_to(Path.cwd()) / paths.VARIANTS / f"{sweep.variant}_{index}.yaml"
+    file = trials.folder / paths.VARIANTS / f"{sweep.variant}_{[*means].index(best)}.yaml"
+    fixed = {key: values[0] for key, values in sweep.grid.items() if len(values) == 1}
+    facts = [
+        *([_text(fixed)] if fixed else []),
+        f"{len(sweep.seeds)} seed{'s' * (len(sweep.seeds) > 1)}",
+        f"{len(scores[best].scored)} validation images",
+    ]
     return "\n".join([
-        f"# {escape_markdown(sweep.name)}: {escape_markdown(sweep.variant)} on "
-        f"{escape_markdown(sweep.suite)}",
-        f"{fixed}{'; ' if fixed else ''}{seeds}, {images} validation images, which choose; test images were not looked at. As it "
-        "was chosen by it, the best one's score is too good: the test split has an honest one.",
+        f"# {escape_markdown(sweep.name)}: {sweep.variant} on {sweep.suite}",
+        f"{escape_markdown('; '.join(facts))}. They choose, and test images were not looked at: "
+        "there the best one's score is an honest one, which here is too good, as it was chosen.",
         "",
         *map(markdown_row, rows),
         "",
-        f"The best is `{file}`.",
+        f"The best is `{file.relative_to(Path.cwd())}`.",
         "",
     ])  # fmt: skip
 

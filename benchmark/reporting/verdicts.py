@@ -128,30 +128,18 @@ def marker(comparisons: Sequence[Comparison], strongest: str) -> str:
 
 
 def headline(means: Mapping[str, float], comparisons: Sequence[Comparison], strongest: str) -> str:
-    """Return one sentence for each reference that matters: Telea and the strongest baseline.
+    """Return the sentence on how many variants beat the strongest baseline.
 
     Args:
         means: each method's mean of the deciding metric.
         comparisons: of every variant with every baseline.
         strongest: the baseline with the best mean.
     """
-    outcomes, together = {}, dict[object, list[str]]()
-    for reference in dict.fromkeys((TELEA, strongest)):
-        if found := [c for c in comparisons if c.reference == reference]:
-            outcomes[reference] = _outcome(found)
-            is_unanimous = outcomes[reference].count(0) == 2
-            together.setdefault(outcomes[reference] if is_unanimous else reference, []).append(
-                reference
-            )
-    best = min((c.method for c in comparisons), key=lambda name: (means[name], name), default="")
-    sentences = []
-    for references in together.values():
-        named = [f"{n}, the strongest baseline" if n == strongest else n for n in references]
-        who = _who(*outcomes[references[0]], " and ".join(named))
-        scores = " and ".join(f"{means[name]:.4f}" for name in references)
-        sentences.append(f"{who} (best: {best}, {METRIC} {means[best]:.4f} against {scores})")
-    text = "; ".join(sentences)
-    if any(comparison.is_provisional for comparison in comparisons):
+    found = [comparison for comparison in comparisons if comparison.reference == strongest]
+    best = min((c.method for c in found), key=lambda name: (means[name], name), default="")
+    who = _who(*_outcome(found), f"{strongest}, the strongest baseline")
+    text = f"{who} (best: {best}, {METRIC} {means[best]:.4f} against {means[strongest]:.4f})"
+    if any(comparison.is_provisional for comparison in found):
         text += "; provisional, as nobody knows what another training seed changes"
     return f"{text[:1].upper()}{text[1:]}."
 

@@ -66,6 +66,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 NAMES = {"split", "train@1", "train@2", "report"}
 
 
+@pytest.mark.promise("several")
 def test_what_is_stale_runs_and_what_waits_comes_after(pipeline: Path) -> None:
     ran = _repro()
     assert (ran[0], {*ran}, ran[-1]) == ("split", NAMES, "report")
@@ -86,6 +87,7 @@ def test_results_that_were_made_before_come_back_without_a_run(pipeline: Path) -
     assert Path("report").read_text() == "one"
 
 
+@pytest.mark.promise("several")
 def test_the_record_is_that_of_dvc_repro(pipeline: Path) -> None:
     _dvc("repro", "--quiet")
     lock = Path("dvc.lock")
@@ -116,6 +118,7 @@ def test_a_stage_that_fails_stops_those_that_wait_for_it_alone(
     assert _repro() == ["train@1", "report"]  # train@2 is kept
 
 
+@pytest.mark.promise("several")
 def test_code_that_changes_while_a_stage_runs_is_not_recorded(
     pipeline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,6 +279,7 @@ RESULTS = (
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="kills a machine of a local cluster")
+@pytest.mark.promise("several")
 def test_twelve_runs_on_three_machines_of_which_one_dies(tmp_path: Path) -> None:
     """The results are those of one machine, byte by byte."""
     from ray.cluster_utils import Cluster
@@ -315,6 +319,7 @@ def _begun(logs: Path) -> list[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.promise("several")
 def test_several_jobs_make_what_one_makes(tmp_path: Path) -> None:
     serial, parallel = PipelineCheckout(tmp_path / "1"), PipelineCheckout(tmp_path / "2")
     serial.repro()

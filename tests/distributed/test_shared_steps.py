@@ -26,6 +26,7 @@ from models.replicas import (
     total,
 )
 from models.variant import Variant
+from tests.support.promises import tally
 from tests.support.tiny import (
     cpu_engine,
     find_generator,
@@ -77,13 +78,16 @@ def check_losses(variants: list[Variant], count: int) -> None:
             # sign of its gradient: where that is all but zero, rounding decides.
             for tolerance, (expected, found) in zip((1e-4, 5e-3), pairs, strict=True):
                 assert found == pytest.approx(expected, rel=tolerance, abs=1e-6), variant.name
+                tally("losses compared", len(expected))
 
 
+@pytest.mark.promise("shared")
 def test_losses_of_two_processes_are_those_of_one() -> None:
     check_losses([tiny_variant(name) for name in SOME], 2)
 
 
 @pytest.mark.slow
+@pytest.mark.promise("shared")
 @pytest.mark.parametrize("count", [2, 4])
 def test_losses_of_every_variant_are_those_of_one(count: int) -> None:
     check_losses([tiny_variant(name) for name in one_of_each_kind()], count)
@@ -120,6 +124,7 @@ def norms() -> list[Tensor]:
     return [output.detach(), images.grad, layer(images).detach(), *whole]
 
 
+@pytest.mark.promise("shared")
 def test_batch_norm_of_two_processes_is_that_of_one() -> None:
     first, second = run_together(norms, 2)
     for index, expected in enumerate(norms()):
@@ -143,6 +148,7 @@ def agreements() -> list[object]:
     return found
 
 
+@pytest.mark.promise("shared")
 def test_processes_agree_by_hand() -> None:
     line = "process 1 of 2 has another code than process 0; give all machines the same checkout"
     # The losses of the two weigh the maxima 1 and 2 times: 3 for whoever has one.
@@ -151,6 +157,7 @@ def test_processes_agree_by_hand() -> None:
         assert str(found[-1]).startswith(line)
 
 
+@pytest.mark.promise("shared")
 @pytest.mark.parametrize(("processes", "drop_last"), [*product([2, 3, 5], [True, False])])
 def test_parts_of_batches_are_the_batches_of_one_process(
     processes: int, drop_last: bool, monkeypatch: pytest.MonkeyPatch

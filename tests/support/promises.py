@@ -19,6 +19,10 @@ PROMISES = {
     "resume": "A run that is stopped or killed at any moment, and started again, ends with the "
     "bytes of a run that never stopped.",
     "lock": "At most one process trains a run.",
+    "shared": "Processes that share the batches of a run compute what one process does, up to "
+    "rounding.",
+    "several": "Several stages at a time, here or on a cluster, give the results of one after the "
+    "other.",
     "batch_size": "The batch size of the evaluation changes no mask, and of a filled pixel at most "
     "one level, in less than 1 of 10,000; means agree to 1e-4 of their value.",
     "names": "Names and order of files change no split; an image that is added moves no other one, "

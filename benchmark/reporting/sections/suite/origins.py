@@ -65,10 +65,12 @@ def _number(environment: Mapping[str, Any], machines: dict[str, str]) -> str:
 def _machine(environment: Mapping[str, Any]) -> str:
     gpu = [environment[key] for key in ("gpu", "driver") if key in environment]
     libraries = environment.get("libraries", {})
+    shared = [f"{number} processes" for number in environment.get("processes", [])]
     parts = [
         *gpu,
         f"{environment.get('cpu', 'unknown CPU')}, {environment.get('cpu_capability', '?')}",
         f"{environment.get('threads', '?')} threads",
+        *shared,
         f"{environment.get('system', '?')} {environment.get('machine', '?')}",
         f"Python {environment.get('python', '?')}",
         *(f"{name} {version}" for name, version in sorted(libraries.items())),
