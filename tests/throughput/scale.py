@@ -152,10 +152,13 @@ def main() -> None:
     few = sorted(fitting, key=lambda name: fitting[name])
     shown = [few[0], "l2", "localizer", "context_encoder_ratio_1000", few[-1]]
     image_bytes = 3 * suite.image_size**2
+    shared = shared_rates()
+    ratios = [float(row[-1]) for row in shared]
     content = PROSE.read_text(encoding="utf-8").format(
         machine=f"{machine['cpu']}, {machine['threads']} threads",
         shared=table(["variant", "1 process, 2 threads", "2 processes, 1 thread", "ratio"],
-                     *shared_rates()),
+                     *shared),
+        slower=f"{100 * (1 - max(ratios)):.0f} to {100 * (1 - min(ratios)):.0f} %",
         repro=table(["twelve short runs", "s", "ratio"], *repro_times()),
         gflop=table(["variant", "GFLOP for an image"],
                     *([f"`{n}`", f"{fitting[n]:.1f}"] for n in dict.fromkeys(shown))),
