@@ -148,6 +148,14 @@ class LearnedGain(_OfOne):
     """Of `ssim_h`."""
 
 
+class Refilling(_OfOne):
+    """A localizer, whose squares are filled again and again."""
+
+    discriminator: Name
+    margin: Margin | None = None
+    """Of `stlpips_alex`."""
+
+
 class AcrossSuites(Frozen):
     """One variant on the different images of two suites, each time against a baseline."""
 
@@ -216,6 +224,7 @@ class Claim(Frozen):
     chooses_worse: Sequence[Choice] = ()
     ignores_context: Sequence[Ignorance] = ()
     needs_gain: Sequence[LearnedGain] = ()
+    refines: Sequence[Refilling] = ()
     across: Sequence[AcrossSuites] = ()
     all_beat: Sequence[EveryVariant] = ()
     all_follow: Sequence[Detail] = ()
@@ -262,7 +271,7 @@ class Claim(Frozen):
 
 JOINT = (
     "better", "differ", "as_good", "cheaper", "psnr_rises", "near_ideal", "sees_seam", "finds",
-    "misses", "more_specific", "chooses_worse", "ignores_context", "needs_gain",
+    "misses", "more_specific", "chooses_worse", "ignores_context", "needs_gain", "refines",
 )  # fmt: skip
 """Kinds of comparisons that must all hold on a suite."""
 SINGLE = ("across", "all_beat", "all_follow", "covers")

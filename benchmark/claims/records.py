@@ -9,6 +9,7 @@ from benchmark.claims.comparisons import (
     ClaimComparison,
     UntestableError,
     comparison_of_samples,
+    decimals_of,
     sample_of_images,
     within_margin,
 )
@@ -18,6 +19,7 @@ from benchmark.claims.definitions import (
     Ignorance,
     LearnedGain,
     Probing,
+    Refilling,
     SeamReliance,
     Specificity,
 )
@@ -26,6 +28,8 @@ from benchmark.evaluation.curves import checkpoint_regret
 from benchmark.evaluation.diagnostics.diagnosis import CORRELATION
 from benchmark.evaluation.diagnostics.effects import effects_of, join_seeds
 from benchmark.evaluation.diagnostics.probes import REAL
+from benchmark.evaluation.diagnostics.refilling import METRIC as REFILLED
+from benchmark.evaluation.diagnostics.refilling import ROUNDS, refilled
 from benchmark.evaluation.results import Results
 from benchmark.metrics import METRICS
 from benchmark.stats.intervals import (
@@ -210,6 +214,28 @@ def compare_gain(claimed: LearnedGain, results: Results) -> ClaimComparison:
     what = f"ssim_h of {claimed.variant}: with - without the block (learned gain {gains})"
     effect = Effect(interval_of_mean(sample), margin)
     return comparison_of_samples(what, effect, "above", [sample], 5)
+
+
+def compare_refilled(claimed: Refilling, results: Results) -> ClaimComparison:
+    """Compare images in which the localizer's squares were filled again with what they were.
+
+    Raises:
+        UntestableError: nothing was filled again.
+    """
+    before, after = refilled(0), refilled(ROUNDS)
+    entries = _entries(claimed.variant, claimed.discriminator, results)
+    values = [entry.get("per_image", {}) for _, entry in entries]
+    rows = [np.subtract(v[after], v[before]).tolist() for v in values if after in v]
+    if not rows:
+        raise UntestableError(
+            f"nothing was filled again where {claimed.discriminator} of {claimed.variant} finds it;"
+            " `python -m benchmark evaluate` does it"
+        )
+    sample = sample_of_images(rows, results)
+    margin = METRICS[REFILLED].margin if claimed.margin is None else claimed.margin
+    what = f"{REFILLED} of {claimed.variant}: filled {ROUNDS} times more - once"
+    effect = Effect(interval_of_mean(sample), margin)
+    return comparison_of_samples(what, effect, "below", [sample], decimals_of(REFILLED))
 
 
 def _interventions(variant: str, results: Results) -> list[Mapping[str, Any]]:

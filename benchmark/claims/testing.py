@@ -21,6 +21,7 @@ from benchmark.claims.records import (
     compare_choice,
     compare_contexts,
     compare_gain,
+    compare_refilled,
     compare_specificity,
     read_probing,
     read_seam,
@@ -47,6 +48,7 @@ COMPARE: Mapping[str, tuple[Callable[[Any, Results], ClaimComparison], ...]] = {
     "chooses_worse": (compare_choice,),
     "ignores_context": (compare_contexts,),
     "needs_gain": (compare_gain,),
+    "refines": (compare_refilled,),
 }
 """What tests each kind of comparison within a suite; all must hold."""
 ARITHMETIC = "arithmetic"

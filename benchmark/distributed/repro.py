@@ -109,7 +109,8 @@ def run_stages(
                     ran.append(name)
                 order.done(name)
                 bar.update()
-            bar.set_postfix_str(_how_far(stages, running.values()))
+            # In a file, a line for each look would be thousands.
+            bar.set_postfix_str(_how_far(stages, running.values()), refresh=sys.stderr.isatty())
     stages.tidy()
     if failed:
         others = f", and {len(left_out)} that wait for it were left out" if left_out else ""

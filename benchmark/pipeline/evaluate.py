@@ -21,6 +21,7 @@ from benchmark.evaluation.diagnostics.diagnosis import (
 from benchmark.evaluation.diagnostics.interventions import intervene
 from benchmark.evaluation.diagnostics.predictions import ProbedRun
 from benchmark.evaluation.diagnostics.probes import fade_px
+from benchmark.evaluation.diagnostics.refilling import refill
 from benchmark.evaluation.score_table import write_score_table
 from benchmark.evaluation.test_set import (
     Scored,
@@ -162,13 +163,19 @@ def _diagnose(
     pixels = {name: image.permute(0, 2, 3, 1).cpu().numpy() for name, image in probes.items()}
     shown = probed.predictions(probes, boxes)
     save_image(picture, probe_picture(pixels, boxes.cpu().numpy(), shown, names))
+    found = {
+        name: diagnosis(spec, predictions.get(name), correlations.get(name), resamples)
+        for name, spec in variant.discriminators.items()
+    }
+    for name, spec in asked.items():
+        if found[name]["predicts"] == "localization" and spec.input == "completed":
+            localizer = trained.discriminators[name]
+            scores = refill(trained.inpainter, localizer, test, device, batch_size)
+            found[name]["per_image"] |= scores
     return {
         "image_px": suite.image_size,
         "fade_px": fade_px(suite.mask.size),
         "bootstrap": {"replicates": REPLICATES, "seed": SEED, "confidence": CONFIDENCE},
         "missing": {} if len(test.rows) > 1 else ALONE,
-        "discriminators": {
-            name: diagnosis(spec, predictions.get(name), correlations.get(name), resamples)
-            for name, spec in variant.discriminators.items()
-        },
+        "discriminators": found,
     }

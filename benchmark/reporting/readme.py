@@ -6,7 +6,7 @@ from benchmark.core.files import write_text
 from benchmark.reporting.blocks import Block, Items, Table, Text
 from benchmark.reporting.dialect import plain
 from benchmark.reporting.markdown import markdown_blocks
-from benchmark.reporting.sections.claims import short_table
+from benchmark.reporting.sections.claims import short_blocks
 from benchmark.reporting.suite_report import Report, SuiteReport
 from benchmark.reporting.tables import columns_of, scores_table, standings
 from benchmark.stats.comparison import TELEA
@@ -47,8 +47,8 @@ def _blocks(report: Report) -> list[Block]:
     shown = [suite for suite in report.suites if not suite.verdicts.withheld]
     lines = [f"**{plain(suite.title)}.** {plain(suite.headline)}" for suite in shown]
     blocks: list[Block] = [Items(lines)]
-    if claims := short_table(report.tested):
-        return [*blocks, claims]
+    if claims := short_blocks(report.tested):
+        return [*blocks, *claims]
     for suite in shown:
         blocks += [Text(f"{plain(suite.title)}:"), _scores(suite)]
     return blocks

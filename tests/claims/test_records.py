@@ -213,6 +213,31 @@ def test_a_block_that_is_worth_something_and_its_gain() -> None:
     )
 
 
+REFINES = claim(refines=[{"variant": "localizer", "discriminator": "localizer"}])
+
+
+@pytest.mark.parametrize(
+    ("gain", "verdict"),
+    [(-0.02, "supported"), (0.02, "reversed"), (0.0, "negligible")],
+)
+def test_images_that_are_filled_again(gain: float, verdict: str) -> None:
+    before = 0.2 + 0.01 * WOBBLE
+    after = before + gain + 0.0005 * WOBBLE
+    content = _localizer({"refilled_0": before.tolist(), "refilled_4": after.tolist()})
+    found = only(REFINES, results({"localizer": PSNR}, diagnoses={("localizer", 0): content}))
+    (part,) = found.comparisons
+    assert found.verdict == verdict
+    assert part.difference == pytest.approx(gain, abs=1e-12)
+    assert part.what == "stlpips_alex of localizer: filled 4 times more - once"
+
+
+def test_images_that_were_not_filled_again() -> None:
+    found = results({"localizer": PSNR}, diagnoses={("localizer", 0): probed(0.5, 0.01)})
+    assert reason(REFINES, found).startswith(
+        "nothing was filled again where localizer of localizer finds it"
+    )
+
+
 def test_a_generator_that_was_not_asked() -> None:
     assert reason(IGNORES, intervened("ours", {})).startswith(
         "nothing was taken from the generator of ours; `python -m benchmark evaluate`"

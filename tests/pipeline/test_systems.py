@@ -539,7 +539,7 @@ CLAIMS = {
     "c22": [("chooses_worse", "staged", "best_train_loss")],
     "c23": [("covers", 32, 200, 0.25, 0.05)],
     "c24": [("more_specific", "localizer", "binary", "localizer", "binary", 0.1)],
-    "c25": [],
+    "c25": [("refines", "localizer", "localizer")],
 }  # fmt: skip
 """Kind, what is claimed to be ahead, of what, in which metric, and the margin of a claim's own."""
 

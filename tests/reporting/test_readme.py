@@ -60,19 +60,31 @@ def test_numbers_are_those_of_the_committed_files() -> None:
         assert "(best: " in line
     committed = json.loads((ROOT / "reports/claims.json").read_text())
     assert claims[0] == ["claim", "verdict", "difference", "on"]
+    shown = {said.split(". ")[0] for said, *_ in claims[1:]}
+    verdicts = {
+        name: {f["verdict"] for f in claim["findings"] if _of_dataset(f)}
+        for name, claim in committed.items()
+    }
+    left_open = [name for name, found in verdicts.items() if found == {"inconclusive"}]
+    assert shown == {name for name, found in verdicts.items() if found} - {*left_open}
+    if left_open:
+        assert f"Not decided: {', '.join(left_open)}." in _results()
     for said, verdict, difference, suites in claims[1:]:
         name, sentence = said.split(". ", 1)
         found = [f for f in committed[name]["findings"] if _of_dataset(f)]
         assert {f["verdict"] for f in found} == {verdict.split(" ", 1)[1]} or "mixed" in verdict
         if "mixed" not in verdict:
             assert sentence == found[0]["found"]
-            parts = [p for p in found[0]["evidence"] if difference.startswith(p["comparison"])]
-            part = max(parts, key=lambda p: len(p["comparison"]))
-            values = difference.removeprefix(part["comparison"]).replace(",", "").split()
-            numbers = [part[key] for key in ("difference", "low", "high")][: len(values)]
-            decimals = len(values[0].split(".")[1])
-            assert [float(text.strip("[]")) for text in values] == pytest.approx(
-                numbers, abs=0.51 * 10**-decimals
+            measure, *texts = re.fullmatch(
+                r"(.*?) ([+-][\d.]+)(?: \[([+-][\d.]+), ([+-][\d.]+)\])?", difference
+            ).groups()  # type: ignore[union-attr]
+            values = [float(text) for text in texts if text is not None]
+            decimals = len(texts[0].split(".")[1])
+            assert any(
+                part["comparison"].split(": ")[0] == measure
+                and [part[key] for key in ("difference", "low", "high")][: len(values)]
+                == pytest.approx(values, abs=0.51 * 10**-decimals)
+                for part in found[0]["evidence"]
             )
         runs = {run.split("/")[0] for f in found for run in f["runs"]}
         assert {*suites.split(", ")} == runs

@@ -7,7 +7,7 @@ from typing import Any
 from benchmark.claims.comparisons import ClaimComparison
 from benchmark.claims.definitions import Claim
 from benchmark.claims.testing import ClaimFinding, ClaimResult
-from benchmark.claims.verdicts import overall_verdict
+from benchmark.claims.verdicts import OverallVerdict, overall_verdict
 from benchmark.core.text import csv_text
 from benchmark.metrics import METRICS
 from benchmark.reporting.blocks import Block, Cell, Group, Head, Row, Section, Table, Text
@@ -80,25 +80,33 @@ def _group(name: str, tested: ClaimResult) -> Group:
     return Group([*found, *_untested_rows(tested)], title)
 
 
-def short_table(tested: Mapping[str, ClaimResult]) -> Table | None:
-    """Return a row for each claim that datasets were found for; None where there are none."""
-    rows = []
+def short_blocks(tested: Mapping[str, ClaimResult]) -> list[Block]:
+    """Return a table of the claims that datasets decide, and which ones they leave open."""
+    rows, left_open = [], []
     for name, result in tested.items():
-        found = [finding for finding in result.findings if finding.on_datasets]
-        if found:
-            rows.append(_short_row(name, result.claim, found))
+        if found := [finding for finding in result.findings if finding.on_datasets]:
+            overall = overall_verdict(finding.verdict for finding in found)
+            if overall == "inconclusive":
+                left_open.append(name)
+            else:
+                rows.append(_short_row(name, result.claim, found, overall))
     heads = [Head(name, is_text=True) for name in SHORT_HEADS]
-    return Table("Claims", heads, [Group(rows)]) if rows else None
+    blocks: list[Block] = [Table("Claims", heads, [Group(rows)])] if rows else []
+    if left_open:
+        blocks.append(Text(f"{SIGNS['inconclusive']} Not decided: {', '.join(left_open)}."))
+    return blocks
 
 
-def _short_row(name: str, claim: Claim, findings: Sequence[ClaimFinding]) -> Row:
-    overall = overall_verdict(finding.verdict for finding in findings)
+def _short_row(
+    name: str, claim: Claim, findings: Sequence[ClaimFinding], overall: OverallVerdict
+) -> Row:
     first = findings[0]
     decisive = next(part for part in first.comparisons if part.verdict == first.verdict)
     if overall == "mixed":
         said, evidence = claim.claim, _counts(findings)
     else:
-        said, evidence = claim.finding(first.verdict), evidence_text(decisive)
+        said = claim.finding(first.verdict)
+        evidence = f"{decisive.what.split(': ')[0]} {_numbers(decisive)}"
     suites = dict.fromkeys(suite.name for finding in findings for suite in finding.suites)
     cells = [
         Cell(f"{name}. {said}"),
@@ -165,9 +173,13 @@ def _verdict_cell(verdict: str, found: str = "") -> Cell:
 
 def evidence_text(part: ClaimComparison) -> str:
     """Return a comparison as `metric: a - b difference [low, high]`."""
+    return f"{part.what} {_numbers(part)}"
+
+
+def _numbers(part: ClaimComparison) -> str:
     numbers = [f"{round(n, part.decimals) + 0.0:+.{part.decimals}f}" for n in _ends(part)]
     interval = f" [{numbers[1]}, {numbers[2]}]" if part.images or part.seeds else ""
-    return f"{part.what} {numbers[0]}{interval}"
+    return f"{numbers[0]}{interval}"
 
 
 def _ends(part: ClaimComparison) -> tuple[float, float, float]:

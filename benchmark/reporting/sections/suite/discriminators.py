@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from benchmark.core import paths
 from benchmark.evaluation.diagnostics.diagnosis import CORRELATION, Diagnosis
 from benchmark.evaluation.diagnostics.effects import GUESSING, IOU_MARGIN
 from benchmark.evaluation.diagnostics.probes import PROBES, REAL
+from benchmark.evaluation.diagnostics.refilling import ELSEWHERE, ROUNDS, refilled
 from benchmark.reporting.blocks import (
     Block,
     Details,
@@ -53,6 +55,10 @@ MEASURES = {
     "iou": f"IoU (above {IOU_MARGIN:g} counts)",
     "auc": f"AUC ({GUESSING:g} is guessing)",
 }
+AGAIN = (
+    "Mean ST-LPIPS of whole images, lower is better, after the square that the localizer finds was "
+    f"filled again so many times; and after {ROUNDS} times elsewhere, in squares that are drawn."
+)
 EFFECTS = "What a seam and what generated content add to what each discriminator finds."
 SEES = {
     "completed": "completed images",
@@ -165,6 +171,12 @@ def _tables(judges: Sequence[Judge]) -> list[Block]:
             rows = [[p, *(_found(a.get(p, {}).get(measure)) for a in answers)] for p in shown]
             heads = ("probe", *(judge.name for judge in asked))
             tables += [Text(title), simple_table(title, heads, rows)]
+    if again := [judge for judge in judges if refilled(0) in judge.numbers.get("per_image", {})]:
+        names = {f"{n} more": refilled(n) for n in range(ROUNDS + 1)} | {"elsewhere": ELSEWHERE}
+        scores = [judge.numbers["per_image"] for judge in again]
+        rows = [[row, *(f"{fmean(s[name]):.4f}" for s in scores)] for row, name in names.items()]
+        heads = ("filled", *(judge.name for judge in again))
+        tables += [Text(AGAIN), simple_table(AGAIN, heads, rows)]
     return tables
 
 
