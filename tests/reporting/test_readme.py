@@ -67,6 +67,7 @@ def test_numbers_are_those_of_the_committed_files() -> None:
     }
     left_open = [name for name, found in verdicts.items() if found == {"inconclusive"}]
     assert shown == {name for name, found in verdicts.items() if found} - {*left_open}
+    left_open.sort(key=lambda name: int(name[1:]))
     if left_open:
         assert f"Not decided: {', '.join(left_open)}." in _results()
     for said, verdict, difference, suites in claims[1:]:
@@ -147,7 +148,7 @@ def test_claims_are_those_that_a_dataset_was_found_for(
     gain = float(np.mean(-10 * np.log10(GOOD / BAD)))
     (row,) = (row for row in rows if row[0].startswith("c3. "))
     assert row[:2] == [f"c3. {load_claims()['c3'].claim}", "✓ supported"]
-    assert row[2].startswith(f"psnr_h: l2 - binary +{gain:.3f} [") and row[3:] == ["tiny"]
+    assert row[2].startswith(f"psnr_h +{gain:.3f} [") and row[3:] == ["tiny"]
     assert not any(row[0].startswith("c23. ") for row in rows), "arithmetic needs no dataset"
 
 
