@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from benchmark.cli.app import PIPELINE, app
+from benchmark.cli.app import CHECKS, PIPELINE, app
 from benchmark.cli.options import name_option
 from benchmark.core.exit_codes import FAILED, complain
 from data.errors import InputError
@@ -29,7 +29,7 @@ Ray = Annotated[str | None, _RAY]
 Gpus = Annotated[int, _GPUS]
 
 
-@app.command(rich_help_panel=PIPELINE, short_help="all of it, several at a time")
+@app.command(rich_help_panel=PIPELINE, short_help="all, several at a time")
 def repro(jobs: Jobs = 1, ray: Ray = None, gpus_per_run: Gpus = 0) -> int:
     """Run what `dvc repro` would run, several stages at a time, with equal results.
 
@@ -44,7 +44,7 @@ def repro(jobs: Jobs = 1, ray: Ray = None, gpus_per_run: Gpus = 0) -> int:
     return subprocess.run(rest, env=os.environ | {"PATH": _path()}).returncode
 
 
-@app.command(rich_help_panel=PIPELINE, short_help="try settings of a variant")
+@app.command(rich_help_panel=CHECKS, short_help="choose among settings")
 def sweep(
     file: Annotated[Path, Argument(help="the grid, such as sweeps/adversarial_weight.yaml")],
     jobs: Jobs = 1,

@@ -16,6 +16,7 @@ from benchmark.core.paths import Run
 from benchmark.evaluation.diagnostics.diagnosis import CORRELATION
 from benchmark.evaluation.diagnostics.predictions import ProbedRun, predict
 from benchmark.evaluation.diagnostics.probes import PROBES
+from benchmark.evaluation.diagnostics.refilling import ELSEWHERE, ROUNDS, refilled
 from benchmark.evaluation.test_set import load_test_set
 from benchmark.inference.trained import load_trained
 from benchmark.metrics import PROTOCOL
@@ -139,7 +140,8 @@ def test_values_of_images_are_those_that_effects_are_of() -> None:
     probed = _probed("localizer")
     (found,) = _diagnosis("localizer")["discriminators"].values()
     values = found["per_image"]
-    assert {*values} == {*PROBES, CORRELATION}  # a localizer's claims are about all of them
+    again = {*map(refilled, range(ROUNDS + 1)), ELSEWHERE}
+    assert {*values} == {*PROBES, CORRELATION, *again}  # a localizer's claims are about all
     said = probed.predict_all(4)["localizer"]["seam_only"].iou
     assert said is not None
     assert values["seam_only"] == pytest.approx(said.tolist(), abs=1e-4)  # 4 decimals are kept
