@@ -11,7 +11,7 @@ from typer import Argument, Option
 
 from benchmark.cli.app import CHECKS, PIPELINE, app
 from benchmark.cli.options import name_option
-from benchmark.core.exit_codes import FAILED, complain
+from benchmark.core.exit_codes import FAILED, FINE, complain
 from data.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def sweep(
     text = result(trials)
     write_text(trials.folder / "result.md", text)
     print(text, end="")
-    return 0
+    return FINE
 
 
 def _run(
@@ -95,7 +95,7 @@ def _run(
         except StagesFailedError as error:
             return complain(error, FAILED)
     print(f"{len(ran)} of {len(work.needs)} stages ran", file=sys.stderr)
-    return 0
+    return FINE
 
 
 def _path() -> str:

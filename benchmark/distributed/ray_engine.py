@@ -26,7 +26,7 @@ class RayEngine:
 
     def __init__(self, address: str, gpus: int, cpus: int) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+        # A task that asks for no GPU of Ray sees those of its machine, as with `dvc repro`.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
             import ray as library
