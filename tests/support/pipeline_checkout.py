@@ -11,6 +11,11 @@ from pathlib import Path
 from tests.support.tiny import ROOT, params_text
 
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+RESULTS = (
+    *("data/prepared", "models/checkpoints", "reports/metrics", "reports/scores"),
+    *("reports/curves", "reports/diagnostics", "reports/provenance"),
+)
+"""Where the results of the stages lie."""
 
 
 def git(*arguments: str, cwd: Path = ROOT) -> list[str]:
