@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.core import paths
+from benchmark.core import git, paths
 from benchmark.core.exit_codes import INTERRUPTED, MISUSED
 from benchmark.versions.snapshot import Subject
 from data.errors import InputError
@@ -53,13 +53,14 @@ class Setting:
 
 
 @contextmanager
-def checkout_copy(keep: Path | None = None) -> Iterator[Path]:
-    """Give a copy of the present checkout without its results, and remove it in the end.
+def checkout_copy(keep: Path | None = None, commit: str | None = None) -> Iterator[Path]:
+    """Give a copy of a checkout without its results, and remove it in the end.
 
     Images of a user are linked, not copied.
 
     Args:
         keep: a folder to make the copy in and to leave there; else a temporary one.
+        commit: whose files are copied; else the present ones.
 
     Raises:
         InputError: that folder exists.
@@ -68,7 +69,11 @@ def checkout_copy(keep: Path | None = None) -> Iterator[Path]:
         raise InputError(f"{keep}: exists already; name a new folder")
     with tempfile.TemporaryDirectory(prefix="inpaintbench-") as temporary:
         folder = keep or Path(temporary)
-        copy_sources(folder)
+        if commit is None:
+            copy_sources(folder)
+        else:
+            git.extract(commit, commit, SOURCES, folder)
+            shutil.rmtree(folder / paths.RAW, ignore_errors=True)
         (folder / paths.RAW).mkdir(parents=True, exist_ok=True)
         for images in sorted(paths.RAW.glob("*")):
             (folder / paths.RAW / images.name).symlink_to(images.resolve())

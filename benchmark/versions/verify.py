@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.core import paths
+from benchmark.core import git, paths
 from benchmark.core.config import Suite, load_params, load_suite, load_variant
 from benchmark.core.files import require
 from benchmark.core.yaml_files import load
+from benchmark.evaluation.provenance import read_origin, version_of
 from benchmark.evaluation.reference_runs import FACTS
 from benchmark.training.checkpoints import MANIFEST
 from benchmark.training.gan import training_digest
@@ -66,24 +67,60 @@ def kept_results(
 def verify(kept: Snapshot, device: str = "auto", keep: Path | None = None) -> Verification:
     """Build kept results again, in a copy of the checkout, and compare.
 
+    Reference runs are built with the code that scored them, where this repository has that commit.
     The report is built and compared where everything is that `params.yaml` selects.
 
     Args:
         kept: the results to compare with, see `kept_results`.
         device: `cpu`, `cuda`, or `auto`, which is what made the kept results, if it is there.
-        keep: where to leave the copy; else it is removed.
+        keep: where to leave the copy, or a copy for each commit; else they are removed.
 
     Raises:
         InputError: something that is needed is missing, or the settings are others.
         RebuildFailedError: a stage failed.
     """
-    runs = [subject for subject in kept.subjects if subject.is_run]
-    is_whole = not kept.reference and {*kept.subjects} == {*Snapshot(".", Path()).subjects}
     for subject in kept.subjects:
         _check(kept, subject)
+    if not kept.reference:
+        return Verification(_build(kept, device, keep))
+    parts, makers = [], _by_maker(kept)
+    for maker, subjects in makers.items():
+        commit = git.find_commit(maker)[0]
+        note = f"made by commit {maker}, whose code builds it again"
+        if commit is None:
+            note = f"made by commit {maker}, which is not here: the present code builds it again"
+        place = keep / maker if keep and len(makers) > 1 else keep
+        found = _build(replace(kept, chosen=tuple(subjects)), device, place, commit)
+        parts += [replace(part, notes=[f"{part.name}: {note}", *part.notes]) for part in found]
+    return Verification(parts)
+
+
+def _by_maker(kept: Snapshot) -> dict[str, list[Subject]]:
+    """Group reference runs by the commit that scored them, as `version_of` says it.
+
+    No record says which commit made the baselines, so they go with the first run.
+    """
+    groups: dict[str, list[Subject]] = {}
+    for subject in kept.subjects:
+        if subject.is_run:
+            run, place = subject.run, kept.place
+            origin = read_origin(
+                place(run.provenance), place(run.version), place(run.scores), MADE_BY
+            )
+            maker = version_of(origin.versions, "evaluation", origin.evaluation_sha256)
+            groups.setdefault(maker, []).append(subject)
+        else:
+            next(iter(groups.values())).append(subject)
+    return groups
+
+
+def _build(kept: Snapshot, device: str, keep: Path | None, commit: str | None = None) -> list[Part]:
+    """Build results in a copy of the present code, or of a commit's, and compare them."""
+    runs = [subject for subject in kept.subjects if subject.is_run]
+    is_whole = not kept.reference and {*kept.subjects} == {*Snapshot(".", Path()).subjects}
     for path in REPORT if is_whole else ():
         require(path, MADE_BY)
-    with checkout_copy(keep) as folder:
+    with checkout_copy(keep, commit) as folder:
         for run in runs:  # reference runs have settings of their own
             for path in (paths.SUITES / f"{run.suite}.yaml", paths.VARIANTS / f"{run.name}.yaml"):
                 shutil.copy(kept.place(path), folder / path)
@@ -106,7 +143,7 @@ def verify(kept: Snapshot, device: str = "auto", keep: Path | None = None) -> Ve
             run_stages(folder, [("report",)], setting)
             files = _same_files(kept, found, [*REPORT, *REPORT_FOLDERS])
             parts.append(Part("the report", weakest(parts).exactness, [], files))
-    return Verification(parts)
+    return parts
 
 
 def _check(kept: Snapshot, subject: Subject) -> None:

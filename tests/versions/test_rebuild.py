@@ -19,6 +19,7 @@ from benchmark.versions.rebuild import (
 from benchmark.versions.snapshot import Subject
 from data.errors import InputError
 from tests.support.tiny import ROOT, files_below
+from tests.support.version_control import commit
 
 pytestmark = pytest.mark.promise("verify")
 
@@ -81,6 +82,15 @@ def test_a_copy_has_sources_and_no_results(checkout: Path) -> None:
         assert (folder / "data/raw/mine/1.png").read_text() == "an image"
     assert list(Path(tempfile.gettempdir()).iterdir()) == []
     assert (checkout / "data/raw/mine/1.png").exists()
+
+
+def test_a_copy_of_a_commit_has_its_files(checkout: Path) -> None:
+    (checkout / "benchmark/__main__.py").write_text("of the commit")
+    made = commit(checkout)
+    (checkout / "benchmark/__main__.py").write_text("of now")
+    with checkout_copy(commit=made) as folder:
+        assert (folder / "benchmark/__main__.py").read_text() == "of the commit"
+        assert (folder / "data/raw/mine").is_symlink()
 
 
 def test_this_checkout_is_copied_whole(monkeypatch: pytest.MonkeyPatch) -> None:

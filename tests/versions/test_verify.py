@@ -19,7 +19,7 @@ from benchmark.__main__ import main
 from benchmark.core import paths
 from benchmark.core.config import Params, load_suite, load_variant
 from benchmark.core.portable import ANY_CPU
-from benchmark.evaluation.provenance import AnyProvenance
+from benchmark.evaluation.provenance import AnyProvenance, record_evaluation
 from benchmark.pipeline.baselines import evaluate_baselines
 from benchmark.pipeline.evaluate import evaluate_run
 from benchmark.pipeline.reference import write_reference
@@ -481,6 +481,33 @@ def test_reference_runs_are_built_with_their_own_settings(
     kept.write_text(kept.read_text().replace("0", "1", 1))
     assert verify(kept_results("tiny", reference=True)).verdict == "different"
     tally("changed results found")
+
+
+def test_reference_runs_are_built_with_the_code_of_their_commit(
+    checkout: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = Path("models/losses.py")
+    stored = code.read_text()
+    record_evaluation(RUN, {"commit": git("rev-parse", "HEAD").strip(), "dirty": False})
+    write_reference("tiny", "")
+    code.write_text("raise RuntimeError")
+    seen = []
+
+    def build(folder: Path, *rest: Any) -> None:
+        seen.append((folder / code).read_text())
+        checkout.build(folder, *rest)
+
+    monkeypatch.setattr("benchmark.versions.verify.run_stages", build)
+    found = verify(kept_results("tiny", reference=True))
+    assert (found.verdict, seen) == ("identical", [stored])
+    assert "whose code builds it again" in found.notes[0]
+    version = paths.kept(paths.reference("tiny"), RUN.version)
+    edit(version, lambda content: content["evaluation"].update(commit="0" * 40))
+    assert (
+        "000000000000, which is not here: the present code"
+        in (verify(kept_results("tiny", reference=True)).notes[0])
+    )
+    assert seen == [stored, "raise RuntimeError"]
 
 
 def test_weakest_of_some_parts_is_that_of_the_least_promise() -> None:
