@@ -246,6 +246,15 @@ def test_no_width_makes_the_page_scroll_sideways(shown: Chromium, width: int) ->
     assert shown.run("document.querySelector('table.scores').parentElement.scrollWidth") > 0
 
 
+def test_sentences_of_verdicts_leave_room_for_the_other_columns(shown: Chromium) -> None:
+    shown.size(1280, 800)
+    assert shown.run("document.querySelectorAll('.claims .verdict .more').length") > 0
+    assert shown.run(
+        "[...document.querySelectorAll('.claims')].every("
+        "table => table.scrollWidth <= table.parentElement.clientWidth)"
+    )
+
+
 def test_the_dark_scheme_is_that_of_the_system_until_the_button_is_pressed(
     shown: Chromium,
 ) -> None:
