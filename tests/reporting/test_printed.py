@@ -14,6 +14,7 @@ from data.sources import source_class
 from tests.claims.made_up import results
 
 TABLE = "Lightning context encoder report, table 1, first row"
+DATA = "Tiny ImageNet, 64 px enlarged to 128 px; a hole of 64 px in the center"
 MSE = {1: 0.08, 100: 0.04, 1000: 0.02}
 """By ratio; the order is that of the first row of table 1."""
 
@@ -37,22 +38,22 @@ def _section(found: Results) -> str:
 
 def test_printed_figures_stand_beside_ours() -> None:
     lines = _section(_made(MSE)).splitlines()
-    row = next(li for li in lines if li.startswith(r"| context\_encoder\_ratio\_1 |"))
-    # -10 lg .08 is 10.97.
-    assert row.startswith(
-        r"| context\_encoder\_ratio\_1 | psnr\_db 11.56 | psnr\_db 10.97 | Lightn"
-    )
-    assert "Tiny ImageNet, 64 px enlarged to 128 px" in row
+    start = lines.index(f"| *`tiny`. {TABLE}: {DATA}* |  |")
+    # -10 lg .08 is 10.97, -10 lg .04 is 13.98.
+    assert lines[start + 1 : start + 3] == [
+        r"| context\_encoder\_ratio\_1 | 11.56 → 10.97 |",
+        r"| context\_encoder\_ratio\_100 | 14.34 → 13.98 |",
+    ]
 
 
 @pytest.mark.parametrize("is_same", [True, False])
 def test_whether_the_order_is_the_printed_one_is_said(is_same: bool) -> None:
     names = [rf"context\_encoder\_ratio\_{ratio}" for ratio in (1000, 100, 1)]
     mse = MSE if is_same else {1: 0.02, 100: 0.04, 1000: 0.08}
-    start = f"- `tiny`, {TABLE}"
-    (line,) = [line for line in _section(_made(mse)).splitlines() if line.startswith(start)]
-    said = "the same order" if is_same else f"here {', '.join(reversed(names))}"
-    assert line == rf"{start}: psnr\_db, best first: {', '.join(names)}; {said}."
+    lines = _section(_made(mse)).splitlines()
+    start = lines.index(f"| *`tiny`. {TABLE}: {DATA}* |  |")
+    said = "the same" if is_same else ", ".join(reversed(names))
+    assert lines[start + 4] == rf"| best first | psnr\_db: {', '.join(names)} → {said} |"
 
 
 def test_images_that_the_benchmark_draws_are_no_dataset() -> None:
