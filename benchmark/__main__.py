@@ -11,7 +11,15 @@ from types import FrameType
 import typer
 from typer.completion import completion_init  # type: ignore[attr-defined]
 
-from benchmark.cli import catalog, completion, images, many, results, stages  # noqa: F401
+from benchmark.cli import (  # noqa: F401
+    catalog,
+    completion,
+    inference,
+    many,
+    results,
+    stages,
+    submissions,
+)
 from benchmark.cli.app import ANYWHERE, PROGRAM, app, misuse_line
 from benchmark.cli.terminal import prepare_streams
 from benchmark.core import paths

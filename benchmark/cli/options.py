@@ -1,6 +1,7 @@
 """Options that several commands have, as types of parameters, and how commands answer."""
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -67,6 +68,13 @@ def name_argument(help_text: str, metavar: str | None = None) -> Any:
     return Argument(parser=_not_empty, help=help_text, metavar=metavar)
 
 
+def _white(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ValueError("white is a level above 0")
+    return value
+
+
 SUITE = Option(help="a file of benchmark/suites/", autocompletion=suite_names)
 VARIANT = Option(help="a file of models/variants/", autocompletion=variant_names)
 _CRITERION = Option(
@@ -82,6 +90,26 @@ Devices = Literal["auto", "cpu", "cuda"]
 Device = Annotated[Devices, Option(help="auto takes a CUDA device where there is one")]
 Json = Annotated[bool, flag("--json", "one JSON object instead of text")]
 Overwrite = Annotated[bool, flag("--overwrite", "replace what is there")]
+
+PLACE = "FOLDER|FILE"
+Hole = Literal["white", "black"]
+MaskName = Annotated[
+    str,
+    name_option("of a mask, e.g. {stem}_mask001.png; {stem}_{mask} for several", "PATTERN"),
+]
+Levels = Annotated[
+    float | None,
+    Option(
+        parser=_white,
+        metavar="WHITE",
+        help="white of 16-bit or float samples whose type does not say it: 4095 for 12 bits, or 1",
+    ),
+]
+Threshold = Annotated[
+    int | None,
+    Option(min=1, max=255, metavar="GRAY", help="from which on a mask is white, if it is soft"),
+]
+Dilate = Annotated[int, Option(min=0, max=1000, metavar="PX", help="grow holes by so many pixels")]
 
 
 def seed_list(text: str) -> tuple[int, ...]:

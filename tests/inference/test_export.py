@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from benchmark.__main__ import main
-from benchmark.cli.images import ONNX_EXAMPLE
+from benchmark.cli.inference import ONNX_EXAMPLE
 from benchmark.core.config import Suite
 from benchmark.core.hashing import file_sha256
 from benchmark.core.paths import Run

@@ -1,19 +1,23 @@
-"""Folders of images → scores of a submission, completed images, or a model as a file."""
+"""A trained model at work: completed images, or the model as a file."""
 
-import math
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
-from benchmark.cli.app import CHECKS, MODELS, app
+from benchmark.cli.app import MODELS, app
 from benchmark.cli.options import (
+    PLACE,
     SUITE,
     Criterion,
+    Dilate,
+    Hole,
     Json,
+    Levels,
+    MaskName,
     Overwrite,
+    Threshold,
     answer,
     flag,
     name_option,
@@ -24,63 +28,14 @@ from data.errors import InputError
 
 if TYPE_CHECKING:
     from benchmark.inference.inpaint import Filled
-    from benchmark.submissions.submission import Submission
 
-
-def _white(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise ValueError("white is a level above 0")
-    return value
-
-
-Hole = Literal["white", "black"]
-PLACE = "FOLDER|FILE"
-Truth = Annotated[
-    Path, path_option("the truth: images of any size, in sub-folders too", metavar=PLACE)
-]
-Completed = Annotated[
-    Path, path_option("completed images of the same names and sizes", metavar=PLACE)
-]
-Masks = Annotated[
-    Path, path_option("masks of the same names and sizes; one file is for all", metavar=PLACE)
-]
-HoleColor = Annotated[Hole, Option(help="the color that marks the hole in a mask")]
-MaskName = Annotated[
-    str,
-    name_option("of a mask, e.g. {stem}_mask001.png; {stem}_{mask} for several", "PATTERN"),
-]
-CompletedName = Annotated[
-    str | None,
-    name_option("of a completed image, e.g. {stem}_out.png or {stem}_{mask}", "PATTERN"),
-]
-SampleFlag = Annotated[
-    bool, flag("--samples", "several completions an image, {stem}_s{sample} if not named otherwise")
-]
-Levels = Annotated[
-    float | None,
-    Option(
-        parser=_white,
-        metavar="WHITE",
-        help="white of 16-bit or float samples whose type does not say it: 4095 for 12 bits, or 1",
-    ),
-]
-Threshold = Annotated[
-    int | None,
-    Option(min=1, max=255, metavar="GRAY", help="from which on a mask is white, if it is soft"),
-]
 AnyDevice = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
     Option(help="auto takes a CUDA device where there is one; mps is a GPU of Apple"),
 ]
-Dilate = Annotated[int, Option(min=0, max=1000, metavar="PX", help="grow holes by so many pixels")]
-TrainingImages = Annotated[
-    Path | None, path_option("training images, in which none of the images should be")
-]
 Checkpoint = Annotated[
     Path, path_option("weights of a run: models/checkpoints/<suite>/<variant>/seed<seed>")
 ]
-
 SQUARES = ("center", "random")
 """Masks that are made, and not read from a folder."""
 
@@ -98,117 +53,6 @@ To use the file (a mask has one square of the trained size, which the metadata n
   mask[..., :hole, :hole] = 1  # 1 = hole
   completed, raw = session.run(None, {"image": image, "mask": mask})  # both in [-1, 1]
 """
-
-
-def _submission(
-    places: tuple[Path, Path, Path],
-    reading: tuple[Hole, int | None, int],
-    levels: float | None,
-    mask_name: str,
-    completed_name: str | None,
-    samples: bool,
-) -> "Submission":
-    from benchmark.inference.holes import MaskReading
-    from benchmark.submissions.submission import Submission
-
-    several = "{stem}_s{sample}" if samples else "{stem}"
-    completed_name = completed_name or several
-    if samples != ("{sample}" in completed_name):
-        raise InputError(
-            f"--completed-name {completed_name}: needs {{sample}} with --samples, and else has none"
-        )
-    patterns = {"masks": mask_name, "completed": completed_name}
-    return Submission(*places, MaskReading(*reading), levels, patterns)
-
-
-@app.command(rich_help_panel=CHECKS, short_help="score anybody's images")
-def score(
-    images: Truth,
-    completed: Completed,
-    masks: Masks,
-    hole: HoleColor = "white",
-    threshold: Threshold = None,
-    dilate: Dilate = 0,
-    levels: Levels = None,
-    mask_name: MaskName = "{stem}",
-    completed_name: CompletedName = None,
-    samples: SampleFlag = False,
-    name: Annotated[str, Option(help="of the method, in tables")] = "completed",
-    baselines: Annotated[bool, flag("--baselines", "also score them on the same holes")] = False,
-    train: TrainingImages = None,
-    out: Annotated[
-        Path | None,
-        path_option(
-            "write scores.csv (a row per image), images.csv (names) and metrics.json there"
-        ),
-    ] = None,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-) -> int:
-    """Score completed images of any framework.
-
-    Metrics are those of the composite: completed inside the hole, the truth outside; known_mae_raw
-    says how far the known pixels were changed. Baselines are mean_color, telea and navier_stokes.
-    What is written: scores.csv (a row for each image), images.csv (their names) and metrics.json.
-    What `doctor` finds is printed too; where it is an error, the exit code is 1. See
-    docs/scoring.md.
-    """
-    from benchmark.inference.pairing import check_output
-    from benchmark.submissions.files import FILES
-    from benchmark.submissions.score import (
-        means_text,
-        score_submission,
-        summarize,
-        write_scores,
-    )
-
-    places, reading = (images, completed, masks), (hole, threshold, dilate)
-    submission = _submission(places, reading, levels, mask_name, completed_name, samples)
-    if out is not None:
-        results = [out / name for name in FILES]
-        check_output(submission.folders().values(), out, results, overwrite)
-    scores = score_submission(submission, name, baselines, train)
-    summary = summarize(scores)
-    if out is not None:
-        write_scores(out, scores, summary)
-    for finding in scores.findings:
-        print(f"{finding.severity}: {finding.as_line()}", file=sys.stderr)
-    written = "" if out is None else f"-> {out.as_posix()}/"
-    answer(as_json, summary, means_text(summary) + written)
-    return FINE if scores.are_sound else FAILED
-
-
-@app.command(rich_help_panel=CHECKS, short_help="find what is wrong there")
-def doctor(
-    images: Truth,
-    completed: Completed,
-    masks: Masks,
-    hole: HoleColor = "white",
-    threshold: Threshold = None,
-    dilate: Dilate = 0,
-    levels: Levels = None,
-    mask_name: MaskName = "{stem}",
-    completed_name: CompletedName = None,
-    samples: SampleFlag = False,
-    train: TrainingImages = None,
-    as_json: Json = False,
-) -> int:
-    """Find what is wrong with completed images.
-
-    Exit codes: 0 nothing found, or warnings alone; 1 an error that makes scores wrong; 2 wrong use.
-    docs/scoring.md lists what is looked for.
-    """
-    from benchmark.submissions.catalog import CATALOG
-    from benchmark.submissions.doctor import examine
-
-    places, reading = (images, completed, masks), (hole, threshold, dilate)
-    submission = _submission(places, reading, levels, mask_name, completed_name, samples)
-    findings = examine(submission, train)
-    content = {"findings": [finding.as_json() for finding in findings]}
-    nothing = f"nothing found; {len(CATALOG)} kinds of mistakes were looked for"
-    lines = [f"{finding.severity}: {finding.as_line()}" for finding in findings]
-    answer(as_json, content, "\n".join(lines) or nothing)
-    return FAILED if any(finding.severity == "error" for finding in findings) else FINE
 
 
 @app.command(rich_help_panel=MODELS, short_help="fill holes in pictures")
