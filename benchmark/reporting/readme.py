@@ -3,17 +3,20 @@
 from pathlib import Path
 
 from benchmark.core.files import write_text
-from benchmark.reporting.blocks import Block, Items, Table, Text
+from benchmark.reporting.blocks import Block, Cell, Group, Head, Row, Table, Text
+from benchmark.reporting.budget import budget_clause
 from benchmark.reporting.dialect import plain
 from benchmark.reporting.markdown import markdown_blocks
-from benchmark.reporting.sections.claims import short_blocks
+from benchmark.reporting.sections.claims import COVERAGE_MARK, short_blocks
 from benchmark.reporting.suite_report import Report, SuiteReport
 from benchmark.reporting.tables import columns_of, scores_table, standings
-from benchmark.stats.comparison import TELEA
+from benchmark.reporting.verdicts import outcome
+from benchmark.stats.comparison import METRIC, TELEA
 from data.errors import InputError
 
 START = "<!-- results: written by `python -m benchmark readme` -->\n"
 END = "<!-- end of results -->\n"
+HEADS = ("images", "trained on", f"best variant, {METRIC}", f"best baseline, {METRIC}", "variants")
 METRICS = ("mse_h", "stlpips_alex_h", "sharpness_c")
 COLUMNS = columns_of(METRICS)
 
@@ -40,18 +43,32 @@ def update_readme(report: Report, readme: Path = Path("README.md")) -> None:
 
 
 def _blocks(report: Report) -> list[Block]:
-    """Return a line on each suite, and the claims as datasets have them; without any, the scores.
+    """Return a row on each suite, and the claims as datasets have them; without any, the scores.
 
     What has no verdicts is left to the report.
     """
     shown = [suite for suite in report.suites if not suite.verdicts.withheld]
-    lines = [f"**{plain(suite.title)}.** {plain(suite.headline)}" for suite in shown]
-    blocks: list[Block] = [Items(lines)]
+    rows = [Group([_row(suite) for suite in shown])]
+    blocks: list[Block] = [Table("Suites", [Head(name, is_text=True) for name in HEADS], rows)]
     if claims := short_blocks(report.tested):
         return [*blocks, *claims]
     for suite in shown:
         blocks += [Text(f"{plain(suite.title)}:"), _scores(suite)]
     return blocks
+
+
+def _row(suite: SuiteReport) -> Row:
+    """Return the best variant of a suite beside the best baseline, and how the others fare."""
+    verdicts = suite.verdicts
+    best, strongest = verdicts.best_first[0], verdicts.strongest
+    names = [f"{name} {verdicts.means[name]:.4f}" for name in (best, strongest)]
+    found = [c for c in verdicts.against if c.reference == strongest]
+    better, worse, even = outcome(found)
+    counts = {"better": better, "even": even, "worse": worse}
+    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    mark = COVERAGE_MARK if any(c.is_provisional for c in found) else ""
+    budget = budget_clause(suite.budgets.values()).removeprefix("after ")
+    return Row([Cell(text) for text in (suite.title, budget, *names, f"{said}{mark}")])
 
 
 def _scores(suite: SuiteReport) -> Table:

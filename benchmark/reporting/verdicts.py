@@ -137,15 +137,15 @@ def headline(means: Mapping[str, float], comparisons: Sequence[Comparison], stro
     """
     found = [comparison for comparison in comparisons if comparison.reference == strongest]
     best = min((c.method for c in found), key=lambda name: (means[name], name), default="")
-    who = _who(*_outcome(found), f"{strongest}, the strongest baseline")
+    who = _who(*outcome(found), f"{strongest}, the strongest baseline")
     text = f"{who} (best: {best}, {METRIC} {means[best]:.4f} against {means[strongest]:.4f})"
     if any(comparison.is_provisional for comparison in found):
         text += "; provisional, as nobody knows what another training seed changes"
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _outcome(comparisons: Sequence[Comparison]) -> tuple[int, int, int]:
-    """Return how many variants win, lose, and do neither."""
+def outcome(comparisons: Sequence[Comparison]) -> tuple[int, int, int]:
+    """Return how many variants win against a reference, lose, and do neither."""
     found = [comparison.verdict for comparison in comparisons]
     better, worse = found.count("better"), found.count("worse")
     return better, worse, len(found) - better - worse

@@ -46,18 +46,19 @@ def _update() -> None:
 def test_numbers_are_those_of_the_committed_files() -> None:
     summary = json.loads((ROOT / "reports/summary.json").read_text())
     own = [name for name in load_params(ROOT).suites if not is_dataset(load_suite(name, ROOT))]
-    (claims,) = _tables(_results())
+    suites, claims = _tables(_results())
     for suite in own:
-        methods = summary[suite]
-        title = load_suite(suite, ROOT).title
-        (line,) = (line for line in _results().split("\n") if line.startswith(f"- **{title}.** "))
-        for best, ours, theirs in re.findall(
-            r"\(best: (\w+), mse\\_h ([\d.]+) against ([\d.]+)", line
-        ):
-            assert float(ours) == pytest.approx(methods[best]["mse_h"]["mean"], abs=0.51e-4)
-            others = [methods[name]["mse_h"]["mean"] for name in BASELINES if name in methods]
-            assert min(abs(float(theirs) - mean) for mean in others) < 0.51e-4
-        assert "(best: " in line
+        methods, title = summary[suite], load_suite(suite, ROOT).title
+        (row,) = (row for row in suites if row[0] == title)
+        best, strongest = (cell.split() for cell in row[2:4])
+        means = {name: method["mse_h"]["mean"] for name, method in methods.items()}
+        for name, mean in (best, strongest):
+            assert float(mean) == pytest.approx(means[name], abs=0.51e-4)
+        baselines = {name for name in BASELINES if name in means}
+        assert means[strongest[0]] == min(means[name] for name in baselines)
+        assert means[best[0]] == min(means[name] for name in means.keys() - baselines - {"oracle"})
+        counts = [int(part.split()[0]) for part in row[4].split(", ")]
+        assert sum(counts) == len(means.keys() - baselines - {"oracle"})
     committed = json.loads((ROOT / "reports/claims.json").read_text())
     assert claims[0] == ["claim", "verdict", "difference", "on"]
     shown = {said.split(". ")[0] for said, *_ in claims[1:]}
@@ -107,9 +108,7 @@ def _checkout(root: Path, patch: pytest.MonkeyPatch) -> Checkout:
     return made
 
 
-def test_own_suites_have_a_line_and_a_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_own_suites_have_a_row_and_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _checkout(tmp_path, monkeypatch)
     write_reference("tiny")
     Path("README.md").write_text(f"above\n{START}old\n{END}below\n")
@@ -118,10 +117,13 @@ def test_own_suites_have_a_line_and_a_table(
     before, rest = text.split(START)
     results, after = rest.split(END)
     assert (before, after) == ("above\n", "below\n")
-    lines = [line for line in results.splitlines() if line.startswith("- ")]
-    titles = ["Tiny\\_pictures", "Tiny\\_pictures (reference: Some CPU)"]
-    assert [line.split(".** ")[0] for line in lines] == [f"- **{title}" for title in titles]
-    own, reference = _tables(results)
+    suites, own, reference = _tables(results)
+    # l2 is GOOD and binary BAD, and Telea the best without training: both of one seed.
+    said = ["l2 0.0210", "telea 0.0250", "1 better, 1 worse"]
+    assert [[row[0], *row[2:]] for row in suites[1:]] == [
+        ["Tiny_pictures", *said], ["Tiny_pictures (reference: Some CPU)", *said],
+    ]  # fmt: skip
+    assert results.count("1 worse\\* |") == 2
     assert len(own[0]) == 5
     # The means of GOOD and BAD, and of the strongest baseline, which is Telea here.
     assert [row[:3] for row in own[1:]] == [
@@ -143,7 +145,7 @@ def test_claims_are_those_that_a_dataset_was_found_for(
     path.write_text(path.read_text().replace("name: portraits, count: 10, seed: 0", "name: celeba"))
     Path("README.md").write_text(f"{START}{END}")
     _update()
-    ((head, *rows),) = _tables(Path("README.md").read_text(encoding="utf-8"))
+    _, (head, *rows) = _tables(Path("README.md").read_text(encoding="utf-8").removeprefix(START))
     assert head == ["claim", "verdict", "difference", "on"]
     gain = float(np.mean(-10 * np.log10(GOOD / BAD)))
     (row,) = (row for row in rows if row[0].startswith("c3. "))
