@@ -33,9 +33,7 @@ AnyDevice = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
     Option(help="auto takes a CUDA device where there is one; mps is a GPU of Apple"),
 ]
-Checkpoint = Annotated[
-    Path, path_option("weights of a run: models/checkpoints/<suite>/<variant>/seed<seed>")
-]
+CHECKPOINT = path_option("weights of a run: models/checkpoints/<suite>/<variant>/seed<seed>")
 SQUARES = ("center", "random")
 """Masks that are made, and not read from a folder."""
 
@@ -57,7 +55,7 @@ To use the file (a mask has one square of the trained size, which the metadata n
 
 @app.command(rich_help_panel=MODELS, short_help="fill holes in pictures")
 def inpaint(
-    checkpoint: Checkpoint,
+    checkpoint: Annotated[Path, CHECKPOINT],
     images: Annotated[Path, path_option("images of any size, in sub-folders too", metavar=PLACE)],
     masks: Annotated[str, name_option("what to fill, see above", f"{PLACE}|center|random")],
     out: Annotated[Path, path_option("for the results, PNG files named like the images")],
@@ -149,10 +147,7 @@ def export(
         Path,
         path_option("the file to write, e.g. model.onnx; of a test set a folder", metavar="PATH"),
     ],
-    checkpoint: Annotated[
-        Path | None,
-        path_option("weights of a run: models/checkpoints/<suite>/<variant>/seed<seed>"),
-    ] = None,
+    checkpoint: Annotated[Path | None, CHECKPOINT] = None,
     suite: Annotated[str | None, SUITE] = None,
     criterion: Criterion = None,
     overwrite: Overwrite = False,

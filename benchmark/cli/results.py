@@ -245,7 +245,7 @@ def verify(
     Everything that params.yaml selects is built, or only the suite, variant or seed that is named;
     with a variant or a seed, neither baselines nor the report. It is built in a temporary copy of
     the checkout (TMPDIR says where), in the time that `dvc repro` takes for it. With --reference it
-    is a copy of the commit that made the results.
+    is a copy of the commit that made the results, where git has that.
 
     Exit codes: 0 as promised: identical, or on another machine the same data and metrics within
     their tolerances; 1 different; 2 nothing to compare with.

@@ -210,17 +210,17 @@ def share_range(shares: Iterable[float]) -> str:
 
 
 def budget_clause(budgets: Iterable[Budget]) -> str:
-    """Say after how much training the verdicts on some variants hold.
+    """Say how much training some variants had.
 
     Returns:
-        "after 9,600 images, 0.64 % of the authors' budget", or from the least to the most; without
+        "9,600 images, 0.64 % of the authors' budget", or from the least to the most; without
         the share where no authors state theirs, and empty where the images seen are not known.
     """
     found = [budget for budget in budgets if not math.isnan(budget.images)]
     if not found:
         return ""
     images = _range([number(end(b.images for b in found), 0) for end in (min, max)])
-    text = f"after {images} images"
+    text = f"{images} images"
     if shares := share_range(budget.share for budget in found if budget.authors is not None):
         text += f", {shares} of the authors' budget"
     return text

@@ -67,7 +67,7 @@ def _row(suite: SuiteReport) -> Row:
     counts = {"better": better, "even": even, "worse": worse}
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     mark = COVERAGE_MARK if any(c.is_provisional for c in found) else ""
-    budget = budget_clause(suite.budgets.values()).removeprefix("after ")
+    budget = budget_clause(suite.budgets.values())
     return Row([Cell(text) for text in (suite.title, budget, *names, f"{said}{mark}")])
 
 

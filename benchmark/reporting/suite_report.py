@@ -115,7 +115,7 @@ class SuiteReport:
         clause = budget_clause(self.budgets.values())
         if self.verdicts.withheld or not clause:
             return self.verdicts.headline
-        return f"{self.verdicts.headline} This is {clause}."
+        return f"{self.verdicts.headline} This is after {clause}."
 
     @property
     def title(self) -> str:

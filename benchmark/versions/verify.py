@@ -88,7 +88,9 @@ def verify(kept: Snapshot, device: str = "auto", keep: Path | None = None) -> Ve
         commit = git.find_commit(maker)[0]
         note = f"made by commit {maker}, whose code builds it again"
         if commit is None:
-            note = f"made by commit {maker}, which is not here: the present code builds it again"
+            note = (
+                f"its commit is not in this repository ({maker}): the present code builds it again"
+            )
         place = keep / maker if keep and len(makers) > 1 else keep
         found = _build(replace(kept, chosen=tuple(subjects)), device, place, commit)
         parts += [replace(part, notes=[f"{part.name}: {note}", *part.notes]) for part in found]

@@ -150,18 +150,16 @@ def _budget(images: float, variant: str) -> Budget:
 
 def test_a_clause_says_images_and_the_share_of_the_authors() -> None:
     same = [_budget(60_000, "l2"), _budget(60_000, "staged"), _budget(60_000, "unet_l1")]
-    assert budget_clause(same) == "after 60,000 images, 4 % of the authors' budget"
+    assert budget_clause(same) == "60,000 images, 4 % of the authors' budget"
     # 1,500,000 and 16,380 images.
     two = [_budget(15_000, "l2"), _budget(16_380, "attention_unet")]
-    assert (
-        budget_clause(two) == "after 15,000 to 16,380 images, 1 % to 100 % of the authors' budget"
-    )
+    assert budget_clause(two) == "15,000 to 16,380 images, 1 % to 100 % of the authors' budget"
 
 
 def test_without_a_source_there_is_no_share() -> None:
     budget = _budget(60_000, "unet_l1")
     assert budget.authors is None and math.isnan(budget.share)
-    assert budget_clause([budget]) == "after 60,000 images"
+    assert budget_clause([budget]) == "60,000 images"
     assert budget_clause([_budget(math.nan, "l2")]) == ""
 
 

@@ -46,10 +46,10 @@ def _update() -> None:
 def test_numbers_are_those_of_the_committed_files() -> None:
     summary = json.loads((ROOT / "reports/summary.json").read_text())
     own = [name for name in load_params(ROOT).suites if not is_dataset(load_suite(name, ROOT))]
-    suites, claims = _tables(_results())
+    rows_of_suites, claims = _tables(_results())
     for suite in own:
         methods, title = summary[suite], load_suite(suite, ROOT).title
-        (row,) = (row for row in suites if row[0] == title)
+        (row,) = (row for row in rows_of_suites if row[0] == title)
         best, strongest = (cell.split() for cell in row[2:4])
         means = {name: method["mse_h"]["mean"] for name, method in methods.items()}
         for name, mean in (best, strongest):

@@ -27,7 +27,7 @@ from benchmark.pipeline.report import write_report
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
 from benchmark.versions.diff import machine_differences
-from benchmark.versions.rebuild import Setting, Stage, copy_sources, run_stages
+from benchmark.versions.rebuild import Setting, Stage, copy_sources, run_options, run_stages
 from benchmark.versions.tolerances import (
     BASELINES,
     TOLERANCES,
@@ -504,7 +504,7 @@ def test_reference_runs_are_built_with_the_code_of_their_commit(
     version = paths.kept(paths.reference("tiny"), RUN.version)
     edit(version, lambda content: content["evaluation"].update(commit="0" * 40))
     assert (
-        "000000000000, which is not here: the present code"
+        "its commit is not in this repository (000000000000): the present code"
         in (verify(kept_results("tiny", reference=True)).notes[0])
     )
     assert seen == [stored, "raise RuntimeError"]
@@ -563,6 +563,12 @@ def run_json(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, An
     return code, json.loads(capsys.readouterr().out)
 
 
+def make_by_commands() -> None:
+    """Score and report as a user does: this process has loaded NumPy without `cap_arrays`."""
+    stages = [("evaluate", *run_options(RUN)), ("baselines", "--suite", "tiny"), ("report",)]
+    run_stages(Path(), stages, Setting("usual"))
+
+
 def test_real_rebuild(
     checkout: Kept, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -576,14 +582,29 @@ def test_real_rebuild(
 
 
 @pytest.mark.slow
+def test_real_rebuild_of_reference_runs_with_the_code_of_their_commit(
+    checkout: Kept, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.versions.verify.run_stages", run_stages)
+    make_by_commands()
+    record_evaluation(RUN, {"commit": git("rev-parse", "HEAD").strip(), "dirty": False})
+    write_reference("tiny", "")
+    Path("models/losses.py").write_text("raise RuntimeError")
+    code, found = run_json(capsys, "--reference", "--suite", "tiny")
+    assert (code, found["verdict"], found["class"]) == (0, "identical", "E0")
+
+
+@pytest.mark.slow
 def test_real_rebuild_of_everything(
     checkout: Kept, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmark.versions.verify.run_stages", run_stages)
+    make_by_commands()
+    before = git("status", "--porcelain")
     code, found = run_json(capsys)
     assert (code, found["verdict"], found["class"]) == (0, "identical", "E0")
     assert "reports/report.md" in {file["path"] for file in found["files"]}
-    assert git("status", "--porcelain") == ""
+    assert git("status", "--porcelain") == before
     change_metric(1e-9)
     code, found = run_json(capsys)
     assert (code, found["verdict"]) == (1, "different")
