@@ -87,8 +87,10 @@ class _Sum(torch.autograd.Function):
 
 def sum_gradients(network: nn.Module) -> None:
     """Give the network of every process the sums of all processes' gradients."""
+    if not together():
+        return
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    if not together() or not gradients:
+    if not gradients:
         return
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(flat)

@@ -55,6 +55,11 @@ class ClaimComparison:
         return verdict_of(self.effect.reading, self.predicted)
 
     @property
+    def verdict_alone(self) -> ClaimVerdict:
+        """What would become of it if nothing else were asked."""
+        return verdict_of(replace(self.effect, adjusted=None).reading, self.predicted)
+
+    @property
     def difference(self) -> float:
         """The mean difference."""
         return self._shown(self.effect.interval.mean)

@@ -88,8 +88,13 @@ def _beside(path: Path, ending: str) -> Path:
     """Return a hidden place beside a path; the same for every process, which finds what one left.
 
     Files have names of up to 255 bytes, which leave no room for an ending.
+
+    Raises:
+        InputError: the path ends without a name.
     """
     name = path.name
+    if not name:
+        raise InputError(f"{path}: cannot be written; it needs the name of a file or folder")
     if len(os.fsencode(name)) > LONGEST_SHOWN_BYTES:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()
     return path.with_name(f".{name}.{ending}")

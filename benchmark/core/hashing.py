@@ -16,8 +16,12 @@ PIPELINE = ROOT / "dvc.yaml"
 
 
 def snapshot() -> dict[Path, str]:
-    """Return the SHA-256 of every module of the checkout, loaded or not."""
-    return {path: file_sha256(path) for top in _TOPS for path in (ROOT / top).rglob("*.py")}
+    """Return the SHA-256 of every module of the checkout, loaded or not.
+
+    Links that lead nowhere are no modules: an editor marks a file so while it has changes of it.
+    """
+    every = (path for top in _TOPS for path in (ROOT / top).rglob("*.py"))
+    return {path: file_sha256(path) for path in every if path.is_file()}
 
 
 def changed_code(before: Mapping[Path, str]) -> list[Path]:

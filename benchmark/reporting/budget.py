@@ -213,7 +213,7 @@ def budget_clause(budgets: Iterable[Budget]) -> str:
     """Say how much training some variants had.
 
     Returns:
-        "9,600 images, 0.64 % of the authors' budget", or from the least to the most; without
+        "9,600 images, 0.64 % of the authors' stated budget", or from the least to the most; without
         the share where no authors state theirs, and empty where the images seen are not known.
     """
     found = [budget for budget in budgets if not math.isnan(budget.images)]
@@ -222,7 +222,7 @@ def budget_clause(budgets: Iterable[Budget]) -> str:
     images = _range([number(end(b.images for b in found), 0) for end in (min, max)])
     text = f"{images} images"
     if shares := share_range(budget.share for budget in found if budget.authors is not None):
-        text += f", {shares} of the authors' budget"
+        text += f", {shares} of the authors' stated budget"
     return text
 
 

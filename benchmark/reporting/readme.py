@@ -10,13 +10,17 @@ from benchmark.reporting.markdown import markdown_blocks
 from benchmark.reporting.sections.claims import COVERAGE_MARK, short_blocks
 from benchmark.reporting.suite_report import Report, SuiteReport
 from benchmark.reporting.tables import columns_of, scores_table, standings
-from benchmark.reporting.verdicts import outcome
+from benchmark.reporting.verdicts import PERCEPTUAL, best_of, outcome
 from benchmark.stats.comparison import METRIC, TELEA
 from data.errors import InputError
 
 START = "<!-- results: written by `python -m benchmark readme` -->\n"
 END = "<!-- end of results -->\n"
-HEADS = ("images", "trained on", f"best variant, {METRIC}", f"best baseline, {METRIC}", "variants")
+HEADS = (
+    *("images", "trained on"),
+    *(f"{metric}: best variant / baseline" for metric in (METRIC, PERCEPTUAL)),
+    "variants",
+)
 METRICS = ("mse_h", "stlpips_alex_h", "sharpness_c")
 COLUMNS = columns_of(METRICS)
 
@@ -59,16 +63,19 @@ def _blocks(report: Report) -> list[Block]:
 
 def _row(suite: SuiteReport) -> Row:
     """Return the best variant of a suite beside the best baseline, and how the others fare."""
-    verdicts = suite.verdicts
-    best, strongest = verdicts.best_first[0], verdicts.strongest
-    names = [f"{name} {verdicts.means[name]:.4f}" for name in (best, strongest)]
-    found = [c for c in verdicts.against if c.reference == strongest]
+    verdicts, results = suite.verdicts, suite.results
+    bests = [
+        [best_of(results, names, metric) for names in (results.variants, results.baselines)]
+        for metric in (METRIC, PERCEPTUAL)
+    ]
+    pairs = [" / ".join(f"{b[0]} {b[1]:.4f}" if b else "—" for b in pair) for pair in bests]
+    found = [c for c in verdicts.against if c.reference == verdicts.strongest]
     better, worse, even = outcome(found)
     counts = {"better": better, "even": even, "worse": worse}
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     mark = COVERAGE_MARK if any(c.is_provisional for c in found) else ""
     budget = budget_clause(suite.budgets.values())
-    return Row([Cell(text) for text in (suite.title, budget, *names, f"{said}{mark}")])
+    return Row([Cell(text) for text in (suite.title, budget, *pairs, f"{said}{mark}")])
 
 
 def _scores(suite: SuiteReport) -> Table:

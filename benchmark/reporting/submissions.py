@@ -24,14 +24,12 @@ from benchmark.reporting.figures.style import styles_of
 from benchmark.reporting.html_page import html_page
 from benchmark.reporting.markdown import markdown_page
 from benchmark.reporting.tables import Kind, Score, Standing, columns_of, ranked, scores_table
-from benchmark.reporting.verdicts import marker
+from benchmark.reporting.verdicts import PERCEPTUAL, marker
 from benchmark.stats.comparison import METRIC, Comparison, comparable_name
 from benchmark.submissions.comparison import SubmissionComparison
 
 TITLE = "Submissions compared"
 HEADS = ("comparison", "verdict", "difference [95 % interval]", "p (Holm)", "better on", "images")
-PERCEPTUAL = "stlpips_alex_h"
-"""The metric that is shown beside the deciding one in a terminal."""
 COVERAGE = (
     "Differences are paired by image, holes of an image averaged. Intervals cover the sampling of "
     "images; verdicts are provisional, as what another training of a method would change is not "

@@ -24,7 +24,7 @@ from benchmark.reporting.figures.pictures import Pictures
 from benchmark.reporting.figures.style import Style, styles_of
 from benchmark.reporting.tables import Leaderboard, leaderboard
 from benchmark.reporting.throughput import Throughput, forward_name, step_name
-from benchmark.reporting.verdicts import Verdicts
+from benchmark.reporting.verdicts import PERCEPTUAL, Verdicts, best_of
 from benchmark.stats.intervals import Spread
 from benchmark.training.describe import generator_parameters
 from benchmark.versions.tolerances import read_tolerances
@@ -111,11 +111,20 @@ class SuiteReport:
 
     @property
     def headline(self) -> str:
-        """What is said first of the suite, and after how much training it holds."""
-        clause = budget_clause(self.budgets.values())
-        if self.verdicts.withheld or not clause:
+        """What is said first of the suite, after how much training, and what perception says."""
+        if self.verdicts.withheld:
             return self.verdicts.headline
-        return f"{self.verdicts.headline} This is after {clause}."
+        said = [self.verdicts.headline]
+        if clause := budget_clause(self.budgets.values()):
+            said.append(f"This is after {clause}.")
+        sides = self.results.variants, self.results.baselines
+        best, strongest = (best_of(self.results, names, PERCEPTUAL) for names in sides)
+        if best and strongest:
+            said.append(
+                f"By {PERCEPTUAL} the best variant is {best[0]}, {best[1]:.4f}, and the best "
+                f"baseline {strongest[0]}, {strongest[1]:.4f}."
+            )
+        return " ".join(said)
 
     @property
     def title(self) -> str:

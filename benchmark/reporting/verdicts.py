@@ -18,6 +18,8 @@ from benchmark.stats.comparison import (
     family,
 )
 
+PERCEPTUAL = "stlpips_alex_h"
+"""The perceptual metric that is always there, of the hole."""
 PROVISIONAL = " (provisional)"
 NAMED = 2
 """So many baselines are named, and more are counted."""
@@ -82,6 +84,16 @@ def _family(results: Results, pairs: Iterable[tuple[str, str]], metric: str) -> 
             with suppress(NothingInCommonError):
                 found.append(compare(scores[ours], scores[reference], metric))
     return family(found)
+
+
+def best_of(results: Results, methods: Iterable[str], metric: str) -> tuple[str, float] | None:
+    """Return the method with the least mean of a metric, and the mean; None where none has one."""
+    known = ((name, mean_of(results.aggregate[name].get(metric))) for name in methods)
+    found = [(mean, name) for name, mean in known if mean is not None]
+    if not found:
+        return None
+    mean, name = min(found)
+    return name, mean
 
 
 def resamples_seeds(results: Results) -> bool:

@@ -243,7 +243,10 @@ def build_gan(suite: Suite, variant: Variant, seed: int, engine: Engine, drawn: 
                     hidden: Any = layer
                     hidden.forward = torch.compiler.disable(layer.forward)  # type: ignore[no-untyped-call]
         if together():
-            synchronize_norms(network)
+            try:
+                synchronize_norms(network)
+            except ValueError as error:
+                raise InputError(f"{role}: {error}; train it on one device") from None
         network = engine.place(network)
         optimizer = torch.optim.Adam(
             network.parameters(), lr=settings.lr, betas=settings.betas, fused=True

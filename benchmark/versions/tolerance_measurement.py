@@ -2,11 +2,13 @@
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import stdev
 
 import torch
+from filelock import FileLock
 
 from benchmark.core import paths
 from benchmark.core.config import load_suite, load_variant, names_in
@@ -96,11 +98,10 @@ def measure(
     with checkout_copy() as folder:
         for suite in suites:
             digests = _digests(suite, variants, prepare(folder, suite))
-            found = read_tolerances()
-            for subject, known in [*found.suite(suite).measured.items()]:
-                if known.digest != digests.get(subject):
-                    found.suite(suite).forget(subject)
-            write_tolerances(found)
+            with _changed_tolerances() as found:
+                for subject, known in [*found.suite(suite).measured.items()]:
+                    if known.digest != digests.get(subject):
+                        found.suite(suite).forget(subject)
             for subject in (*variants, BASELINES):
                 _measure_subject(folder, suite, subject, digests[subject], seeds, settings)
     return read_tolerances()
@@ -153,21 +154,33 @@ def _measure_subject(
     built = sorted({*seeds, *known.seeds}) if lacks_seeds else seeds[:1]
     usual = {seed: build_means(folder, suite, subject, seed, USUAL) for seed in built}
     others = [build_means(folder, suite, subject, seeds[0], setting) for setting in missing]
-    found = read_tolerances()  # anew, so that suites can be measured side by side
-    here = found.suites.setdefault(suite, SuiteTolerances())
-    if lacks_seeds:
-        known.seeds = tuple(built)
-        for metric, sd in seed_sds([means[subject] for means in usual.values()]).items():
-            here.set_value(metric, "seed_sd", subject, sd)
-    known.settings += tuple(setting.name for setting in missing)
-    for means in others:
-        for metric, difference in largest_differences(means, usual[seeds[0]]).items():
-            before = here.values(metric, "tolerance").get(subject, 0.0)
-            largest = max(before, rounded(FACTOR * difference))
-            here.set_value(metric, "tolerance", subject, largest)
-    here.measured[subject] = known
-    here.machines = list(dict.fromkeys([*here.machines, _machine()]))
-    write_tolerances(found)
+    with _changed_tolerances() as found:
+        here = found.suites.setdefault(suite, SuiteTolerances())
+        if lacks_seeds:
+            known.seeds = tuple(built)
+            for metric, sd in seed_sds([means[subject] for means in usual.values()]).items():
+                here.set_value(metric, "seed_sd", subject, sd)
+        known.settings += tuple(setting.name for setting in missing)
+        for means in others:
+            for metric, difference in largest_differences(means, usual[seeds[0]]).items():
+                before = here.values(metric, "tolerance").get(subject, 0.0)
+                largest = max(before, rounded(FACTOR * difference))
+                here.set_value(metric, "tolerance", subject, largest)
+        here.measured[subject] = known
+        here.machines = list(dict.fromkeys([*here.machines, _machine()]))
+
+
+@contextmanager
+def _changed_tolerances() -> Iterator[Tolerances]:
+    """Give what is written now, and write what becomes of it.
+
+    One process does so at a time, so that suites can be measured side by side.
+    """
+    paths.SCRATCH.mkdir(parents=True, exist_ok=True)
+    with FileLock(paths.SCRATCH / "tolerances.lock"):
+        found = read_tolerances()
+        yield found
+        write_tolerances(found)
 
 
 def _machine() -> str:

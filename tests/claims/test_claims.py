@@ -259,6 +259,10 @@ def test_all_claims_are_one_family() -> None:
     assert alone["a"].overall == "supported"
     many = evaluate_claims({name: claim(better=pair()) for name in "abcd"}, places)
     assert [result.overall for result in many.values()] == ["inconclusive"] * 4
+    (part,) = many["a"].findings[0].comparisons
+    assert part.verdict_alone == "supported"
+    row = claims_table(many).groups[0].rows[0]
+    assert row.cells[2].text.endswith("] (supported by itself)")
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,14 @@ def test_name_that_is_too_long_is_one_line(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("path", [Path(), Path("/")])
+def test_path_without_a_name_is_one_line(path: Path) -> None:
+    with pytest.raises(InputError, match="needs the name of a file or folder"):
+        write_text(path, "x")
+    with pytest.raises(InputError, match="needs the name of a file or folder"):
+        write_folder(path, NEW)
+
+
 # Kills
 
 

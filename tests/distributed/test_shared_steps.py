@@ -185,3 +185,14 @@ def test_a_kind_of_norm_that_cannot_be_shared_is_refused() -> None:
     with pytest.raises(ValueError, match="2: BatchNorm1d cannot be shared"):
         synchronize_norms(network)
     assert isinstance(network[0], SynchronizedBatchNorm2d)
+
+
+def test_a_variant_with_such_a_norm_is_refused_in_a_line() -> None:
+    unknown = ValueError("norm: BatchNorm1d cannot be shared by processes")
+    with (
+        patch("benchmark.training.gan.generator_class", find_generator),
+        patch("benchmark.training.gan.together", return_value=True),
+        patch("benchmark.training.gan.synchronize_norms", side_effect=unknown),
+        pytest.raises(InputError, match=r"^generator \w+: norm: .* on one device$"),
+    ):
+        build_gan(tiny_suite(), tiny_variant("l2"), 0, cpu_engine())

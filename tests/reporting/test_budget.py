@@ -150,10 +150,12 @@ def _budget(images: float, variant: str) -> Budget:
 
 def test_a_clause_says_images_and_the_share_of_the_authors() -> None:
     same = [_budget(60_000, "l2"), _budget(60_000, "staged"), _budget(60_000, "unet_l1")]
-    assert budget_clause(same) == "60,000 images, 4 % of the authors' budget"
+    assert budget_clause(same) == "60,000 images, 4 % of the authors' stated budget"
     # 1,500,000 and 16,380 images.
     two = [_budget(15_000, "l2"), _budget(16_380, "attention_unet")]
-    assert budget_clause(two) == "15,000 to 16,380 images, 1 % to 100 % of the authors' budget"
+    assert (
+        budget_clause(two) == "15,000 to 16,380 images, 1 % to 100 % of the authors' stated budget"
+    )
 
 
 def test_without_a_source_there_is_no_share() -> None:
@@ -260,7 +262,7 @@ def test_seeds_of_a_variant_share_a_row(checkout: Checkout) -> None:
 
 def test_the_headline_names_the_budget_that_it_holds_for(checkout: Checkout) -> None:
     suite = _report()
-    clause = "This is after 12 images, 0.0008 % of the authors' budget."
+    clause = "This is after 12 images, 0.0008 % of the authors' stated budget."
     assert suite.headline == f"{suite.verdicts.headline} {clause}"
 
 

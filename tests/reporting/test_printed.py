@@ -56,6 +56,24 @@ def test_whether_the_order_is_the_printed_one_is_said(is_same: bool) -> None:
     assert lines[start + 4] == rf"| best first | psnr\_db: {', '.join(names)} → {said} |"
 
 
+def test_a_single_variant_has_no_order_and_is_folded() -> None:
+    text = _section(_made(MSE))
+    shown, folded = text.split("<details>")
+    assert "table 1, first row" in shown and "table 1, second row" not in shown
+    assert r"| context\_encoder\_ratio\_1000 | 17.20 → 16.99 |" in folded  # -10 lg .02
+    assert "<details>" in _section(_made({1: 0.08}))
+
+
+def test_what_was_not_measured_here_has_no_column() -> None:
+    locpaint = results({"l2": np.full(4, 0.02), "binary": np.full(4, 0.04)}, "mse_h")
+    names = ("psnr_w", "ssim7_w")
+    frame = locpaint.frame.assign(**dict.fromkeys(names, 0.5), lpips_alex=np.nan)
+    source = source_class("image_folder").model_validate({})
+    suite = locpaint.suite.model_copy(update={"source": source})
+    heads = _section(replace(locpaint, frame=frame, suite=suite)).splitlines()
+    assert not any("lpips" in line for line in heads if line.startswith("| variant"))
+
+
 def test_images_that_the_benchmark_draws_are_no_dataset() -> None:
     assert _section(_made(MSE, is_dataset=False)) == ""
 

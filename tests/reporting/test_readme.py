@@ -22,6 +22,7 @@ from tests.support.report_tree import BAD, GOOD, Checkout
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SYSTEMS = (ROOT / "docs/systems.md").read_text(encoding="utf-8")
+HEADS_OF_CLAIMS = ["authors' claim", "what was found", "difference [95 % interval]", "on"]
 
 
 def _results() -> str:
@@ -50,17 +51,18 @@ def test_numbers_are_those_of_the_committed_files() -> None:
     for suite in own:
         methods, title = summary[suite], load_suite(suite, ROOT).title
         (row,) = (row for row in rows_of_suites if row[0] == title)
-        best, strongest = (cell.split() for cell in row[2:4])
-        means = {name: method["mse_h"]["mean"] for name, method in methods.items()}
-        for name, mean in (best, strongest):
-            assert float(mean) == pytest.approx(means[name], abs=0.51e-4)
-        baselines = {name for name in BASELINES if name in means}
-        assert means[strongest[0]] == min(means[name] for name in baselines)
-        assert means[best[0]] == min(means[name] for name in means.keys() - baselines - {"oracle"})
+        baselines = {name for name in BASELINES if name in methods}
+        variants = methods.keys() - baselines - {"oracle"}
+        for metric, cell in zip(("mse_h", "stlpips_alex_h"), row[2:4], strict=True):
+            means = {name: method[metric]["mean"] for name, method in methods.items()}
+            for names, pair in zip((variants, baselines), cell.split(" / "), strict=True):
+                name, mean = pair.split()
+                assert float(mean) == pytest.approx(means[name], abs=0.51e-4)
+                assert means[name] == min(means[name] for name in names)
         counts = [int(part.split()[0]) for part in row[4].split(", ")]
-        assert sum(counts) == len(means.keys() - baselines - {"oracle"})
+        assert sum(counts) == len(variants)
     committed = json.loads((ROOT / "reports/claims.json").read_text())
-    assert claims[0] == ["claim", "verdict", "difference", "on"]
+    assert claims[0] == HEADS_OF_CLAIMS
     shown = {said.split(". ")[0] for said, *_ in claims[1:]}
     verdicts = {
         name: {f["verdict"] for f in claim["findings"] if _of_dataset(f)}
@@ -73,17 +75,19 @@ def test_numbers_are_those_of_the_committed_files() -> None:
         assert f"Not decided: {', '.join(left_open)}." in _results()
     for said, verdict, difference, suites in claims[1:]:
         name, sentence = said.split(". ", 1)
+        assert sentence == committed[name]["claim"]
         found = [f for f in committed[name]["findings"] if _of_dataset(f)]
-        assert {f["verdict"] for f in found} == {verdict.split(" ", 1)[1]} or "mixed" in verdict
-        if "mixed" not in verdict:
-            assert sentence == found[0]["found"]
+        overall, _, instead = verdict.split(" ", 1)[1].partition(": ")
+        assert {f["verdict"] for f in found} == {overall} or overall == "mixed"
+        if overall != "mixed":
+            assert instead == ("" if overall == "supported" else found[0]["found"])
             measure, *texts = re.fullmatch(
-                r"(.*?) ([+-][\d.]+)(?: \[([+-][\d.]+), ([+-][\d.]+)\])?", difference
+                r"(.*) ([+-][\d.]+)(?: \[([+-][\d.]+), ([+-][\d.]+)\])?", difference
             ).groups()  # type: ignore[union-attr]
             values = [float(text) for text in texts if text is not None]
             decimals = len(texts[0].split(".")[1])
             assert any(
-                part["comparison"].split(": ")[0] == measure
+                part["comparison"] == measure
                 and [part[key] for key in ("difference", "low", "high")][: len(values)]
                 == pytest.approx(values, abs=0.51 * 10**-decimals)
                 for part in found[0]["evidence"]
@@ -119,7 +123,7 @@ def test_own_suites_have_a_row_and_a_table(tmp_path: Path, monkeypatch: pytest.M
     assert (before, after) == ("above\n", "below\n")
     suites, own, reference = _tables(results)
     # l2 is GOOD and binary BAD, and Telea the best without training: both of one seed.
-    said = ["l2 0.0210", "telea 0.0250", "1 better, 1 worse"]
+    said = ["l2 0.0210 / telea 0.0250", "— / —", "1 better, 1 worse"]
     assert [[row[0], *row[2:]] for row in suites[1:]] == [
         ["Tiny_pictures", *said], ["Tiny_pictures (reference: Some CPU)", *said],
     ]  # fmt: skip
@@ -146,11 +150,11 @@ def test_claims_are_those_that_a_dataset_was_found_for(
     Path("README.md").write_text(f"{START}{END}")
     _update()
     _, (head, *rows) = _tables(Path("README.md").read_text(encoding="utf-8").removeprefix(START))
-    assert head == ["claim", "verdict", "difference", "on"]
+    assert head == HEADS_OF_CLAIMS
     gain = float(np.mean(-10 * np.log10(GOOD / BAD)))
     (row,) = (row for row in rows if row[0].startswith("c3. "))
     assert row[:2] == [f"c3. {load_claims()['c3'].claim}", "✓ supported"]
-    assert row[2].startswith(f"psnr_h +{gain:.3f} [") and row[3:] == ["tiny"]
+    assert row[2].startswith(f"psnr_h: l2 - binary +{gain:.3f} [") and row[3:] == ["tiny"]
     assert not any(row[0].startswith("c23. ") for row in rows), "arithmetic needs no dataset"
 
 

@@ -1,7 +1,10 @@
 """Tolerances: what follows from measurements, what is measured anew, and what they apply to."""
 
 import shutil
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -111,6 +114,27 @@ def test_tolerances_follow_from_the_measurements() -> None:
     assert found.spread("tiny", "staged", "mse_h", [origin("staged")] * 3) == Spread(0.06, 2)
     assert found.spread("tiny", BASELINES, "mse_h", []) is None
     assert read_tolerances() == found
+
+
+def test_suites_that_are_measured_side_by_side_are_both_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    builder, meeting = Calculator(), threading.Barrier(2)
+
+    def write_together(found: Tolerances) -> None:
+        """Write when the other is about to, too, if it ever comes."""
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(0.2)
+        write_tolerances(found)
+
+    monkeypatch.setattr(tolerance_measurement, "prepare", builder.prepare)
+    monkeypatch.setattr(tolerance_measurement, "build_means", builder.means)
+    monkeypatch.setattr(tolerance_measurement, "write_tolerances", write_together)
+    with ThreadPoolExecutor(2) as pool:
+        for suite in ("tiny", "other"):
+            pool.submit(tolerance_measurement.measure, [suite], [], (0,), (ONE,))
+    assert [*read_tolerances().suite("tiny").measured] == [BASELINES]
+    assert [*read_tolerances().suite("other").measured] == [BASELINES]
 
 
 def test_file_tells_what_was_tried_and_where() -> None:

@@ -26,7 +26,7 @@ SIGNS = {
     UNTESTED: "·",
 }
 HEADS = ("where", "verdict", "difference [95 % interval]", "images", "seeds", "budget")
-SHORT_HEADS = ("claim", "verdict", "difference", "on")
+SHORT_HEADS = ("authors' claim", "what was found", "difference [95 % interval]", "on")
 COLUMNS = ("claim", "who", "suite", "verdict", "comparison", "comparison_verdict")
 NUMBERS = ("difference", "low", "high", "images", "seeds", "covers_seeds")
 COVERAGE_MARK = "*"
@@ -38,28 +38,35 @@ MARGINS = ", ".join(
 
 def section(report: Report) -> Section:
     """Return all claims with what each place says of them."""
+    findings = [finding for claim in report.tested.values() for finding in claim.findings]
+    parts = [part for finding in findings for part in finding.comparisons]
     blocks: list[Block] = [
         Text(
             "What the authors of these systems claim, tested on every suite that has the runs for "
             "it, datasets first. Each says whose it is and where it stands. A verdict is one on "
-            "the budget of these runs: the last column has its share of the authors' own."
+            "the budget of these runs: the last column has its share of the images that the "
+            "authors say they trained on, wherever they say so (LocPaint: for CIFAR-10)."
         ),
         claims_table(report.tested),
         Text(
             "The difference is the mean over images, seeds averaged. Supported: it lies on the "
             "side that the claim predicts. Reversed: it lies on the other. Negligible: it lies "
-            f"within the margin of practical equivalence ({MARGINS}). Else it is inconclusive. "
-            "The rule is that of all tables: p values are adjusted by Holm over everything in this "
-            "table, so that with a probability of 5 % any verdict here is false; intervals are for "
-            "one comparison. Of a claim with several comparisons all must hold. Ratios are "
-            "compared by their logarithms (ln); |…| is the distance from the ideal. `claims.json` "
-            "names all runs.",
+            f"within the margin of practical equivalence ({MARGINS}; 0.05 of an IoU or "
+            "a share, 0.1 of a correlation; or what the claim names). Else it is inconclusive. "
+            f"The rule is that of all tables: p values are adjusted by Holm over all {len(parts)} "
+            "comparisons here, so that any verdict is false with a probability of 5 % at most. "
+            "Intervals are for one comparison, and so is “by itself”: the verdict if nothing else "
+            "were asked. Perceptual quality is ST-LPIPS where the authors have LPIPS. Of a claim "
+            "with several comparisons all must hold. Ratios are compared by their logarithms (ln); "
+            "|…| is the distance from the ideal. `claims.json` names all runs.",
             "notes",
         ),
     ]
-    findings = [finding for claim in report.tested.values() for finding in claim.findings]
-    if any(part.seeds and not part.covers_seeds for f in findings for part in f.comparisons):
-        note = "Provisional: one training seed, so that the interval covers image sampling only."
+    if any(part.seeds and not part.covers_seeds for part in parts):
+        note = (
+            "The interval covers the sampling of images only, not what another training seed "
+            "changes. One seed without this mark: other runs have shown what seeds change."
+        )
         blocks.insert(2, Text(f"\\{COVERAGE_MARK} {note}", "notes"))
     return Section("Does it hold here?", blocks, "does-it-hold-here", "Does it hold?")
 
@@ -82,7 +89,7 @@ def _group(name: str, tested: ClaimResult) -> Group:
 
 def short_blocks(tested: Mapping[str, ClaimResult]) -> list[Block]:
     """Return a table of the claims that datasets decide, and which ones they leave open."""
-    rows, left_open = [], []
+    rows, left_open, untested = [], [], []
     for name, result in tested.items():
         if found := [finding for finding in result.findings if finding.on_datasets]:
             overall = overall_verdict(finding.verdict for finding in found)
@@ -90,10 +97,14 @@ def short_blocks(tested: Mapping[str, ClaimResult]) -> list[Block]:
                 left_open.append(name)
             else:
                 rows.append(_short_row(name, result.claim, found, overall))
+        elif not result.claim.covers:
+            untested.append(name)
     heads = [Head(name, is_text=True) for name in SHORT_HEADS]
     blocks: list[Block] = [Table("Claims", heads, [Group(rows)])] if rows else []
     if left_open:
         blocks.append(Text(f"{SIGNS['inconclusive']} Not decided: {', '.join(left_open)}."))
+    if rows and untested:
+        blocks.append(Text(f"{SIGNS[UNTESTED]} Without runs on datasets: {', '.join(untested)}."))
     return blocks
 
 
@@ -103,14 +114,15 @@ def _short_row(
     first = findings[0]
     decisive = next(part for part in first.comparisons if part.verdict == first.verdict)
     if overall == "mixed":
-        said, evidence = claim.claim, _counts(findings)
+        more, evidence = _counts(findings), "—"
     else:
-        said = claim.finding(first.verdict)
-        evidence = f"{decisive.what.split(': ')[0]} {_numbers(decisive)}"
+        more = claim.instead_of(first.verdict)
+        mark = "" if decisive.covers_seeds else COVERAGE_MARK
+        evidence = f"{evidence_text(decisive)}{mark}"
     suites = dict.fromkeys(suite.name for finding in findings for suite in finding.suites)
     cells = [
-        Cell(f"{name}. {said}"),
-        Cell(f"{SIGNS[overall]} {overall}"),
+        Cell(f"{name}. {claim.claim}"),
+        Cell(f"{SIGNS[overall]} {overall}{f': {more}' if more else ''}"),
         Cell(evidence),
         Cell(", ".join(suites)),
     ]
@@ -130,9 +142,7 @@ def source_text(claim: Claim) -> str:
 
 def _finding_row(claim: Claim, finding: ClaimFinding) -> Row:
     parts = finding.comparisons
-    # What refutes a claim of several parts is to be seen.
-    said = [f" ({part.verdict})" if len(parts) > 1 else "" for part in parts]
-    first, *more = [evidence_text(p) + verdict for p, verdict in zip(parts, said, strict=True)]
+    first, *more = [evidence_text(part) + _remark(part, len(parts) > 1) for part in parts]
     images = dict.fromkeys(str(part.images) for part in parts if part.images)
     seeds = dict.fromkeys(
         f"{part.seeds}{'' if part.covers_seeds else COVERAGE_MARK}" for part in parts if part.seeds
@@ -146,6 +156,16 @@ def _finding_row(claim: Claim, finding: ClaimFinding) -> Row:
         Cell(share_range(finding.shares)),
     ]
     return Row(cells, finding.verdict)
+
+
+def _remark(part: ClaimComparison, is_one_of_several: bool) -> str:
+    """Return what the interval of a comparison does not tell of its verdict, in parentheses."""
+    words: list[str] = (
+        [part.verdict] if is_one_of_several else []
+    )  # what refutes a claim is to be seen
+    if part.verdict == "inconclusive" != part.verdict_alone:
+        words.append(f"{part.verdict_alone} by itself")
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _untested_rows(tested: ClaimResult) -> list[Row]:

@@ -15,8 +15,9 @@ def section(report: Report) -> Section:
     covers_seeds = all(suite.verdicts.covers_seeds for suite in shown)
     blocks = [
         Text(
-            "A learned variant is worth its training only where it beats interpolation that "
-            "learned nothing, so every suite begins with that comparison. "
+            "A network is worth its training only where it beats what costs less, classical "
+            "interpolation and statistics of the training images (`knn_mean`, `ppca`, ...), so "
+            "every suite begins with that comparison. "
             f"Protocol `{PROTOCOL}`. {coverage(covers_seeds)}",
             "lead",
         ),

@@ -135,9 +135,11 @@ def _definition(name: str) -> str:
 
 
 def _variants(report: Report) -> Section:
-    """Return every variant, and where it comes from."""
+    """Return every variant of the report, and where it comes from."""
     found = {name: load_variant(name) for name in report.params.variants}
-    entries = [f"`{name}`: {plain(f'{v.title}. {v.origin}.')}" for name, v in found.items()]
+    for suite in report.references:
+        found = {**suite.settings, **found}
+    entries = [f"`{name}`: {plain(f'{v.title}. {v.origin}.')}" for name, v in sorted(found.items())]
     return Section("What was compared", [Items(entries)], "what-was-compared")
 
 

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from benchmark.core.text import number
 from benchmark.evaluation.results import mean_of
 from benchmark.evaluation.score_table import Aggregate, aggregate_by_area, aggregate_by_label
-from benchmark.reporting.blocks import Section, Table, Text, simple_table
+from benchmark.reporting.blocks import Block, Details, Section, Table, Text, simple_table
 from benchmark.reporting.suite_report import SuiteReport
 from benchmark.stats.comparison import METRIC, ORACLE
+
+UNFOLDED = 20
+"""So many rows are shown unfolded."""
 
 
 def section(suite: SuiteReport) -> Section | None:
@@ -21,7 +24,10 @@ def section(suite: SuiteReport) -> Section | None:
     for by, parts in (("hole area", area if len(area) > 1 else {}), ("class", label)):
         if parts:
             note = Text(f"`{METRIC}` by {by}; lower is better.")
-            blocks.append(Section(f"By {by}", [note, _table(by, parts, shown)]))
+            table: Block = _table(by, parts, shown)
+            if len(parts) > UNFOLDED:
+                table = Details(f"{len(parts)} of them", [table])
+            blocks.append(Section(f"By {by}", [note, table]))
     return Section("", blocks) if blocks else None
 
 
