@@ -34,8 +34,6 @@ AnyDevice = Annotated[
     Option(help="auto takes a CUDA device where there is one; mps is a GPU of Apple"),
 ]
 CHECKPOINT = path_option("weights of a run: models/checkpoints/<suite>/<variant>/seed<seed>")
-SQUARES = ("center", "random")
-"""Masks that are made, and not read from a folder."""
 
 ONNX_EXAMPLE = """\
 To use the file (a mask has one square of the trained size, which the metadata name):
@@ -118,6 +116,8 @@ def inpaint(
 
 def _refuse_ignored(masks: str, given: Mapping[str, bool], has_seed: bool) -> None:
     """Refuse options on mask files where there are none, and a seed where nothing is drawn."""
+    from benchmark.inference.inpaint import SQUARES
+
     ignored = [name for name, is_given in given.items() if is_given and masks in SQUARES]
     if has_seed and masks != "random":
         ignored.insert(0, "--seed")
@@ -156,7 +156,8 @@ def export(
     """Write a trained generator as ONNX, checked for parity; or a suite's test set with its holes.
 
     With --checkpoint it writes a model. With --suite it writes images/ and masks/, for methods of
-    any framework to complete; docs/scoring.md says how they get a row beside ours.
+    any framework to complete, and leaves all else in the folder as it is; docs/scoring.md says how
+    they get a row beside ours.
     """
     if (checkpoint is None) == (suite is None):
         raise InputError("--checkpoint, --suite: name one of them")

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from benchmark.core.config import Suite
 from benchmark.core.files import atomic_folder
 from benchmark.evaluation.test_set import load_test_set
-from data.errors import InputError
+from benchmark.inference.pairing import check_output
 
 MASK_NAME = "{stem}_mask{mask}"
 
@@ -17,26 +17,25 @@ def export_test_set(suite: Suite, out: Path, overwrite: bool) -> tuple[int, int]
     """Write `images/` and `masks/` as PNG, a mask white where the hole is.
 
     An image is named by the beginning of its digest, as in score tables, and its masks likewise:
-    `{stem}.png` where there is one each, else `{stem}_mask{mask}.png`.
+    `{stem}.png` where there is one each, else `{stem}_mask{mask}.png`. What else is in the folder
+    stays as it is.
 
     Returns:
         How many images and masks there are.
 
     Raises:
-        InputError: the folder is there already, or the split stage has not run.
+        InputError: `images/` or `masks/` is there already, or the split stage has not run.
     """
-    if out.exists() and not overwrite:
-        raise InputError(f"{out}: is there already; --overwrite replaces it")
+    folders = [out / "images", out / "masks"]
+    check_output((), out, folders, overwrite)
     test = load_test_set(suite)
     per_image = test.boxes.shape[1]
-    with atomic_folder(out) as partial:
-        for kind in ("images", "masks"):
-            (partial / kind).mkdir(parents=True)
+    with atomic_folder(folders[0]) as images, atomic_folder(folders[1]) as masks:
         for row in tqdm(test.rows, desc="export", unit="image"):
             stem = test.records[row].sha256[:16]
-            Image.fromarray(test.images[row]).save(partial / "images" / f"{stem}.png")
+            Image.fromarray(test.images[row]).save(images / f"{stem}.png")
             for number in range(per_image):
                 named = MASK_NAME.format(stem=stem, mask=f"{number:03}") if per_image > 1 else stem
                 hole = test.masks([row], number)[0, 0].numpy()
-                Image.fromarray(hole).save(partial / "masks" / f"{named}.png")
+                Image.fromarray(hole).save(masks / f"{named}.png")
     return len(test.rows), len(test.rows) * per_image

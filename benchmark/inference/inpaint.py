@@ -22,12 +22,14 @@ from benchmark.inference.holes import (
     read_mask,
     square_hole,
 )
-from benchmark.inference.pairing import STEM, check_output, pair_files, say
+from benchmark.inference.pairing import STEM, check_output, listed, pair_files, say
 from benchmark.inference.photographs import read_photograph, size_text, write_photograph
 from benchmark.inference.trained import load_folder
 from data.errors import InputError
 from models.batch import Batch
 
+SQUARES = ("center", "random")
+"""Masks that are made, and not read from a folder."""
 LARGE_HOLE = 0.5
 """A hole with a greater share of the image is probably what is known."""
 
@@ -110,13 +112,15 @@ class _Job(NamedTuple):
 def _list_jobs(request: Request) -> list[_Job]:
     """Find the images, their masks, and where each result goes."""
     folders = {"images": request.images}
-    if request.masks not in ("center", "random"):
+    if request.masks not in SQUARES:
         folders["masks"] = Path(request.masks)
         if not folders["masks"].exists():
             raise InputError(
                 f"--masks {request.masks}: no such folder or file, nor `center` or `random`"
             )
     pairing = pair_files(folders, {"masks": request.mask_name})
+    if pairing.extra:
+        say(f"note: {request.masks}: left out, as they belong to no image: {listed(pairing.extra)}")
     pairing.require_whole()
     jobs = [
         _Job(files["images"], files.get("masks"), request.out / f"{name}.png")

@@ -3,9 +3,11 @@
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 from unicodedata import normalize
 
 from tqdm import tqdm
@@ -60,19 +62,24 @@ def pair_files(places: Mapping[str, Path], patterns: Mapping[str, str] | None = 
             of another kind belongs to every image.
         patterns: by what lies there, how files are named after their image, whose name without the
             suffix is `{stem}`. `{mask}` and `{sample}` stand for any text that tells several masks
-            of an image apart, or several completions of it.
+            of an image apart, or several completions of it. A single file needs no pattern.
 
     Raises:
         InputError: a folder is missing or has no images, or a pattern cannot be used.
     """
     names = {kind: _names_by_stem(place) for kind, place in places.items()}
-    kinds = {kind: _pattern(kind, (patterns or {}).get(kind, STEM)) for kind in names}
+    kinds = {
+        kind: _pattern(kind, STEM if place.is_file() else (patterns or {}).get(kind, STEM))
+        for kind, place in places.items()
+    }
     images, *others = names
-    if len({"mask" in kinds[kind].groupindex for kind in others}) > 1:
+    if len({"{mask}" in kinds[kind].fields for kind in others}) > 1:
         raise InputError(
-            "patterns of completed images and of masks need {mask} both: a completed image belongs "
-            "to one mask"
+            "patterns of completed images and of masks need {mask} both, and folders: a completed "
+            "image belongs to one mask"
         )
+    # A name with more fields tells more files apart; without any, the image's is enough.
+    apart = max(names, key=lambda kind: len(kinds[kind].fields))
     found = {
         kind: _files_of_images(names[kind], kinds[kind], names[images], places[kind].is_file())
         for kind in others
@@ -83,13 +90,10 @@ def pair_files(places: Mapping[str, Path], patterns: Mapping[str, str] | None = 
         of_image = {kind: found[kind][0].get(stem, {}) for kind in others}
         combinations = _combinations(of_image)
         missing += [(image, lacking) for lacking in _lacking(image, of_image, combinations, places)]
-        for sample, chosen in combinations:
-            files = {images: _path(places[images], image)}
-            files |= {kind: _path(places[kind], name) for kind, name in chosen.items()}
-            # Of what tells them apart, completions say most.
-            apart = [chosen[kind] for kind in others if kinds[kind].groups > 1]
-            name = Path(apart[0] if apart else image).with_suffix("").as_posix()
-            sets[name] = files
+        for sample, partners in combinations:
+            chosen = {images: image, **partners}
+            name = Path(chosen[apart]).with_suffix("").as_posix()
+            sets[name] = {kind: _path(places[kind], file) for kind, file in chosen.items()}
             if sample:
                 samples[name] = sample
     extra = [name for kind in others for name in found[kind][1]]
@@ -97,8 +101,18 @@ def pair_files(places: Mapping[str, Path], patterns: Mapping[str, str] | None = 
     return Pairing(sets, missing, extra, samples, pairs)
 
 
-def _pattern(kind: str, text: str) -> re.Pattern[str]:
-    """Return a pattern of names as a regular expression of names without suffix.
+class _Pattern(NamedTuple):
+    """How the names of files, without suffix, are made from those of their images."""
+
+    before: re.Pattern[str]
+    """What stands before the image's name."""
+    after: re.Pattern[str]
+    fields: frozenset[str]
+    """Those of `MANY` that it has."""
+
+
+def _pattern(kind: str, text: str) -> _Pattern:
+    """Return a pattern of names as regular expressions.
 
     Raises:
         InputError: it has no `{stem}`, or what it has in braces is nothing that is known.
@@ -109,15 +123,17 @@ def _pattern(kind: str, text: str) -> re.Pattern[str]:
         raise InputError(
             f"pattern of {kind}: {text!r} needs {STEM} once, and may have {' and '.join(MANY)}"
         )
-    expression = re.escape(normalize("NFC", stem))
-    for field in found:
-        expression = expression.replace(re.escape(field), f"(?P<{field[1:-1]}>.+)", 1)
-    return re.compile(expression, re.DOTALL)  # a name may have line ends
+    before, after = (
+        # A name may have line ends.
+        re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(part)), re.DOTALL)
+        for part in normalize("NFC", stem).split(STEM)
+    )
+    return _Pattern(before, after, frozenset(found) - {STEM})
 
 
 def _files_of_images(
     names: Mapping[str, list[str]],
-    pattern: re.Pattern[str],
+    pattern: _Pattern,
     images: Mapping[str, list[str]],
     is_one: bool,
 ) -> tuple[dict[str, dict[tuple[str, str], str]], list[str]]:
@@ -128,15 +144,30 @@ def _files_of_images(
     found: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
     extra = []
     for stem, (file, *_) in sorted(names.items()):
-        folder, slash, name = stem.rpartition("/")
-        match = pattern.fullmatch(name)
-        image = f"{folder}{slash}{match['stem']}" if match else ""
-        if match and image in images:
-            parts = match.groupdict()
+        if split := _split(stem, pattern, images):
+            image, parts = split
             found[image][parts.get("mask", ""), parts.get("sample", "")] = file
         else:
             extra.append(file)
     return found, extra
+
+
+def _split(
+    name: str, pattern: _Pattern, images: Container[str]
+) -> tuple[str, dict[str, str]] | None:
+    """Return the image that a file is named after, and the other fields of the file's name.
+
+    A name may be read in several ways; the longest image counts, and None is where there is none.
+    """
+    first, end = name.rfind("/") + 1, len(name)
+    heads = [pattern.before.fullmatch(name, first, at) for at in range(first, end)]
+    tails = [pattern.after.fullmatch(name, at) for at in range(first, end + 1)]
+    splits = [
+        (name[:first] + name[head.end() : tail.start()], head.groupdict() | tail.groupdict())
+        for head, tail in product(filter(None, heads), filter(None, tails))
+    ]
+    known = (split for split in splits if split[0] in images)
+    return max(known, key=lambda split: len(split[0]), default=None)
 
 
 def _combinations(

@@ -291,6 +291,26 @@ def test_several_masks_of_an_image_have_a_result_each() -> None:
         assert not np.array_equal(filled, noise(40, 50))
 
 
+def test_one_mask_is_for_all_whatever_the_pattern_of_several() -> None:
+    for name in ("a", "b"):
+        save(f"images/{name}.png", noise(40, 50))
+    save("m.png", mask(40, 50, (5, 3, 20, 19)))
+    assert inpaint("--mask-name", "{stem}_{mask}", masks="m.png") == 0
+    assert sorted(files_below(Path("out"))) == ["a.png", "b.png"]
+
+
+def test_masks_are_found_by_the_image_and_those_of_none_are_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save("images/cat.png", noise(40, 50))
+    for name in ("cat_nose", "cat_left_eye", "dog_nose", "dog_tail"):
+        save(f"masks/{name}.png", mask(40, 50, (5, 3, 20, 19)))
+    assert inpaint("--mask-name", "{stem}_{mask}") == 0
+    assert sorted(files_below(Path("out"))) == ["cat_left_eye.png", "cat_nose.png"]
+    said = "note: masks: left out, as they belong to no image: dog_nose.png and 1 more\n"
+    assert capsys.readouterr().err.count(said) == 1
+
+
 def test_levels_of_a_photograph_have_to_be_clear(capsys: pytest.CaptureFixture[str]) -> None:
     gray = noise(40, 50)[..., 0].astype(np.uint16) * 16  # 12 bits in a type of 16
     save("images/a.png", gray)

@@ -53,6 +53,40 @@ def test_several_masks_of_an_image_are_told_apart(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("{stem}_{mask}", {"cat": ["cat_nose", "cat_left_eye"], "cat_ear": ["cat_ear_tip"]}),
+        ("{mask}_{stem}", {"cat": ["nose_cat", "left_eye_cat"], "ear_cat": ["tip_of_ear_cat"]}),
+        ("m_{stem}_{mask}", {"cat": ["m_cat_n_x"], "cat_m": ["m_cat_m_x", "m_cat_m_a_b"]}),
+        ("{mask}_{stem}_{sample}", {"cat": ["a_b_cat_c_d"], "x_cat_c": ["a_x_cat_c_d"]}),
+    ],
+)
+def test_a_name_is_read_as_that_of_the_longest_image_that_is_there(
+    pattern: str, names: dict[str, list[str]], tmp_path: Path
+) -> None:
+    places = _files(
+        tmp_path,
+        images=[f"deep/{image}.png" for image in names],
+        masks=[f"deep/{name}.png" for of_image in names.values() for name in of_image],
+    )
+    found = pair_files(places, {"masks": pattern})
+    assert not found.extra and not found.missing
+    assert _sets(found, tmp_path) == {
+        f"deep/{name}": [f"images/deep/{image}.png", f"masks/deep/{name}.png"]
+        for image, of_image in names.items()
+        for name in of_image
+    }
+
+
+def test_masks_of_each_completion_are_told_apart(tmp_path: Path) -> None:
+    masks = [f"a_{mask}_{sample}.png" for mask in "01" for sample in "01"]
+    completed = ["a_0.png", "a_1.png"]
+    places = _files(tmp_path, images=["a.png"], completed=completed, masks=masks)
+    patterns = {"completed": "{stem}_{mask}", "masks": "{stem}_{mask}_{sample}"}
+    assert {*pair_files(places, patterns).sets} == {Path(name).stem for name in masks}
+
+
 def test_several_completions_of_an_image_are_its_samples(tmp_path: Path) -> None:
     completed = [f"{stem}_s{k}.png" for stem in "ab" for k in range(3)]
     places = _files(
@@ -79,6 +113,23 @@ def test_one_file_is_for_all_images(tmp_path: Path) -> None:
     assert _sets(found, tmp_path) == {
         name: [f"images/{name}.png", "one/hole.png"] for name in ("a", "b")
     }
+
+
+def test_one_file_is_for_all_images_whatever_the_pattern_of_several(tmp_path: Path) -> None:
+    places = _files(tmp_path, images=["a.png", "b.png"], one=["m.png"])
+    one = {"images": places["images"], "masks": places["one"] / "m.png"}
+    found = pair_files(one, {"masks": "{stem}_{mask}"})
+    assert _sets(found, tmp_path) == {
+        name: [f"images/{name}.png", "one/m.png"] for name in ("a", "b")
+    }
+
+
+def test_completions_by_mask_need_a_folder_of_masks(tmp_path: Path) -> None:
+    places = _files(tmp_path, images=["a.png"], completed=["a_0.png", "a_1.png"], masks=["m.png"])
+    places["masks"] /= "m.png"
+    pattern = "{stem}_{mask}"
+    with pytest.raises(InputError, match=r"need \{mask\} both, and folders"):
+        pair_files(places, {"completed": pattern, "masks": pattern})
 
 
 def test_three_single_files_belong_together(tmp_path: Path) -> None:
