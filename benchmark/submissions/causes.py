@@ -85,7 +85,7 @@ def find_cause(whole: Sample) -> list[Detection]:
     if not (known_changed := share(whole.changed, known)):
         return []
     sample = whole.window()
-    if not (~sample.hole).any():
+    if not (sample.changed & ~sample.hole).any():  # it has changed elsewhere
         sample = whole
     evidence = {"known_changed": known_changed, "known_mae": whole.known_mae}
     cause = (

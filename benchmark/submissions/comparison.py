@@ -13,7 +13,13 @@ import pandas as pd
 
 from benchmark.core.config import NAME_PATTERN
 from benchmark.core.files import read_json
-from benchmark.evaluation.score_table import Aggregate, aggregate, read_score_table
+from benchmark.evaluation.score_table import (
+    GROUP,
+    Aggregate,
+    aggregate,
+    metric_columns,
+    read_score_table,
+)
 from benchmark.metrics import METRICS, PROTOCOL
 from benchmark.metrics.registry import HEADLINE, is_ratio
 from benchmark.stats.comparison import (
@@ -25,7 +31,7 @@ from benchmark.stats.comparison import (
     comparable_scores,
     compare,
     family,
-    score_matrices,
+    scores_of,
 )
 from benchmark.stats.intervals import interval_of_mean
 from benchmark.submissions.files import IMAGES, METRICS_FILE, SCORES
@@ -35,6 +41,9 @@ from models.baselines import BASELINES
 MADE_BY = "python -m benchmark score --out"
 KEYS = ["image", "mask"]
 
+Table = tuple[Path, str, pd.DataFrame]
+"""Where a score table is from, the one method in it, and its rows."""
+
 
 @dataclass(frozen=True)
 class SubmissionComparison:
@@ -43,7 +52,7 @@ class SubmissionComparison:
     submissions: tuple[str, ...]
     baselines: tuple[str, ...]
     frame: pd.DataFrame
-    """Score table of all of them; several completions of an image and hole are averaged."""
+    """Score table of all of them; several completions of an image and hole have one seed."""
     means: Aggregate
     intervals: Mapping[tuple[str, str], tuple[float, float]]
     """95 % intervals of means, by method and metric; over images."""
@@ -69,26 +78,29 @@ def compare_submissions(places: Sequence[Path]) -> SubmissionComparison:
             baselines of a suite; at least one folder.
 
     Raises:
-        InputError: a file is damaged or of another protocol, or images, holes or the scores of a
-            baseline differ.
+        InputError: no place is a folder; a file is damaged or of another protocol; or images,
+            holes or the scores of a baseline differ.
     """
-    entries: list[tuple[Path, str, pd.DataFrame]] = []
-    baselines: dict[str, pd.DataFrame] = {}
-    for place in places:
-        for method, rows in _read(place).groupby("method", sort=False):
-            ours = rows.sort_values([*KEYS, "seed"]).reset_index(drop=True)
-            if method in BASELINES:
-                first = baselines.setdefault(str(method), ours)
-                if not np.allclose(first[METRIC], ours[METRIC], rtol=1e-5):
-                    raise InputError(f"{place}: {method!s} has other scores there than elsewhere")
-            else:
-                entries.append((place, str(method), ours))
-    _require_same_holes(entries, baselines)
+    if all(place.suffix == ".csv" for place in places):
+        raise InputError(
+            f"{', '.join(map(str, places))}: a comparison needs a folder that `{MADE_BY}` writes; "
+            "score tables may stand beside it"
+        )
+    entries, baselines = _split(
+        [
+            (place, str(method), rows.sort_values([*KEYS, "seed"]).reset_index(drop=True))
+            for place in places
+            for method, rows in _read(place).groupby("method", sort=False)
+        ]
+    )
     names = _names(entries)
-    tables = (table for _, _, table in entries)
-    parts = [_averaged(t).assign(method=name) for name, t in zip(names, tables, strict=True)]
-    frame = pd.concat([*parts, *baselines.values()], ignore_index=True)
-    known = [name for name in HEADLINE if frame[name].notna().any()]
+    tables = [t.assign(method=name) for name, (*_, t) in zip(names, entries, strict=True)]
+    # All completions of an image and hole are one sample of it: they are no training seeds.
+    frame = pd.concat([*tables, *baselines.values()], ignore_index=True).assign(seed=0)
+    if GROUP in frame:  # a suite's tables name the groups of the images in all tables
+        grouped = frame.dropna(subset=GROUP).drop_duplicates("image").set_index("image")
+        frame[GROUP] = frame["image"].map(grouped[GROUP])
+    known = [name for name in HEADLINE if name in frame and frame[name].notna().any()]
     scores = {metric: _scores(frame, metric, names) for metric in known}
     order = [name for name in BASELINES if name in baselines]
     return SubmissionComparison(
@@ -102,17 +114,25 @@ def compare_submissions(places: Sequence[Path]) -> SubmissionComparison:
 
 
 def _read(place: Path) -> pd.DataFrame:
-    """Read a score table without the oracle, of a folder or by itself."""
-    if place.suffix == ".csv":
-        table = read_score_table(place)
-        return table[table["method"] != ORACLE]
-    summary = read_json(place / METRICS_FILE, MADE_BY)
-    if summary.get("protocol") != PROTOCOL:
-        raise InputError(f"{place}: of protocol {summary.get('protocol')}, not {PROTOCOL}")
-    return read_score_table(place / SCORES)
+    """Read a score table, of a folder or by itself; that of a suite without the oracle."""
+    path = place
+    if place.suffix != ".csv":
+        summary = read_json(place / METRICS_FILE, MADE_BY)
+        protocol = summary.get("protocol") if isinstance(summary, dict) else "unknown"
+        if protocol != PROTOCOL:
+            raise InputError(f"{place / METRICS_FILE}: of protocol {protocol}, not {PROTOCOL}")
+        path = place / SCORES
+    table = read_score_table(path)
+    if METRIC not in table or table[METRIC].isna().any():
+        raise InputError(f"{path}: lacks {METRIC} of some holes")
+    for name in metric_columns(table):
+        has_cap = name in METRICS and METRICS[name].unit == "dB"
+        if (np.isinf(table[name]) & ~(has_cap & (table[name] > 0))).any():
+            raise InputError(f"{path}: {name} is infinite, which only a PSNR can be")
+    return table[table["method"] != ORACLE] if path == place else table
 
 
-def _names(entries: Sequence[tuple[Path, str, pd.DataFrame]]) -> list[str]:
+def _names(entries: Sequence[Table]) -> list[str]:
     """Return a name for each submission: that of its method, or of its place where two agree."""
     methods = [method for _, method, _ in entries]
     names = [
@@ -127,16 +147,28 @@ def _names(entries: Sequence[tuple[Path, str, pd.DataFrame]]) -> list[str]:
     return names
 
 
-def _require_same_holes(
-    entries: Sequence[tuple[Path, str, pd.DataFrame]], baselines: Mapping[str, pd.DataFrame]
-) -> None:
-    if len(entries) < 1 or len(entries) + len(baselines) < 2:
+def _split(tables: Sequence[Table]) -> tuple[list[Table], dict[str, pd.DataFrame]]:
+    """Return the tables of submissions, and one of each baseline by its name.
+
+    Raises:
+        InputError: images, holes or the scores of a baseline differ, or there is nothing to
+            compare.
+    """
+    entries = [table for table in tables if table[1] not in BASELINES]
+    if not entries or len(tables) < 2:
         raise InputError("a comparison needs a submission, and another one or a baseline")
-    tables = {f"{method} of {place}": table for place, method, table in entries}
-    holes = {
-        name: {*map(tuple, table[KEYS].to_numpy())}
-        for name, table in (*tables.items(), *baselines.items())
-    }
+    _require_same_holes({f"{method} of {place}": table for place, method, table in tables})
+    baselines: dict[str, pd.DataFrame] = {}
+    for place, method, table in tables:
+        if method in BASELINES:
+            first = baselines.setdefault(method, table)[METRIC]
+            if len(first) != len(table) or not np.allclose(first, table[METRIC], rtol=1e-5):
+                raise InputError(f"{place}: {method} has other scores there than elsewhere")
+    return entries, baselines
+
+
+def _require_same_holes(tables: Mapping[str, pd.DataFrame]) -> None:
+    holes = {name: {*map(tuple, table[KEYS].to_numpy())} for name, table in tables.items()}
     first, *others = holes
     for other in others:
         if lacking := len(holes[first] ^ holes[other]):
@@ -146,27 +178,30 @@ def _require_same_holes(
             )
 
 
-def _averaged(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table in which several completions of an image and hole are one row."""
-    if not table.duplicated(KEYS).any():
-        return table
-    groups = table.groupby([*KEYS, "hole_px", "label"], sort=False)
-    means = groups[[name for name in METRICS if name in table]].mean().reset_index()
-    return means.assign(seed=0)[[name for name in table.columns if name != "method"]]
-
-
 def _pixels(places: Sequence[Path], frame: pd.DataFrame) -> pd.Series:
     """Return the number of pixels of each row's image, as a folder of scores names it."""
-    folder = next(place for place in places if place.suffix != ".csv")
-    sizes = pd.read_csv(folder / IMAGES, dtype={"image": str}).drop_duplicates("image")
-    areas = (sizes["height"] * sizes["width"]).to_numpy()
-    return frame["image"].map(dict(zip(sizes["image"], areas, strict=True)))
+    path = next(place for place in places if place.suffix != ".csv") / IMAGES
+    types = {"image": str, "height": np.int64, "width": np.int64}
+    try:
+        sizes = pd.read_csv(path, dtype=types, usecols=[*types]).drop_duplicates("image")
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a readable list of images: {reason}") from None
+    pixels = frame["image"].map((sizes["height"] * sizes["width"]).set_axis(sizes["image"]))
+    if pixels.isna().any():
+        raise InputError(f"{path}: lacks images of the scores beside it")
+    return pixels
 
 
-def _scores(frame: pd.DataFrame, metric: str, trained: Sequence[str]) -> dict[str, Scores]:
+def _scores(
+    frame: pd.DataFrame, metric: str, trained: Sequence[str], to_ideal: bool = True
+) -> dict[str, Scores]:
     # No metric of the tables is a PSNR over the whole image, whose cap depends on its size.
-    tables = score_matrices(comparable_scores(frame, metric, 1), metric)
-    return {name: Scores(name, table, None, name in trained) for name, table in tables.items()}
+    scaled = comparable_scores(frame, metric, 1, to_ideal)
+    return {
+        str(name): scores_of(scaled, str(name), metric, name in trained)
+        for name in scaled["method"].unique()
+    }
 
 
 def _pairs(
@@ -184,9 +219,7 @@ def _intervals(
 ) -> dict[tuple[str, str], tuple[float, float]]:
     found = {}
     for metric in metrics:
-        tables = score_matrices(comparable_scores(frame, metric, 1, to_ideal=False), metric)
-        for name, table in tables.items():
-            scores = Scores(name, table, None, False)
+        for name, scores in _scores(frame, metric, (), to_ideal=False).items():
             if len(scores.scored) > 1:
                 interval = interval_of_mean(scores.sample(scores.scored))
                 ends = interval.low, interval.high

@@ -13,7 +13,7 @@ import cv2
 from tqdm import tqdm
 
 from benchmark.inference.holes import MOST_GRAY, NoMaskError
-from benchmark.inference.pairing import Pairing
+from benchmark.inference.pairing import Pairing, image_names
 from benchmark.submissions.catalog import CATALOG, Detection, Finding, findings_of
 from benchmark.submissions.causes import (
     ANOTHER_LEVELS,
@@ -61,7 +61,7 @@ def examine(submission: Submission, training: Path | None = None) -> list[Findin
         InputError: a folder is missing or has no images.
     """
     pairing = submission.pair()
-    examination = Examination(submission, pairing)
+    examination = Examination(submission, pairing, training)
     for name, files in tqdm(pairing.sets.items(), desc="doctor", unit="image"):
         try:
             sample = read_sample(name, files, submission)
@@ -70,17 +70,21 @@ def examine(submission: Submission, training: Path | None = None) -> list[Findin
             examination.note(kinds.get(type(error), "unreadable"), name, str(error))
             continue
         examination.look_at(sample)
-    return examination.findings(training)
+    return examination.findings()
 
 
 class Examination:
     """Looks at samples one by one and remembers what is odd."""
 
-    def __init__(self, submission: Submission, pairing: Pairing) -> None:
+    def __init__(
+        self, submission: Submission, pairing: Pairing, training: Path | None = None
+    ) -> None:
         self._submission, self._pairing = submission, pairing
+        # Listed before the work, as a folder that is not there would cost all of it.
+        self._training = None if training is None else (training, image_names(training))
         self._detections: list[Detection] = []
         self._fingerprints: dict[str, Fingerprint] = {}
-        self._first_image: dict[str, str] = {}
+        self._first_image: dict[str, tuple[Path, str]] = {}
         self._first_completion: dict[str, tuple[str, str]] = {}
         self._unexplained: dict[str, Thumbnail] = {}
         """Completed images whose known pixels nothing explains yet."""
@@ -112,9 +116,9 @@ class Examination:
             self._unexplained[sample.name] = thumbnail(sample.completed)
 
     def _look_for_copies(self, sample: Sample) -> None:
-        image = sample.image_sha256
-        first = self._first_image.setdefault(image, sample.name)
-        if first != sample.name:
+        image, file = sample.image_sha256, self._pairing.sets[sample.name]["images"]
+        first_file, first = self._first_image.setdefault(image, (file, sample.name))
+        if first_file != file:
             self.note("duplicate_image", sample.name, f"{sample.name} is {first}")
         elif sample.completed.min() < sample.completed.max():  # else another mistake, and no copy
             completed = pixel_sha256(sample.completed)
@@ -122,12 +126,13 @@ class Examination:
             if of != image:
                 self.note("duplicate_completion", sample.name, f"{sample.name} is {first}")
 
-    def findings(self, training: Path | None = None) -> list[Finding]:
-        """Return what was found so far and, if wanted, in a comparison with training images."""
+    def findings(self) -> list[Finding]:
+        """Return what was found so far, and in a comparison with training images if there are."""
         self._detections += self._whose()
         groups = combine(self._detections, len(self._fingerprints))
-        if training is not None:
-            for detection in compare_with_training(self._fingerprints, training):
+        if self._training is not None:
+            levels = self._submission.levels
+            for detection in compare_with_training(self._fingerprints, *self._training, levels):
                 groups[detection.id].append(detection)
         return [found for name in CATALOG for found in findings_of(groups[name])]
 

@@ -4,7 +4,7 @@ Exact ones are found by the SHA-256 of their pixels, near ones by thumbnails, wh
 same through resizing and compression.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark.inference.pairing import image_names
+from benchmark.inference.pairing import say
 from benchmark.submissions.catalog import Detection
 from data.errors import InputError
 from data.images import decode
@@ -42,13 +42,21 @@ def thumbnail(pixels: NDArray[np.uint8]) -> Thumbnail:
     return np.asarray(cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def compare_with_training(test: Mapping[str, Fingerprint], folder: Path) -> list[Detection]:
+def compare_with_training(
+    test: Mapping[str, Fingerprint],
+    folder: Path,
+    files: Sequence[str],
+    levels: float | None = None,
+) -> list[Detection]:
     """Return which test images are among the images of a training folder.
 
-    Training images are read one by one; those that cannot be read cannot be compared.
+    Training images are read one by one; a note says how many cannot be read.
 
-    Raises:
-        InputError: there is no such folder, or no image in it.
+    Args:
+        test: by name.
+        folder: of the training images.
+        files: their names in it.
+        levels: white of images whose samples are no bytes; see `decode`.
     """
     names = [*test]
     first_of = {test[name].sha256: name for name in reversed(names)}
@@ -56,10 +64,12 @@ def compare_with_training(test: Mapping[str, Fingerprint], folder: Path) -> list
     contrasts = _contrasts(thumbnails)
     copied: dict[str, str] = {}
     alike: dict[str, str] = {}
-    for file in tqdm(image_names(folder), desc="training images", unit="image"):
+    unread: list[InputError] = []
+    for file in tqdm(files, desc="training images", unit="image"):
         try:
-            pixels = decode(folder / file)
-        except InputError:
+            pixels = decode(folder / file, levels)
+        except InputError as error:
+            unread.append(error)
             continue
         if same := first_of.get(pixel_sha256(pixels)):
             copied.setdefault(same, file)
@@ -69,6 +79,8 @@ def compare_with_training(test: Mapping[str, Fingerprint], folder: Path) -> list
         for i in np.flatnonzero(correlations >= NEAR_CORRELATION):
             if cv2.absdiff(thumbnails[i], small).mean() <= NEAR_LEVELS:
                 alike.setdefault(names[i], file)
+    if unread:
+        say(f"note: {folder}: {len(unread)} of {len(files)} files not compared: {unread[0]}")
     exact = [Detection("train_overlap", n, detail=f"{n} is {file}") for n, file in copied.items()]
     near = [
         Detection("train_near", name, detail=f"{name} looks like {file}")

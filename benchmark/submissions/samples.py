@@ -6,8 +6,10 @@ diversity is how far completions are from each other. For the mean, completions 
 score table with numbers of their own in its column `seed`.
 """
 
+import math
 from collections.abc import Mapping
 from itertools import combinations
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -16,8 +18,10 @@ import torch
 from torch import Tensor
 
 from benchmark.evaluation.score_table import aggregate
+from benchmark.inference.pairing import Pairing
 from benchmark.metrics import METRICS, missing_metrics
 from benchmark.metrics.registry import distance
+from benchmark.metrics.shift_tolerant import SMALLEST_PX
 from benchmark.submissions.submission import Sample
 from data.errors import InputError
 
@@ -26,51 +30,50 @@ DIVERSITY = ("mse_h", "stlpips_alex_h")
 SHOWN = ("mse_h", "psnr_h", "stlpips_alex_h")
 
 
-def numbers_of(samples: Mapping[str, str]) -> dict[str, int]:
-    """Return the numbers from 0 on of completions that are told apart by text, in its order."""
+def numbered(pairing: Pairing) -> list[tuple[str, int]]:
+    """Return the sets of a pairing, each with the number of its completion, from 0 on.
 
-    def order(text: str) -> tuple[int, str]:
-        return (int(text), "") if text.isascii() and text.isdigit() else (-1, text)
-
-    return {text: number for number, text in enumerate(sorted({*samples.values()}, key=order))}
-
-
-def require_equal_counts(table: pd.DataFrame, images: pd.DataFrame) -> int:
-    """Return how many completions every image and hole has.
-
-    Args:
-        table: a score table of one method.
-        images: the names of files, with the keys of their rows.
+    Completions of an image and mask come one after another. Their numbers are their ranks, so that
+    every image has the same numbers, whatever its files are called.
 
     Raises:
-        InputError: it is not the same number everywhere.
+        InputError: images and masks have different numbers of completions.
     """
-    counts = table.groupby(["image", "mask"], sort=False)["seed"].nunique()
-    most = int(counts.max())
-    if (counts < most).any():
-        few = counts[counts < most].reset_index().merge(images, on=["image", "mask"])
+    groups: dict[tuple[Path, Path], list[str]] = {}
+    for name, files in pairing.sets.items():
+        groups.setdefault((files["images"], files["masks"]), []).append(name)
+    by_size = sorted(groups.values(), key=len)
+    few, most = by_size[0], by_size[-1]
+    if len(few) < len(most):
         raise InputError(
-            f"{few['name'].iloc[0]}: its image has {counts.min()} completions, others have {most}; "
+            f"{few[0]}: its image has {len(few)} completions, others have {len(most)}; "
             "the best of n is that of one n"
         )
-    return most
+
+    def rank(name: str) -> tuple[int, str]:
+        text = pairing.samples.get(name, "")
+        return (int(text), "") if text.isascii() and text.isdigit() else (-1, text)
+
+    return [
+        (name, number)
+        for names in groups.values()
+        for number, name in enumerate(sorted(names, key=rank))
+    ]
 
 
 class Diversity:
-    """Takes completions one by one, those of an image and hole one after another."""
+    """Takes completions one by one, in the order of `numbered`."""
 
     def __init__(self) -> None:
-        self._key: tuple[str, str] | None = None
         self._given: list[Tensor] = []
         self._mask = torch.empty(0)
         self._means: dict[str, list[float]] = {name: [] for name in DIVERSITY}
 
-    def add(self, sample: Sample, row: Mapping[str, Any]) -> None:
-        """Take a completion, with the row of its scores."""
-        key = str(row["image"]), str(row["mask"])
-        if key != self._key:
+    def add(self, sample: Sample, number: int) -> None:
+        """Take a completion; with the number 0 another image or hole begins."""
+        if number == 0:
             self._finish()
-            self._key, self._mask = key, torch.from_numpy(sample.hole)[None, None]
+            self._mask = torch.from_numpy(sample.hole)[None, None]
         given, truth = (
             torch.tensor(pixels).permute(2, 0, 1)[None]
             for pixels in (sample.completed, sample.target)
@@ -85,10 +88,27 @@ class Diversity:
                 means.append(fmean(float(function(a, b, self._mask)) for a, b in pairs))
         self._given = []
 
-    def means(self) -> dict[str, float]:
-        """Return the means over images and holes of the means over pairs of completions."""
+    def summary(self) -> dict[str, Any]:
+        """Return the means over images and holes of the means over pairs of completions.
+
+        Returns:
+            `diversity`, the mean of each metric, None where it has no value; and `missing`, why a
+            metric has no value of some or all images.
+        """
         self._finish()
-        return {name: fmean(found) for name, found in self._means.items() if found}
+        means: dict[str, float | None] = {}
+        missing = {}
+        for name, found in self._means.items():
+            known = [value for value in found if not math.isnan(value)]
+            means[name] = fmean(known) if known else None
+            if not found:
+                missing[name] = "it takes two completions of an image and hole"
+            elif len(known) < len(found):
+                missing[name] = (
+                    f"{len(found) - len(known)} of {len(found)} images and holes have no value, as "
+                    f"it takes images of {SMALLEST_PX} px a side"
+                )
+        return {"diversity": means, "missing": missing}
 
 
 def best_of(table: pd.DataFrame, pixels: pd.Series) -> dict[str, Any]:
@@ -114,10 +134,16 @@ def _best(values: pd.Series) -> float:
 def samples_text(summary: Mapping[str, Any]) -> list[str]:
     """Return lines on several completions of each image."""
     best, count = summary["best_of_n"], summary["count"]
-    shown = [f"{name} {best[name]['mean']:.5g}" for name in SHOWN]
-    apart = [f"{name} {value:.5g}" for name, value in summary["diversity"].items()]
+    shown = [f"{name} {number_text(best[name]['mean'])}" for name in SHOWN]
+    apart = [f"{name} {number_text(value)}" for name, value in summary["diversity"].items()]
     return [
         f"{count} completions of each image and hole: the table has their means",
         f"best of {count}, each metric by itself: {', '.join(shown)}",
         f"diversity, mean over pairs: {', '.join(apart)}",
+        *(f"diversity, {name}: {reason}" for name, reason in summary["missing"].items()),
     ]
+
+
+def number_text(value: float | None) -> str:
+    """Return a mean as printed."""
+    return "missing" if value is None else f"{value:.5g}"

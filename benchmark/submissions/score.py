@@ -4,6 +4,7 @@ Every image is scored at its own size, by protocol ib1.
 """
 
 import hashlib
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmark.core.config import NAME_PATTERN
-from benchmark.core.files import write_json, write_text
+from benchmark.core.files import write_text
 from benchmark.core.text import text_cell
 from benchmark.evaluation.score_table import (
     PSNR_MEDIAN,
@@ -32,14 +33,15 @@ from benchmark.evaluation.score_table import (
 )
 from benchmark.metrics import METRICS, PROTOCOL, known_mae_raw, missing_metrics, score_images
 from benchmark.metrics.registry import ARROWS
+from benchmark.stats.comparison import TELEA
 from benchmark.submissions.catalog import Finding
 from benchmark.submissions.doctor import Examination
 from benchmark.submissions.files import IMAGES, METRICS_FILE, SCORES
 from benchmark.submissions.samples import (
     Diversity,
     best_of,
-    numbers_of,
-    require_equal_counts,
+    number_text,
+    numbered,
     samples_text,
 )
 from benchmark.submissions.submission import Sample, Submission, misfit, read_sample
@@ -49,7 +51,6 @@ from models.filters import WINDOW
 
 BASELINE_NAMES = ("mean_color", "telea", "navier_stokes")
 """Those that need no training images and run at any size."""
-SKILL_REFERENCE = "telea"
 
 
 @dataclass
@@ -58,13 +59,13 @@ class Scores:
 
     score_table: pd.DataFrame
     """As `benchmark.evaluation.score_table` has it; rows in the order of the images' names. Several
-    completions of an image and hole are told apart by their numbers in the column `seed`."""
+    completions of an image and hole have the numbers from 0 on in the column `seed`."""
     images: pd.DataFrame
     """For each file its `name`, the keys `image` and `mask` of its row, `height` and `width`."""
     findings: list[Finding]
     """What the doctor says."""
-    diversity: Mapping[str, float] | None = None
-    """Of several completions of each image and hole, by metric; None where there is one each."""
+    diversity: Mapping[str, Any] | None = None
+    """See `Diversity.summary`; None where completions are not numbered."""
 
     @property
     def are_sound(self) -> bool:
@@ -85,7 +86,8 @@ def score_submission(
 
     Raises:
         InputError: the name cannot be used; files are missing or cannot be read, or do not fit
-            their image; or images have different numbers of completions.
+            their image; or images have different numbers of completions. What can be known before
+            the work is.
     """
     if not re.fullmatch(NAME_PATTERN, name):
         raise InputError(f"--name {name!r}: must match {NAME_PATTERN}")
@@ -93,10 +95,11 @@ def score_submission(
         raise InputError(f"--name {name}: is a baseline, which --baselines scores too")
     pairing = submission.pair()
     pairing.require_whole()
-    examination = Examination(submission, pairing)
-    numbers, diversity = numbers_of(pairing.samples), Diversity()
+    examination = Examination(submission, pairing, training)
+    diversity = Diversity() if pairing.samples else None
     rows, images = [], []
-    for stem, files in tqdm(pairing.sets.items(), desc="score", unit="image"):
+    for stem, number in tqdm(numbered(pairing), desc="score", unit="image"):
+        files = pairing.sets[stem]
         sample = read_sample(stem, files, submission)
         if problem := misfit(sample):
             raise InputError(f"{files['completed']} with {files['masks']}: {problem[1]}")
@@ -104,10 +107,9 @@ def score_submission(
         if min(height, width) < WINDOW:
             raise InputError(f"{files['images']}: SSIM needs {WINDOW} px a side")
         examination.look_at(sample)
-        number = numbers[pairing.samples[stem]] if numbers else 0
-        scored = _score_image(sample, name, number, baselines and not number)
-        if numbers:
-            diversity.add(sample, scored[0])
+        scored = _score_image(sample, name, number, baselines and number == 0)
+        if diversity:
+            diversity.add(sample, number)
         rows += scored
         keys = {key: scored[0][key] for key in ("image", "mask")}
         images.append({"name": stem} | keys | {"height": height, "width": width})
@@ -115,15 +117,12 @@ def score_submission(
     table = pd.DataFrame(rows).drop_duplicates(["method", "seed", "image", "mask"])
     order = [name, *BASELINE_NAMES]
     table = table.sort_values("method", kind="stable", key=lambda names: names.map(order.index))
-    scores = Scores(
+    return Scores(
         score_table=table.reset_index(drop=True),
         images=pd.DataFrame(images),
-        findings=examination.findings(training),
-        diversity=diversity.means() if numbers else None,
+        findings=examination.findings(),
+        diversity=diversity.summary() if diversity else None,
     )
-    if numbers:
-        require_equal_counts(table[table["method"] == name], scores.images)
-    return scores
 
 
 def _score_image(sample: Sample, name: str, seed: int, baselines: bool) -> list[dict[str, Any]]:
@@ -185,11 +184,11 @@ def summarize(scores: Scores) -> dict[str, Any]:
         summary["samples"] = {
             "count": int(ours["seed"].nunique()),
             "best_of_n": best_of(ours, pixels[ours.index]),
-            "diversity": dict(scores.diversity),
+            **scores.diversity,
         }
-    if SKILL_REFERENCE in methods:
+    if TELEA in methods:
         errors: dict[str, Any] = {name: found["mse_h"]["mean"] for name, found in methods.items()}
-        reference = errors[SKILL_REFERENCE]
+        reference = errors[TELEA]
         # The share of the reference's squared error that a method avoids.
         summary["skill"] = {
             name: 1 - error / reference if reference else None for name, error in errors.items()
@@ -199,10 +198,11 @@ def summarize(scores: Scores) -> dict[str, Any]:
 
 def write_scores(out: Path, scores: Scores, summary: dict[str, Any]) -> None:
     """Write score table, names and means (see `summarize`); equal scores give equal bytes."""
+    means = json.dumps(summary, indent=1, sort_keys=True, allow_nan=False)  # before any is written
     write_score_table(out / SCORES, scores.score_table)
     names = scores.images.assign(name=scores.images["name"].map(text_cell))
     write_text(out / IMAGES, names.to_csv(index=False, lineterminator="\n"))
-    write_json(out / METRICS_FILE, summary)
+    write_text(out / METRICS_FILE, means + "\n")
 
 
 def means_text(summary: dict[str, Any]) -> str:
@@ -212,21 +212,17 @@ def means_text(summary: dict[str, Any]) -> str:
     rows = {}
     for name, of_first in methods[first].items():
         unit = f" [{METRICS[name].unit}]" if METRICS[name].unit else ""
-        means = [_number(metrics[name]["mean"]) for metrics in methods.values()]
+        means = [number_text(metrics[name]["mean"]) for metrics in methods.values()]
         rows[f"{name}{unit} {ARROWS[METRICS[name].better]}"] = [*means, str(of_first["n"])]
     for name in (PSNR_MEDIAN, PSNR_POOLED):
         found = [metrics[name] for metrics in summary["derived"].values()]
-        rows[f"{name} [dB] ↑"] = [*(_number(f["mean"]) for f in found), str(found[0]["n"])]
+        rows[f"{name} [dB] ↑"] = [*(number_text(f["mean"]) for f in found), str(found[0]["n"])]
     if "skill" in summary:
         skills = [f"{v:.4f}" if v is not None else "-" for v in summary["skill"].values()]
-        rows[f"skill against {SKILL_REFERENCE} ↑"] = [*skills, ""]
+        rows[f"skill against {TELEA} ↑"] = [*skills, ""]
     heads = pd.Index([*methods, "N"], name="metric")
     table = pd.DataFrame(rows.values(), index=[*rows], columns=heads)
     heading = f"Protocol {summary['protocol']}; means over N images"
     notes = [f"{name}: missing, as {reason}" for name, reason in summary["missing"].items()]
     notes += samples_text(summary["samples"]) if "samples" in summary else []
     return "\n".join([heading, table.to_string(), *map(printable, notes)]) + "\n"
-
-
-def _number(value: float | None) -> str:
-    return "missing" if value is None else f"{value:.5g}"

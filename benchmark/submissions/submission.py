@@ -103,12 +103,16 @@ class Sample:
         return float(self.difference[self.hole].mean())
 
     def window(self) -> "Sample":
-        """Return the sample, or of a large image the part around the middle of its hole."""
+        """Return the sample, or of a large image the part around the middle of its hole.
+
+        Where holes are so far apart that none of them is in that part, it is the sample too.
+        """
         place = []
         for along, size in zip(self._extent(), self.hole.shape, strict=True):
             start = max(0, min((sum(along) - WINDOW_PX) // 2, size - WINDOW_PX))
             place.append(slice(start, start + WINDOW_PX))
-        return self._part(place[0], place[1])
+        part = self._part(place[0], place[1])
+        return part if part.hole.any() else self
 
     def near_hole(self) -> "Sample":
         """Return the part of the image around its hole."""

@@ -1,5 +1,6 @@
 """Known pixels that do not fit their truth: each cause is named, and an error where it is gross."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.__main__ import main
 from benchmark.submissions.causes import TURNS
 from benchmark.submissions.doctor import examine
 from tests.submissions.test_doctor import (
@@ -18,6 +20,7 @@ from tests.submissions.test_doctor import (
     hand_in,
     ids,
     levels,
+    noises,
     photographs,
     portraits,
     save,
@@ -227,6 +230,39 @@ def test_a_large_picture_is_examined_by_the_part_around_its_hole(tmp_path: Path)
         save(tmp_path / name / "completed/0.png", telea(picked, hole))
         assert [finding.id for finding in examine(submission)] == [name]
     assert examine(hand_in(tmp_path / "fine", [large], lambda number: hole)) == []
+
+
+def test_holes_at_both_ends_of_a_wide_picture_raise_no_alarm(tmp_path: Path) -> None:
+    wide = [
+        np.asarray(Image.fromarray(image).resize((2400, 60), Image.Resampling.BICUBIC))
+        for image in photographs(5)
+    ]
+    hole = np.zeros((60, 2400), np.bool_)
+    hole[20:40, 20:60] = hole[20:40, 2340:2380] = True
+    assert examine(hand_in(tmp_path / "fine", wide, lambda number: hole)) == []
+
+    def swapped(x: Pixels, m: Hole, c: Pixels) -> tuple[Pixels, Hole]:
+        return np.where(m[..., None], c[..., ::-1], x), m
+
+    spoiled = hand_in(tmp_path / "spoiled", wide, lambda number: hole, spoil=swapped)
+    assert [finding.id for finding in examine(spoiled)] == ["channels"]
+
+
+def test_an_edit_far_from_the_mask_of_a_wide_picture_is_told_in_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wide = np.tile(noises(1)[0][:60], (1, 38, 1))[:, :2400]
+    hole = np.zeros((60, 2400), np.bool_)
+    hole[20:40, 20:60] = True
+    edited = np.roll(hole, 2300, axis=1)
+    hand_in(tmp_path, [wide], lambda number: edited, spoil=lambda x, m, c: (c, hole))
+    places = [f"--{kind}={tmp_path / kind}" for kind in ("images", "completed", "masks")]
+    assert main(["doctor", *places, "--json"]) == 1
+    (finding,) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["findings"]
+    assert finding["id"] == "mask_elsewhere"
+    assert finding["evidence"]["known_px_mean_change"] > 8
+    assert main(["score", *places, f"--out={tmp_path / 'out'}"]) == 1
+    assert (tmp_path / "out/metrics.json").is_file()
 
 
 def test_flat_pictures_are_no_copies_of_each_other(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Submissions held against each other: paired by image, against SciPy and numbers by hand."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +18,12 @@ from benchmark.pipeline.baselines import evaluate_baselines
 from benchmark.pipeline.split import split_suite
 from benchmark.submissions.comparison import compare_submissions
 from tests.submissions.test_doctor import (
-    Hole,
-    Pixels,
     box,
     hand_in,
     mean_color,
     navier_stokes,
     photographs,
+    save,
     telea,
 )
 from tests.support.html_page import Page
@@ -155,37 +156,120 @@ def test_a_damaged_folder_is_named(
     assert "of protocol ib0, not ib1" in capsys.readouterr().err
 
 
-def test_several_completions_of_an_image_count_as_their_mean(tmp_path: Path) -> None:
-    submission = hand_in(tmp_path / "data", photographs(4))
-    for number in range(4):
+def _edit(path: Path, rows: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    rows(pd.read_csv(path, keep_default_na=False)).to_csv(path, index=False)
+
+
+def _worse(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(mse_h=[np.inf, *table["mse_h"][1:]])
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "fewer images": (
+        lambda root: _edit(root / "scores.csv", lambda t: t[t["image"] != t["image"].iloc[0]]),
+        "1 of their holes are in one of both alone",
+    ),
+    "a list of means": (
+        lambda root: (root / "metrics.json").write_text("[]"),
+        "metrics.json: of protocol unknown, not ib1",
+    ),
+    "no names": (
+        lambda root: (root / "images.csv").write_text(""),
+        "images.csv: not a readable list of images: No columns",
+    ),
+    "no sizes": (
+        lambda root: (root / "images.csv").write_text("name,image\na,b\n"),
+        "images.csv: not a readable list of images: ",
+    ),
+    "names of others": (
+        lambda root: (root / "images.csv").write_text("image,height,width\na,9,9\n"),
+        "images.csv: lacks images of the scores beside it",
+    ),
+    "an infinite error": (
+        lambda root: _edit(root / "scores.csv", _worse),
+        "scores.csv: mse_h is infinite, which only a PSNR can be",
+    ),
+    "no error": (
+        lambda root: _edit(root / "scores.csv", lambda t: t.drop(columns="mse_h")),
+        "scores.csv: lacks mse_h of some holes",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_folder_that_cannot_be_compared_is_named_on_one_line(
+    damage: str, scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, (spoil, message) = tmp_path / "spoiled", DAMAGES[damage]
+    shutil.copytree(scored / "theirs", root)
+    spoil(root)
+    assert main(["compare", str(root), str(scored / "ours")]) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("error: ") and message in line and str(root) in line
+    assert captured.out == ""
+
+
+def test_score_tables_need_a_folder_beside_them(
+    scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = [str(scored / name / "scores.csv") for name in ("ours", "theirs")]
+    assert main(["compare", *tables]) == 2
+    assert "a comparison needs a folder that `python -m benchmark" in capsys.readouterr().err
+
+
+def test_means_are_those_that_score_printed_of_several_completions(tmp_path: Path) -> None:
+    images, data = photographs(4), tmp_path / "data"
+    submission = hand_in(data, images)
+    for number, image in enumerate(images):
         path = submission.completed / f"{number}.png"
         path.rename(path.with_name(f"{number}_s0.png"))
-
-    def worse(image: Pixels, hole: Hole, filled: Pixels) -> tuple[Pixels, Hole]:
-        return np.where(hole[..., None], 255 - filled, filled), hole
-
-    spoiled = hand_in(tmp_path / "spoiled", photographs(4), spoil=worse)
-    for number in range(4):
-        content = (spoiled.completed / f"{number}.png").read_bytes()
-        (submission.completed / f"{number}_s1.png").write_bytes(content)
-    places = [f"--{kind}={tmp_path / 'data' / kind}" for kind in KINDS]
-    main(
-        [
-            "score",
-            *places,
-            "--samples",
-            "--baselines",
-            "--name",
-            "drawn",
-            "--out",
-            str(tmp_path / "a"),
-        ]
-    )
-    found = compare_submissions([tmp_path / "a"])
-    table = pd.read_csv(tmp_path / "a/scores.csv")
+        # One is exact, whose PSNR is infinite; the others are sharp and have visible seams.
+        spoiled = image if number == 0 else np.where(box(number)[..., None], 255 - image, image)
+        save(submission.completed / f"{number}_s1.png", spoiled)
+    places = [f"--{kind}={data / kind}" for kind in KINDS]
+    out = tmp_path / "a"
+    main(["score", *places, "--samples", "--baselines", "--name", "drawn", "--out", str(out)])
+    found = compare_submissions([out])
+    table = pd.read_csv(out / "scores.csv")
     rows = table[table["method"] == "drawn"]
-    assert len(rows) == 8 and len(found.frame[found.frame["method"] == "drawn"]) == 4
-    assert found.means["drawn"]["mse_h"]["mean"] == pytest.approx(rows["mse_h"].mean(), rel=1e-6)
+    assert len(rows) == 8 and np.isinf(rows["psnr_h"]).sum() == 1
+    printed = json.loads((out / "metrics.json").read_text())["methods"]
+    for method, metrics in printed.items():
+        for metric, summary in metrics.items():
+            if summary["n"]:  # LPIPS has no weights here
+                ours = found.means[method][metric]["mean"]
+                assert ours == pytest.approx(summary["mean"], rel=1e-5), (method, metric)
+    (seam,) = (c for c in found.comparisons["seam"] if c.reference == "telea")
+    telea_rows = table[table["method"] == "telea"]
+    expected = rows["seam"].abs().mean() - telea_rows["seam"].abs().mean()
+    assert seam.difference == pytest.approx(expected, rel=1e-6)
+    assert seam.images == 4
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_images_of_a_group_are_one_unit(turned: bool, scored: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(scored / "theirs/scores.csv", dtype={"label": str})
+    table = table[table["method"] == "theirs"].sort_values("image")
+    numbers = dict(zip(table["image"], np.repeat([0, 1, 2], 3), strict=True))
+    table.insert(6, "group", "photo" + table["image"].map(numbers).astype(str))
+    table.to_csv(tmp_path / "theirs.csv", index=False)
+    places = [scored / "ours", tmp_path / "theirs.csv"]
+    found = compare_submissions(places[::-1] if turned else places)
+    (first,) = (
+        c for c in found.comparisons["mse_h"] if {c.method, c.reference} == {"ours", "theirs"}
+    )
+    tables = [read_score_table(scored / name / "scores.csv") for name in ("ours", "theirs")]
+    values = [
+        t[t["method"] == name].sort_values("image")["mse_h"].to_numpy().reshape(3, 3).mean(1)
+        for t, name in zip(tables, ("ours", "theirs"), strict=True)
+    ]
+    # Of groups of one size, the interval is that of the groups' means.
+    test = stats.ttest_rel(*values)
+    assert first.p == pytest.approx(test.pvalue, rel=1e-6)
+    low, high = found.intervals["ours", "mse_h"]
+    expected = stats.t.interval(0.95, 2, values[0].mean(), stats.sem(values[0]))
+    assert (low, high) == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_exported_test_set_of_a_suite_gives_a_row_beside_its_methods(

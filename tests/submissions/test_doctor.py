@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -402,6 +403,37 @@ def test_resized_and_compressed_training_images_are_found(tmp_path: Path) -> Non
     (finding,) = examine(submission, tmp_path / "train")
     assert (finding.id, finding.count, finding.severity) == ("train_near", 2, "warning")
     assert set(finding.files) == {"1", "3"}
+
+
+def test_samples_of_12_bits_are_compared_with_training_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submission = hand_in(tmp_path, photographs())
+    for path in (*submission.images.iterdir(), *submission.completed.iterdir()):
+        pixels: Any = cv2.imread(str(path))
+        cv2.imwrite(str(path), np.rint(pixels * (4095 / 255)).astype(np.uint16))
+    (tmp_path / "train").mkdir()
+    shutil.copy(submission.images / "2.png", tmp_path / "train/copy.png")
+    (tmp_path / "train/broken.png").write_bytes(b"no image")
+    (finding,) = examine(replace(submission, levels=4095), tmp_path / "train")
+    assert (finding.id, finding.files) == ("train_overlap", ("2",))
+    (note,) = (line for line in capsys.readouterr().err.splitlines() if "note: " in line)
+    assert f"note: {tmp_path / 'train'}: 1 of 2 files not compared: " in note
+    assert "broken.png" in note
+
+
+@pytest.mark.parametrize("command", ["doctor", "score"])
+def test_a_training_folder_that_is_not_there_is_named_before_the_work(
+    command: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hand_in(tmp_path, photographs())
+    monkeypatch.setattr(f"benchmark.submissions.{command}.read_sample", pytest.fail)
+    folders = [f"--{name}={tmp_path / name}" for name in ("images", "completed", "masks")]
+    assert main([command, *folders, f"--train={tmp_path / 'trian'}"]) == 2
+    assert f"{tmp_path / 'trian'}: no such folder" in capsys.readouterr().err
 
 
 # The command
