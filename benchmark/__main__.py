@@ -24,7 +24,7 @@ from benchmark.cli.app import ANYWHERE, PROGRAM, app, misuse_line
 from benchmark.cli.terminal import prepare_streams
 from benchmark.core import paths
 from benchmark.core.exit_codes import FAILED, FINE, INTERRUPTED, MISUSED, complain
-from benchmark.core.hashing import ROOT, changed_code, snapshot
+from benchmark.core.hashing import ROOT, changed_code, changed_settings, read_first, snapshot
 from benchmark.core.portable import cap_arrays
 from benchmark.distributed.parent import end_with_parent
 from data.errors import InputError
@@ -82,15 +82,17 @@ def _is_at_home(words: list[str]) -> bool:
 
 def _run(words: list[str]) -> int:
     before = snapshot()
+    read_first.clear()
     try:
         with commands.make_context(PROGRAM, words) as context:
             code: int = commands.invoke(context) or FINE
     except typer.Exit as end:  # after the help or the version
         code = end.exit_code
     sys.stdout.flush()  # here, where a reader that has gone is no error
-    # DVC records the state of the code after a stage, so it would take the result for the new
-    # code's.
-    if changed := changed_code(before):
+    # DVC records the state of code and settings after a stage, so it would take the result for
+    # that of the new ones.
+    changed = changed_code(before) + changed_settings([paths.SUITES, paths.VARIANTS])
+    if changed:
         return complain(f"{changed[0]} changed while this ran; run it again", MISUSED)
     return code
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from data.errors import InputError, printable
 
-MANIFEST, DIGEST = "manifest.csv", "digest.txt"
+MANIFEST, DIGEST, SUMMARY = "manifest.csv", "digest.txt", "split.json"
 MANIFEST_COLUMNS = ("split", "index", "id", "sha256", "label")
 GROUP_COLUMN = "group"
 """The last one, where there are groups."""
@@ -47,7 +47,7 @@ class Store:
 
     `<split>.npy` holds `[N, S, S, 3]` uint8 in content order, `<split>_boxes.npy` the fixed holes
     `[N, K, 4]` int32 of val and test, `manifest.csv` one line an image, `digest.txt` what `digest`
-    returned when they were written.
+    returned when they were written, `split.json` a summary with the digest of the settings.
     """
 
     folder: Path
@@ -89,6 +89,21 @@ class Store:
     @cached_property
     def _verified(self) -> set[str]:
         return set()
+
+    def require_settings(self, sha256: str) -> None:
+        """Refuse images that were split by settings with another digest.
+
+        Raises:
+            InputError: they were, or nothing tells by which.
+        """
+        try:
+            found = json.loads((self.folder / SUMMARY).read_bytes())["settings_sha256"]
+        except FileNotFoundError:
+            raise self._missing(SUMMARY) from None
+        except (OSError, ValueError, LookupError, TypeError):
+            found = None  # of a folder that was split before there was one too
+        if found != sha256:
+            raise self._wrong(SUMMARY, "the images were split with other settings of the suite")
 
     def _verify_digest(self) -> None:
         try:

@@ -193,6 +193,18 @@ class Suite(Frozen):
     suits aligned ones; or in windows around the hole, at the size that it has."""
 
     @property
+    def split_settings(self) -> dict[str, Any]:
+        """What decides which images and fixed holes there are, defaults left out."""
+        names = {"source", "image_size", "resize", "unreadable", "splits", "mask"}
+        drawn = {"evaluation": {"mask_seed", "masks_per_image"}}
+        return self.model_dump(
+            mode="json",
+            include=dict.fromkeys(names, True) | drawn,
+            exclude={"splits": {"digest"}},
+            exclude_defaults=True,
+        )
+
+    @property
     def training_mask(self) -> MaskSpec:
         """How the holes in training are chosen."""
         return self.training.mask or self.mask

@@ -13,6 +13,8 @@ _TOPS = ("benchmark", "models", "data")
 _COMMAND_LINE = (ROOT / "benchmark" / "__main__.py", ROOT / "benchmark" / "cli")
 _RESULTS = ("data/raw", "data/prepared", "models/checkpoints", "reports")
 PIPELINE = ROOT / "dvc.yaml"
+read_first: dict[Path, str] = {}
+"""Digests of the settings that a command has read so far."""
 
 
 def snapshot() -> dict[Path, str]:
@@ -31,6 +33,18 @@ def changed_code(before: Mapping[Path, str]) -> list[Path]:
     ]
 
 
+def note_read(path: Path, content: bytes) -> None:
+    """Remember what a file of settings held when it was read first."""
+    read_first.setdefault(path.absolute(), hashlib.sha256(content).hexdigest())
+
+
+def changed_settings(folders: Iterable[Path]) -> list[Path]:
+    """Return the files of some folders that are no longer as they were when they were read."""
+    places = {folder.absolute() for folder in folders}
+    ours = {path: sha256 for path, sha256 in read_first.items() if path.parent in places}
+    return [p for p, sha256 in ours.items() if not p.is_file() or file_sha256(p) != sha256]
+
+
 def loaded_code() -> list[Path]:
     """Return the project modules that this process has loaded, sorted.
 
@@ -46,6 +60,7 @@ def stage_code(stage: str) -> list[Path]:
     """Return the files that `dvc.yaml` declares as the code of a stage, sorted.
 
     Neither more nor less than what DVC watches: another file changes no digest, and no result.
+    What an editor leaves beside a module is no code, as `.dvcignore` says too.
     """
     from ruamel.yaml import YAML  # here, as every command loads this module
 
@@ -53,7 +68,12 @@ def stage_code(stage: str) -> list[Path]:
         entry = YAML(typ="safe", pure=True).load(file)["stages"][stage]
     names = [name for name in entry.get("do", entry)["deps"] if not name.startswith(_RESULTS)]
     found = {path for name in names for path in (ROOT / name, *(ROOT / name).rglob("*"))}
-    return sorted(p for p in found if not p.is_dir() and "__pycache__" not in p.parts)
+    return sorted(p for p in found if not p.is_dir() and not _is_beside_code(p.relative_to(ROOT)))
+
+
+def _is_beside_code(path: Path) -> bool:
+    """Tell whether a path is hidden, a backup copy, or within a folder that is no code."""
+    return any(p == "__pycache__" or p.startswith(".") or p.endswith("~") for p in path.parts)
 
 
 def code_digest(files: Iterable[Path]) -> str:

@@ -20,6 +20,7 @@ from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.nodes import Node
 
+from benchmark.core.hashing import note_read
 from data.errors import InputError, printable
 
 LARGEST_BYTES, LARGEST_NUMBER, DEEPEST = 2**20, 2**53, 50
@@ -111,6 +112,7 @@ def read_yaml(path: Path) -> Any:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
+    note_read(path, content)
     if len(content) > LARGEST_BYTES:
         raise InputError(f"{path}: has more than {LARGEST_BYTES} bytes; not a configuration")
     try:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from benchmark.core import paths
 from benchmark.core.config import Evaluation, Suite
+from benchmark.core.hashing import json_digest
 from benchmark.evaluation.score_table import (
     aggregate,
     aggregate_by_label,
@@ -99,6 +100,7 @@ def load_test_set(suite: Suite, split: str = "test") -> TestSet:
         InputError: the split stage has not run, or its files are damaged.
     """
     store = Store(paths.prepared(suite.name))
+    store.require_settings(json_digest(suite.split_settings))
     store.verify(split)
     records = store.records(split)
     first: dict[str, int] = {}

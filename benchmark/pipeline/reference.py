@@ -176,6 +176,8 @@ def _incomplete(suite: Suite, run: paths.Run, data_sha256: str) -> str | None:
         return "it was trained with other settings than the present ones"
     if training.get("data_sha256") != data_sha256:
         return "it was trained on other images than the present ones"
+    if training.get("init_from"):
+        return "it started from the weights of another run, which may have seen the test images"
     return None
 
 

@@ -13,9 +13,11 @@ from tqdm import tqdm
 from benchmark.core import paths
 from benchmark.core.config import Suite
 from benchmark.core.files import atomic_folder, write_json
+from benchmark.core.hashing import json_digest
 from benchmark.pipeline.workers import map_in_order
 from data.draws import Label
 from data.errors import InputError
+from data.images import LevelsError
 from data.masks import mask_bank
 from data.sources import Item, UnreadableImageError
 from data.splits import SPLITS, Candidate, assign_splits, find_leaks, sort_key, split_digest
@@ -59,6 +61,7 @@ def split_suite(suite: Suite, root: Path | None = None, workers: int = 1) -> dic
             "left_out": sum(place is None for place in places),
             "unreadable": [item.id for i, item in enumerate(items) if hashes[i] is None],
             "digest": split_digest([r.sha256 for r in records], [r.split for r in records]),
+            "settings_sha256": json_digest(suite.split_settings),
         }
         if any(record.group for record in records):
             summary["groups"] = {
@@ -101,6 +104,8 @@ def _pack(
     with bar, closing(map_in_order(work, chunks, min(workers, len(starts)))) as results:
         for chunk in results:
             for result in chunk:
+                if isinstance(result, LevelsError):  # to skip it would be to choose by brightness
+                    raise InputError(str(result))
                 if isinstance(result, UnreadableImageError) and suite.unreadable == "error":
                     raise InputError(
                         f"{result}. Remove it, or set `unreadable: skip` in "

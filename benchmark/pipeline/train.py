@@ -100,6 +100,7 @@ def train_run(
     engine = open_device(suite.training, device)
     _check_suite(suite)
     store = Store(paths.prepared(suite.name))
+    store.require_settings(json_digest(suite.split_settings))
     store.verify("train", "val")
     with run_lock(run.scratch), memory_for(batch_setting(suite, "training"), engine.device):
         _note_replacement(run)

@@ -1,6 +1,7 @@
 """The command line: wrong input gives one line and exit code 2, and loses nothing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,6 +60,33 @@ def test_code_that_changes_while_a_stage_runs_is_refused(
 
     assert Path(split.__file__) == changed
     assert f"{changed} changed while this ran" in refusal(capsys, "readme")
+
+
+@pytest.mark.promise("code")
+@pytest.mark.parametrize("folder", ["benchmark/suites", "models/variants"])
+def test_settings_that_change_while_a_stage_runs_are_refused(
+    folder: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(ROOT / "benchmark/suites", tmp_path / "benchmark/suites")
+    shutil.copytree(ROOT / "models/variants", tmp_path / "models/variants")
+    monkeypatch.chdir(tmp_path)
+    names = {"benchmark/suites": "portraits", "models/variants": "l2"}
+    edited = Path(folder, f"{names[folder]}.yaml").absolute()
+
+    def train_and_edit(*_: object) -> None:
+        edited.write_text(edited.read_text() + "\n")
+        # What is not read may change.
+        Path("models/variants/binary.yaml").write_text("")
+
+    monkeypatch.setattr("benchmark.pipeline.train.train_run", train_and_edit)
+    monkeypatch.setattr("benchmark.evaluation.provenance.record_training", lambda *_: None)
+    words = ["train", "--suite", "portraits", "--variant", "l2"]
+    assert f"{edited} changed while this ran; run it again" in refusal(capsys, *words)
+    monkeypatch.setattr("benchmark.pipeline.train.train_run", lambda *_: None)
+    assert main(words) == 0
 
 
 def test_training_before_splitting_names_the_command(

@@ -199,6 +199,10 @@ def test_a_run_that_lacks_a_file_is_left_out_by_name(far: Checkout, kind: str) -
     [
         ("config_sha256", "it was trained with other settings than the present ones"),
         ("data_sha256", "it was trained on other images than the present ones"),
+        (
+            "init_from",
+            "it started from the weights of another run, which may have seen the test images",
+        ),
     ],
 )
 def test_a_run_of_other_settings_or_images_is_left_out(

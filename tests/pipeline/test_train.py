@@ -1,6 +1,7 @@
 """The train stage: what it writes, and when it refuses."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from benchmark.core import paths
 from benchmark.core.hashing import file_sha256
 from benchmark.core.paths import Run
+from benchmark.evaluation.test_set import load_test_set
 from benchmark.metrics import score_images
 from benchmark.pipeline.split import split_suite
 from benchmark.pipeline.train import train_run
@@ -280,6 +282,34 @@ def test_missing_images_name_the_command_that_makes_them(
     isolate(monkeypatch, tmp_path / "empty")
     with pytest.raises(InputError, match="python -m benchmark split --suite tiny"):
         train_tiny("l2")
+
+
+@pytest.mark.promise("configuration")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mask": {"kind": "random_square", "size": 8}},
+        {"evaluation": {"mask_seed": 5}},
+        {"splits": {"seed": 2, "train": TRAINING_IMAGES, "val": 8, "test": 10}},
+        {"source": {"name": "portraits", "count": 70}},
+        {"resize": {"filter": "bilinear"}},
+    ],
+)
+def test_images_that_were_split_with_other_settings_are_refused(change: dict[str, Any]) -> None:
+    suite, run = tiny_suite(**change), Run("tiny", "l2", 0)
+    message = "split.json: the images were split with other settings of the suite; run the split"
+    with pytest.raises(InputError, match=re.escape(message)):
+        train_run(suite, tiny_variant("l2"), run, "cpu")
+    with pytest.raises(InputError, match=re.escape(message)):
+        load_test_set(suite)
+    summary = paths.prepared("tiny") / "split.json"
+    summary.write_text(summary.read_text().replace("settings_sha256", "of_an_earlier_version"))
+    with pytest.raises(InputError, match=re.escape(message)):
+        load_test_set(tiny_suite())
+
+
+def test_settings_that_change_neither_images_nor_holes_need_no_new_split() -> None:
+    load_test_set(tiny_suite({"epochs": 5}, title="Other", inpainting="resize"))
 
 
 def test_batch_larger_than_the_training_set_is_refused() -> None:
