@@ -195,11 +195,11 @@ class Suite(Frozen):
     @property
     def split_settings(self) -> dict[str, Any]:
         """What decides which images and fixed holes there are, defaults left out."""
-        names = {"source", "image_size", "resize", "unreadable", "splits", "mask"}
-        drawn = {"evaluation": {"mask_seed", "masks_per_image"}}
+        names = ("source", "image_size", "resize", "unreadable", "splits", "mask")
+        wanted: dict[str, Any] = dict.fromkeys(names, True)
         return self.model_dump(
             mode="json",
-            include=dict.fromkeys(names, True) | drawn,
+            include=wanted | {"evaluation": {"mask_seed", "masks_per_image"}},
             exclude={"splits": {"digest"}},
             exclude_defaults=True,
         )
