@@ -36,10 +36,12 @@ def repro(jobs: Jobs = 1, ray: Ray = None, gpus_per_run: Gpus = 0) -> int:
     Each stage has as many threads as `dvc repro` gives it, and a log in models/scratch/logs. One
     that fails stops those that wait for it, and no other.
     """
+    from benchmark.distributed.repro import only_one
     from benchmark.distributed.stages import Stages
 
-    if code := _run(Stages(), jobs, ray, gpus_per_run):
-        return code
+    with only_one() as token:
+        if code := _run(Stages(), token, jobs, ray, gpus_per_run):
+            return code
     rest = [sys.executable, "-m", "dvc", "repro", "--quiet"]  # nothing, unless something changed
     return subprocess.run(rest, env=os.environ | {"PATH": _path()}).returncode
 
@@ -54,28 +56,37 @@ def sweep(
     """Train a variant with each combination of a grid of settings, and say which is best.
 
     The validation images choose; test images are not looked at. All files are in
-    runs/sweeps/<name>. What is there already is not run again.
+    runs/sweeps/<name>. What is there already is not run again, but a folder of images is split each
+    time.
     """
     from benchmark.core.files import write_text
     from benchmark.core.hashing import ROOT
+    from benchmark.distributed.repro import only_one
     from benchmark.pipeline.sweep import Trials, read_sweep, result
 
-    trials = Trials(read_sweep(file))
-    if code := _run(trials, jobs, ray, gpus_per_run, {"PYTHONPATH": str(ROOT)}):
-        return code
-    text = result(trials)
-    write_text(trials.folder / "result.md", text)
+    wanted = read_sweep(file)
+    with only_one() as token:  # from here on, as the settings that a sweep reads are written first
+        trials = Trials(wanted)
+        if code := _run(trials, token, jobs, ray, gpus_per_run, {"PYTHONPATH": str(ROOT)}):
+            return code
+        text = result(trials)
+        write_text(trials.folder / "result.md", text)
     print(text, end="")
     return FINE
 
 
 def _run(
-    work: "Work", jobs: int, ray: str | None, gpus: int, variables: Mapping[str, str] | None = None
+    work: "Work",
+    token: Path,
+    jobs: int,
+    ray: str | None,
+    gpus: int,
+    variables: Mapping[str, str] | None = None,
 ) -> int:
     """Run stages here or with Ray, say how many ran, and return an exit code."""
     import torch
 
-    from benchmark.distributed.repro import StagesFailedError, only_one, run_stages
+    from benchmark.distributed.repro import StagesFailedError, run_stages
     from benchmark.distributed.tasks import Engine, Here
 
     if ray is None and gpus:
@@ -84,16 +95,15 @@ def _run(
     all_variables = {"OMP_NUM_THREADS": str(threads), "PATH": _path(), **(variables or {})}
     if gpus > 1:
         all_variables["INPAINTBENCH_DEVICES"] = str(gpus)
-    with only_one() as token:
-        engine: Engine = Here(jobs)
-        if ray is not None:
-            from benchmark.distributed.ray_engine import RayEngine
+    engine: Engine = Here(jobs)
+    if ray is not None:
+        from benchmark.distributed.ray_engine import RayEngine
 
-            engine = RayEngine(ray, gpus, threads)
-        try:
-            ran = run_stages(work, engine, token, all_variables)
-        except StagesFailedError as error:
-            return complain(error, FAILED)
+        engine = RayEngine(ray, gpus, threads)
+    try:
+        ran = run_stages(work, engine, token, all_variables)
+    except StagesFailedError as error:
+        return complain(error, FAILED)
     print(f"{len(ran)} of {len(work.needs)} stages ran", file=sys.stderr)
     return FINE
 

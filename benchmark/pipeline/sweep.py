@@ -17,12 +17,13 @@ import pandas as pd
 from pydantic import Field
 
 from benchmark.core import paths
-from benchmark.core.config import Name, Seed, load_suite, load_variant
+from benchmark.core.config import Name, Seed, Suite, load_suite, load_variant
 from benchmark.core.files import read_json, write_json
 from benchmark.core.hashing import code_digest, file_sha256, json_digest, stage_code
 from benchmark.core.text import escape_markdown, markdown_row
 from benchmark.core.yaml_files import Frozen, load, read_yaml
 from benchmark.evaluation.score_table import read_score_table
+from benchmark.metrics import missing_metrics
 from benchmark.stats.comparison import (
     Scores,
     comparable_name,
@@ -34,6 +35,7 @@ from benchmark.stats.comparison import (
 )
 from benchmark.stats.intervals import interval_of_mean, pooled
 from data.errors import InputError
+from data.store import DIGEST
 
 FOLDER = Path("runs/sweeps")
 
@@ -63,7 +65,8 @@ def read_sweep(path: Path) -> Sweep:
     """Read a sweep; its name is that of its file.
 
     Raises:
-        InputError: it cannot be read, or a key is wrong.
+        InputError: it cannot be read, a key is wrong, a value is there twice, or the metric cannot
+            be computed here.
     """
     sweep = load(Sweep, path, name=path.stem)
     for key, values in sweep.grid.items():
@@ -71,6 +74,12 @@ def read_sweep(path: Path) -> Sweep:
             raise InputError(f"{path}: grid.{key}: expected suite.… or variant.…")
         if not values:
             raise InputError(f"{path}: grid.{key}: no value")
+    lists = {"seeds": sweep.seeds, **{f"grid.{key}": v for key, v in sweep.grid.items()}}
+    for key, values in lists.items():
+        if repeated := [value for i, value in enumerate(values) if value in values[:i]]:
+            raise InputError(f"{path}: {key}: {json.dumps(repeated[0])} is there twice")
+    if reason := missing_metrics().get(sweep.metric):
+        raise InputError(f"{path}: metric: {sweep.metric} cannot be computed: {reason}")
     return sweep
 
 
@@ -78,23 +87,33 @@ class Trials:
     """The stages of a sweep, as `benchmark.distributed.repro` runs them.
 
     Raises:
-        InputError: a setting does not exist, or may not have such a value.
+        InputError: a setting does not exist, may not have such a value, or changes the images or
+            holes that choose.
     """
 
     def __init__(self, sweep: Sweep) -> None:
         self.sweep, self.folder = sweep, Path.cwd() / FOLDER / sweep.name
         self.needs: dict[str, set[str]] = {}
         self._commands: dict[str, str] = {}
-        self._inputs: dict[str, list[Path]] = {}
+        self._files: dict[str, list[Path]] = {}
+        self._reads_folder: set[str] = set()
         suites: dict[str, str] = {}
+        images: dict[str, Any] = {}
         for index, setting in enumerate(sweep.settings):
             suite, variant = self._write(index, setting, suites)
-            self._add(f"split@{suite}", f"split --suite {suite}", (), suite)
+            images = images or suite.split_settings
+            if suite.split_settings != images:
+                raise InputError(
+                    f"{sweep.name}, {_text(setting)}: the validation images or their holes are not "
+                    "those of the first settings, so scores cannot be compared; vary other settings"
+                )
+            split = self._add_split(suite)
+            files = [paths.SUITES / f"{suite.name}.yaml", paths.VARIANTS / f"{variant}.yaml"]
             for seed in sweep.seeds:
-                options = f"--suite {suite} --variant {variant} --seed {seed}"
+                options = f"--suite {suite.name} --variant {variant} --seed {seed}"
                 train, score = f"train@{index}-{seed}", f"evaluate@{index}-{seed}"
-                self._add(train, f"train {options}", (f"split@{suite}",), suite, variant)
-                self._add(score, f"evaluate {options} --split val", (train,), suite, variant)
+                self._add(train, f"train {options}", (split,), *files)
+                self._add(score, f"evaluate {options} --split val", (train,), *files)
 
     def run(self, index: int, seed: int) -> paths.Run:
         """Return the run of a combination of settings."""
@@ -106,7 +125,12 @@ class Trials:
         return f"{shlex.quote(sys.executable)} -m benchmark {self._commands[name]}"
 
     def is_done(self, name: str) -> bool:
-        """Return whether a stage has run with the present code and settings."""
+        """Return whether a stage has run with the present code, settings and images.
+
+        Only a split tells whether the images of a folder have changed, so that it always runs.
+        """
+        if name in self._reads_folder:
+            return False
         done = self._record(name)
         return done.exists() and read_json(done, "sweep") == self._state(name)
 
@@ -117,28 +141,36 @@ class Trials:
     def tidy(self) -> None:
         """Nothing is to be put in order."""
 
-    def _add(self, name: str, command: str, needs: Iterable[str], *files: str) -> None:
+    def _add_split(self, suite: Suite) -> str:
+        name, command = f"split@{suite.name}", f"split --suite {suite.name}"
+        if suite.source.needs_folder:
+            self._reads_folder.add(name)
+            command += f" --root {shlex.quote(str(Path.cwd() / paths.raw(self.sweep.suite)))}"
+        digest = paths.prepared(suite.name) / DIGEST  # what later stages read of the result
+        self._add(name, command, (), paths.SUITES / f"{suite.name}.yaml", digest)
+        return name
+
+    def _add(self, name: str, command: str, needs: Iterable[str], *files: Path) -> None:
         self.needs[name], self._commands[name] = {*needs}, command
-        folders = (paths.SUITES, paths.VARIANTS)
-        self._inputs[name] = [
-            self.folder / f / f"{n}.yaml" for f, n in zip(folders, files, strict=False)
-        ]
+        self._files[name] = [self.folder / file for file in files]
 
     def _record(self, name: str) -> Path:
         return self.folder / "done" / f"{name}.json"
 
     def _state(self, name: str) -> dict[str, Any]:
         """Return digests of what the result of a stage depends on."""
+        stage = name.split("@")[0]
         return {
-            "code": code_digest(stage_code(name.split("@")[0])),
-            "files": [file_sha256(path) for path in self._inputs[name]],
+            "code": code_digest(stage_code(stage)),
+            "files": [file_sha256(p) if p.exists() else None for p in self._files[name]],
+            "missing": sorted(missing_metrics()) if stage == "evaluate" else [],
             "needs": [read_json(self._record(need), "sweep") for need in sorted(self.needs[name])],
         }
 
     def _write(
         self, index: int, setting: Mapping[str, Any], suites: dict[str, str]
-    ) -> tuple[str, str]:
-        """Write the files of a combination and return the names of its suite and its variant."""
+    ) -> tuple[Suite, str]:
+        """Write the files of a combination and return its suite and the name of its variant."""
         names = {"suite": self.sweep.suite, "variant": self.sweep.variant}
         sources = {"suite": paths.SUITES, "variant": paths.VARIANTS}
         made = {kind: read_yaml(sources[kind] / f"{name}.yaml") for kind, name in names.items()}
@@ -154,11 +186,7 @@ class Trials:
             load_variant(names["variant"], self.folder)
         except InputError as error:
             raise InputError(f"{self.sweep.name}, {_text(setting)}: {error}") from None
-        raw = self.folder / paths.raw(names["suite"])
-        raw.parent.mkdir(parents=True, exist_ok=True)
-        if suite.source.needs_folder and not raw.is_symlink():
-            raw.symlink_to(paths.raw(self.sweep.suite).resolve())
-        return names["suite"], names["variant"]
+        return suite, names["variant"]
 
 
 def _set(made: dict[str, Any], key: str, value: Any) -> None:
