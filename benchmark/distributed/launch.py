@@ -5,6 +5,7 @@ The processes are started, watched and stopped by PyTorch's elastic agent, the e
 
 import logging
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -75,7 +76,7 @@ def meeting_point(meet_at: str | None, environment: Mapping[str, str]) -> str:
     """Return `HOST:PORT` where the machines of a run meet.
 
     Raises:
-        InputError: it is neither given, nor is this a step of a Slurm job.
+        InputError: it is neither given, nor is this a step of a Slurm job; or it is no such place.
     """
     if meet_at is None:
         meet_at = environment.get("SLURM_LAUNCH_NODE_IPADDR")  # that of `srun`, which runs on one
@@ -83,10 +84,11 @@ def meeting_point(meet_at: str | None, environment: Mapping[str, str]) -> str:
         raise InputError(
             "--nodes: say where the machines meet, --meet-at HOST:PORT with a host of theirs"
         )
-    host, _, port = meet_at.partition(":")
-    if not host or not (port or str(PORT)).isdecimal():
-        raise InputError(f"--meet-at: {meet_at!r} is no HOST:PORT")
-    return f"{host}:{port or PORT}"
+    found = re.fullmatch(r"([\w.-]+)(?::([0-9]{0,5}))?", meet_at)
+    port = int((found and found[2]) or PORT)
+    if not found or not 1 <= port < 2**16:
+        raise InputError(f"--meet-at: {meet_at!r} is no HOST:PORT, with a port of 1 to 65535")
+    return f"{found[1]}:{port}"
 
 
 def _blame(failures: Mapping[int, ProcessFailure]) -> int:

@@ -14,7 +14,7 @@ from pydantic import Field
 from data.downloads import fetch
 from data.errors import InputError
 from data.folders import visible_files
-from data.images import decode_bytes
+from data.images import decode, decode_bytes
 from data.sources import ImageSource, Item
 
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
@@ -41,12 +41,11 @@ class Source(ImageSource):
         """Return the images of `train/` and `val/`; download the archive where nothing is there.
 
         Raises:
-            InputError: the download failed, the archive is not the official one, or images that
-                the folder lists are not in it.
+            InputError: the download failed, the archive is not the official one, the list of
+                `val/` is damaged, or images that it names are not there.
         """
         names = _names(root)
-        lines = _content(root, ANNOTATIONS).decode().splitlines()
-        class_of = {f"val/images/{n}": c for n, c, *_ in (line.split("\t") for line in lines)}
+        class_of = _classes_of_val(root)
         if missing := sorted(class_of.keys() - {*names}):
             raise InputError(f"{root}: lacks {len(missing)} images of val/, {missing[0]} first")
         found = []
@@ -62,8 +61,9 @@ class Source(ImageSource):
 
     def read(self, item: Item, root: Path, image_size: int) -> NDArray[np.uint8]:
         """Decode the image."""
-        place = _folder(root) or root / ARCHIVE
-        return decode_bytes(_content(root, item.id), f"{place}: {item.id}")
+        if folder := _folder(root):
+            return decode(folder / item.id)
+        return decode_bytes(_archive(root).read(f"{TOP}/{item.id}"), f"{root / ARCHIVE}: {item.id}")
 
 
 def _names(root: Path) -> list[str]:
@@ -73,9 +73,28 @@ def _names(root: Path) -> list[str]:
     return [name.removeprefix(f"{TOP}/") for name in _archive(root).namelist()]
 
 
-def _content(root: Path, name: str) -> bytes:
-    folder = _folder(root)
-    return (folder / name).read_bytes() if folder else _archive(root).read(f"{TOP}/{name}")
+def _classes_of_val(root: Path) -> dict[str, str]:
+    """Return the class of each image of `val/`, as its list says."""
+    if folder := _folder(root):
+        place = str(folder / ANNOTATIONS)
+        try:
+            content = (folder / ANNOTATIONS).read_bytes()
+        except OSError as error:
+            raise InputError(f"{place}: cannot be read ({error.strerror})") from None
+    else:
+        place = f"{root / ARCHIVE}: {ANNOTATIONS}"
+        content = _archive(root).read(f"{TOP}/{ANNOTATIONS}")
+    classes = {}
+    for number, line in enumerate(content.rstrip().splitlines(), start=1):
+        try:
+            name, label, *_ = line.decode().split("\t")
+        except ValueError:  # too few fields, or bytes that are not UTF-8
+            raise InputError(
+                f"{place}, line {number}: not the name of an image, a tab and its class in UTF-8; "
+                "the file may have been cut off"
+            ) from None
+        classes[f"val/images/{name}"] = label
+    return classes
 
 
 @lru_cache(maxsize=1)

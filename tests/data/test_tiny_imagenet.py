@@ -10,6 +10,7 @@ from PIL import Image
 
 from data.errors import InputError
 from data.sources import UnreadableImageError, source_class, tiny_imagenet
+from tests.support.faults import obeyed_permissions
 from tests.support.layouts import digest, put_tiny_imagenet
 
 
@@ -86,3 +87,47 @@ def test_broken_image_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (broken,) = (item for item in source.items(root) if "_9" in item.id)
     with pytest.raises(UnreadableImageError, match=r"200\.zip: .*/n01443537_9\.JPEG: not a read"):
         source.read(broken, root, 64)
+
+
+@pytest.fixture
+def extracted(root: Path, tmp_path: Path) -> Path:
+    with ZipFile(root / tiny_imagenet.ARCHIVE) as archive:
+        archive.extractall(tmp_path)
+    return tmp_path / "tiny-imagenet-200"
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (b"val_0.JPEG\tn01443537\t0\nval_1.JP", 2),
+        (b"val_0.JPEG\tn01443537\t0\nval_1.JPEG\t", 2),
+        (b"val_0.JPEG\tn01443537\n\nval_1.JPEG\tn02123045\n", 2),
+        (b"val_0.JPEG\tn01443537\nval_1.JPEG\tn02123045\nval_2.JPEG\tn0144\xff\n", 3),
+    ],
+    ids=["name", "tab", "blank", "no UTF-8"],
+)
+def test_damaged_list_is_refused_with_its_line(extracted: Path, rows: bytes, line: int) -> None:
+    (extracted / "val/val_annotations.txt").write_bytes(rows)
+    with pytest.raises(InputError, match=rf"/val/val_annotations\.txt, line {line}: not the name"):
+        source_class("tiny_imagenet")().items(extracted)
+
+
+def test_list_may_end_with_blank_lines(extracted: Path) -> None:
+    source = source_class("tiny_imagenet")()
+    items = source.items(extracted)
+    with (extracted / "val/val_annotations.txt").open("a") as file:
+        file.write("\n\n")
+    assert source.items(extracted) == items
+
+
+@pytest.mark.promise("images")
+def test_file_that_may_not_be_read_is_named(extracted: Path) -> None:
+    source = source_class("tiny_imagenet")()
+    item = source.items(extracted)[0]
+    (extracted / item.id).chmod(0)
+    (extracted / "val/val_annotations.txt").chmod(0)
+    with obeyed_permissions():
+        with pytest.raises(UnreadableImageError, match=rf"/{item.id}: .*\(Permission denied\)"):
+            source.read(item, extracted, 64)
+        with pytest.raises(InputError, match=r"annotations\.txt: cannot be read \(Permission den"):
+            source.items(extracted)

@@ -143,6 +143,8 @@ def test_more_devices_than_there_are_are_refused(monkeypatch: pytest.MonkeyPatch
     [
         ("node1:5000", {}, "node1:5000"),
         ("node1", {"SLURM_LAUNCH_NODE_IPADDR": "10.0.0.1"}, "node1:29400"),
+        ("node1:", {}, "node1:29400"),
+        ("node-1.local:65535", {}, "node-1.local:65535"),
         (None, {"SLURM_LAUNCH_NODE_IPADDR": "10.0.0.1"}, "10.0.0.1:29400"),
     ],
 )
@@ -152,7 +154,13 @@ def test_machines_meet_where_it_is_said(
     assert meeting_point(given, slurm) == expected
 
 
-@pytest.mark.parametrize("given", [None, ":5000", "node1:http", "node1:5000:1"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(None, ":5000", "node1:http", "node1:5000:1"),
+        *("node1:294000", "node1:65536", "node1:0", f"node1:{'9' * 5000}", "node/1:5000", "a b"),
+    ],
+)
 def test_machines_that_cannot_meet_are_refused(given: str | None) -> None:
     with pytest.raises(InputError, match=r"^--(nodes|meet-at): "):
         meeting_point(given, {})

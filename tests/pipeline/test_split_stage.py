@@ -350,6 +350,20 @@ def test_broken_files_are_skipped_and_counted_on_request(root: Path) -> None:
     }
 
 
+@pytest.mark.promise("images")
+@pytest.mark.parametrize("number", [1, 2])
+def test_dark_16_bit_picture_is_never_skipped(root: Path, number: int) -> None:
+    Image.fromarray(np.full((18, 20), 4000, np.uint16)).save(root / "07.png")
+    for unreadable in ("skip", "error"):
+        with pytest.raises(
+            InputError, match=r"07\.png: .* levels of a suite's source: 4095, or \S+"
+        ):
+            split_suite(suite(unreadable=unreadable), workers=number)
+    assert not PREPARED.exists()
+    levels = {"name": "image_folder", "levels": 4095}
+    assert split_suite(suite(source=levels, unreadable="skip"))["unreadable"] == []
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -1,5 +1,7 @@
 """Training gives equal bytes whenever it is run, and wherever it is stopped and resumed."""
 
+import json
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -13,10 +15,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmark.core.environment import fingerprint
+from benchmark.core.hashing import json_digest
 from benchmark.core.paths import Run
 from benchmark.pipeline import train
 from benchmark.pipeline.train import train_run
 from benchmark.training import checkpoints
+from benchmark.training.gan import training_digest
 from benchmark.training.resume import TrainingInterruptedError
 from benchmark.training.step import training_step
 from benchmark.training.validation import Validation, validate
@@ -24,6 +29,7 @@ from data.errors import InputError
 from tests.support.promises import tally
 from tests.support.tiny import (
     EPOCHS,
+    ROOT,
     STEPS_PER_EPOCH,
     files_below,
     isolate,
@@ -230,6 +236,63 @@ def test_changed_set_of_pictures_starts_anew(
         train_run(suite, tiny_variant("l2"), Run("tiny", "l2", 0), "cpu")
     # The picture of the first epoch, which shows two images, is not among those of eight.
     assert _outputs(train_tiny("l2")) == expected
+
+
+def _other_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"threads": 99, "cpu": "another"}
+    for module in ("benchmark.pipeline.train", "benchmark.training.resume"):
+        monkeypatch.setattr(f"{module}.fingerprint", lambda device: fingerprint(device) | changes)
+
+
+def _other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("benchmark.pipeline.train", "benchmark.training.resume"):
+        monkeypatch.setattr(f"{module}.stage_code", lambda stage: [ROOT / "README.md"])
+
+
+def _other_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "training_digest", lambda *given: training_digest(*given)[::-1])
+
+
+def _older_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take from the state what earlier versions did not write, and change its key."""
+    (path,) = Run("tiny", "l2", 0).scratch.glob("*/state.json")
+    content = json.loads(path.read_text())
+    del content["content_sha256"], content["facts"]
+    path.write_text(json.dumps(content | {"content_sha256": json_digest(content)}))
+    path.parent.rename(path.parent.with_name("earlier"))
+
+
+@pytest.mark.parametrize(
+    ("change", "respects"),
+    [
+        (_other_machine, r"cpu \(.+, now another\) and threads \(\d+, now 99\)"),
+        (_other_code, "code"),
+        (_other_settings, "settings, images or initial weights"),
+        (_older_version, "code, settings or machine"),
+    ],
+)
+def test_run_that_begins_anew_beside_another_state_says_so(
+    change: Callable[[pytest.MonkeyPatch], None],
+    respects: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    steps = _before_step(monkeypatch, {4: _terminate, 5: _terminate, 2: _terminate})
+    for _ in range(3):  # of which the latter two go on from the first
+        with pytest.raises(TrainingInterruptedError):
+            train_tiny("l2")
+    assert "note:" not in capsys.readouterr().err
+    (state,) = Run("tiny", "l2", 0).scratch.glob("*/state.json")
+    change(monkeypatch)
+    train_tiny("l2")
+    assert steps[6:] == [*range(TOTAL_STEPS)]
+    (note,) = (line for line in capsys.readouterr().err.splitlines() if "note:" in line)
+    name = "earlier" if change is _older_version else state.parent.name
+    assert re.search(
+        rf"note: {state.parents[1]}: begins anew; the state after step 6 in {name} differs in "
+        rf"{respects}, and is removed when the run is done$",
+        note,
+    )
 
 
 @pytest.mark.promise("damage")
