@@ -137,7 +137,9 @@ def compare_costs(pair: CostPair, results: Results) -> ClaimComparison:
     except InputError as error:
         raise UntestableError(str(error)) from None
     what = f"{unit} of {pair.cost} per image: {pair.variant} - {pair.than}"
-    return ClaimComparison(what, Effect(Interval(sides[0] - sides[1], ())), "below", decimals=3)
+    # Every difference counts but none at all.
+    effect = Effect(Interval(sides[0] - sides[1], ()), margin=math.ulp(0.0))
+    return ClaimComparison(what, effect, "below", decimals=3)
 
 
 def _activations_mib(variant: str, results: Results) -> float:

@@ -166,7 +166,7 @@ def compare_choice(claimed: Choice, results: Results) -> ClaimComparison:
     margin = METRICS["psnr_h"].margin if claimed.margin is None else claimed.margin
     return ClaimComparison(
         what=f"validation psnr_h of {claimed.variant}: best_val_psnr - best_train_loss",
-        effect=Effect(interval, margin),
+        effect=Effect(interval, margin, null=margin),
         predicted="above",
         seeds=len(seeds),
         decimals=3,
@@ -229,7 +229,7 @@ def compare_refilled(claimed: Refilling, results: Results) -> ClaimComparison:
     if not rows:
         raise UntestableError(
             f"nothing was filled again where {claimed.discriminator} of {claimed.variant} finds it;"
-            " `python -m benchmark evaluate` does it"
+            f" `python -m benchmark evaluate` does it where images have a {REFILLED}"
         )
     sample = sample_of_images(rows, results)
     margin = METRICS[REFILLED].margin if claimed.margin is None else claimed.margin

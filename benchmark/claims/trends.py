@@ -113,7 +113,8 @@ def correlate(claimed: Detail, variant: str, results: Results) -> ClaimCompariso
     the variance of Fisher's z is that of leaving out a group at a time.
 
     Raises:
-        UntestableError: there are too few images, or one side is the same on all.
+        UntestableError: there are too few images or groups, or one side is the same on all images,
+            or on all but a group's.
 
     Source: Bonett and Wright, Sample size requirements for estimating Pearson, Kendall and Spearman
     correlations (2000), for the variance of Fisher's z; Miller, The jackknife (1974).
@@ -124,14 +125,18 @@ def correlate(claimed: Detail, variant: str, results: Results) -> ClaimCompariso
     both = pd.concat([s.table.mean(axis=0) for s in (ours, base)], axis="columns").dropna()
     if len(both) < FEWEST_IMAGES:
         raise UntestableError(f"{metric} has values of {len(both)} images, which is too few")
-    if both.nunique().min() == 1:
-        raise UntestableError(f"{metric} is the same on all images")
     z = _fisher_z(both)
+    if math.isnan(z):
+        raise UntestableError(f"{metric} is the same on all images")
     part = (1 + math.tanh(z) ** 2 / 2) / (len(both) - 3), math.inf
     if ours.groups is not None:
         groups = numbered(ours.groups.loc[both.index])
         without = [_fisher_z(both[groups != number]) for number in range(int(groups.max()) + 1)]
-        part = float(np.var(without)) * (len(without) - 1), effective_number(groups) - 1
+        if len(without) < 2:
+            raise UntestableError(f"{metric} has values of one group of images, which is too few")
+        if any(map(math.isnan, without)):
+            raise UntestableError(f"{metric} is the same on all images but those of a group")
+        part = float(np.var(without)) * (len(without) - 1), max(1.0, effective_number(groups) - 1)
     interval = Interval(z, (part,), covers_seeds=False)
     return ClaimComparison(
         what=f"rank correlation of {metric}: {variant} with {claimed.baseline}",
@@ -145,6 +150,8 @@ def correlate(claimed: Detail, variant: str, results: Results) -> ClaimCompariso
 
 
 def _fisher_z(pairs: pd.DataFrame) -> float:
-    """Return Fisher's z of the rank correlation of two columns."""
+    """Return Fisher's z of the rank correlation of two columns; NaN where one is constant."""
+    if pairs.nunique().min() < 2:
+        return math.nan
     rho = float(scipy.stats.spearmanr(pairs.iloc[:, 0], pairs.iloc[:, 1]).statistic)
     return math.atanh(min(max(rho, -1 + 1e-12), 1 - 1e-12))

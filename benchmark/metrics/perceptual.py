@@ -17,7 +17,7 @@ from typing import Any
 from urllib.error import URLError
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmark.metrics.pixels import mean_over
@@ -105,6 +105,8 @@ def _layer_maps(net: str, completed: Tensor, target: Tensor, mask: Tensor) -> li
         MetricUnavailable: see `lpips_missing`.
         InputError: the cached weights are not those that the file name promises.
     """
+    if min(target.shape[2:]) < _smallest_px(_network(net, target.device).net):
+        return [torch.full((len(target), 1, 1, 1), float("nan"), device=target.device)]
     if not is_large(target):
         return _distances(net, completed, target)
     # The sizes of all maps, without computing any.
@@ -113,6 +115,19 @@ def _layer_maps(net: str, completed: Tensor, target: Tensor, mask: Tensor) -> li
     sizes = [(found.shape[2], found.shape[3]) for found in features]
     images = completed, target, mask
     return maps_around(partial(_distances, net), images, sizes, STRIDES[net], REACH_PX)
+
+
+def _smallest_px(backbone: nn.Module) -> int:
+    """Return the side of the smallest image that has a feature in every layer of a backbone."""
+    side = 1
+    for layer in reversed([*backbone.modules()]):
+        if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
+            sizes = layer.kernel_size, layer.stride, layer.padding
+            kernel, stride, padding = (n if isinstance(n, int) else int(n[0]) for n in sizes)
+            # A pooling that rounds up makes do with a part of its last window.
+            spare = stride - 1 if getattr(layer, "ceil_mode", False) else 0
+            side = max(1, (side - 1) * stride + kernel - 2 * padding - spare)
+    return side
 
 
 @cache
@@ -184,6 +199,9 @@ def _network(net: str, device: torch.device) -> Any:
 
 def lpips_w(completed: Tensor, target: Tensor, mask: Tensor, net: str) -> Tensor:
     """Return each image's LPIPS over the whole image, without resizing.
+
+    It is NaN where the image is too small for a layer: below 31 px a side with AlexNet, 17 with
+    SqueezeNet and 16 with VGG.
 
     Arguments and result are those of `Metric`, with a backbone of `BACKBONES`; errors are those of
     `_layer_maps`.

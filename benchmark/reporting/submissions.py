@@ -123,7 +123,7 @@ def _cells(comparison: Comparison) -> list[str]:
 
 
 def submissions_json(found: SubmissionComparison) -> dict[str, Any]:
-    """Return everything that is known, as plain values."""
+    """Return everything that is known, as plain values; None for an end that is infinite."""
     return {
         "protocol": PROTOCOL,
         "images": found.images,
@@ -132,7 +132,7 @@ def submissions_json(found: SubmissionComparison) -> dict[str, Any]:
             name: {
                 metric: {
                     "mean": mean_of(found.means[name].get(metric)),
-                    "interval": found.intervals.get((name, metric)),
+                    "interval": _ends(found.intervals.get((name, metric))),
                 }
                 for metric in HEADLINE
                 if metric in METRICS
@@ -144,6 +144,10 @@ def submissions_json(found: SubmissionComparison) -> dict[str, Any]:
             for metric, compared in found.comparisons.items()
         },
     }
+
+
+def _ends(interval: tuple[float, float] | None) -> list[float | None] | None:
+    return None if interval is None else [end if math.isfinite(end) else None for end in interval]
 
 
 def _facts_of(comparison: Comparison) -> dict[str, Any]:
@@ -158,4 +162,5 @@ def _facts_of(comparison: Comparison) -> dict[str, Any]:
         "margin",
     )
     facts = {name: getattr(comparison, name) for name in names}
-    return facts | {name: float(f"{getattr(comparison, name):.7g}") for name in numbers}
+    values = {name: float(f"{getattr(comparison, name):.7g}") for name in numbers}
+    return facts | {name: v if math.isfinite(v) else None for name, v in values.items()}

@@ -148,17 +148,18 @@ def unpaired_interval(ours: Sample, reference: Sample) -> Interval:
 def _interval(mean: float, images: Sequence[Part], samples: Sequence[Sample]) -> Interval:
     trained = [sample for sample in samples if sample.is_trained]
     seeds = [part for sample in trained if (part := seed_part(sample))]
-    variance, degrees = _welch(images)
-    # The residual is in the means of seeds already.
-    variance -= sum(residual_variance(s) for s in trained if len(s.scores) >= MIN_SEEDS)
-    of_seeds = _welch(seeds)
+    variance, degrees = welch(images)
+    if math.isfinite(variance):
+        # The residual is in the means of seeds already.
+        variance -= sum(residual_variance(s) for s in trained if len(s.scores) >= MIN_SEEDS)
+    of_seeds = welch(seeds)
     if pools := [s.spread.degrees for s in trained if s.spread and s.spread.is_pooled]:
         of_seeds = of_seeds[0], min(of_seeds[1], *pools)
     kept = tuple(part for part in ((variance, degrees), of_seeds) if part[0] > 0)
     return Interval(mean, kept, covers_seeds=len(seeds) == len(trained))
 
 
-def _welch(parts: Sequence[Part]) -> Part:
+def welch(parts: Sequence[Part]) -> Part:
     """Return the sum of independent variances, with Satterthwaite's degrees of freedom.
 
     Source: Welch, The generalization of Student's problem (1947).

@@ -4,6 +4,7 @@ import math
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 
 import numpy as np
 from scipy import optimize
@@ -13,10 +14,13 @@ from benchmark.stats.intervals import (
     CONFIDENCE,
     MIN_SEEDS,
     Array,
+    Part,
     Sample,
+    effective_number,
     image_part,
     residual_variance,
     seed_part,
+    welch,
 )
 
 MOST_IMAGES = 10**7
@@ -32,6 +36,29 @@ class Components:
     """Between the seeds of each side that is trained."""
     image: float
     residual: float
+    measured: tuple[float, ...] = ()
+    """Degrees of freedom of these sides' spreads as other runs have shown them; 0 of none."""
+    group_size: float = 1.0
+    """Images of a group, if all groups had one size and knew a mean as well."""
+
+    def covers(self, seeds: int) -> bool:
+        """Return whether intervals of so many seeds cover what seeds change on every side."""
+        return sum(map(len, self.of_seeds(seeds))) == len(self.seeds)
+
+    def of_seeds(self, seeds: int) -> tuple[list[Part], list[Part]]:
+        """Return the sides whose seeds count in intervals of so many, as variances of one seed.
+
+        Returns:
+            Those whose spread other runs have shown, with more seeds; those that show their own.
+        """
+        measured: list[Part] = []
+        own: list[Part] = []
+        for variance, degrees in zip_longest(self.seeds, self.measured, fillvalue=0.0):
+            if degrees > seeds - 1:
+                measured.append((variance, degrees))
+            elif seeds >= MIN_SEEDS:
+                own.append((variance, seeds - 1.0))
+        return measured, own
 
 
 def components_of(ours: Sample, reference: Sample) -> Components:
@@ -43,7 +70,8 @@ def components_of(ours: Sample, reference: Sample) -> Components:
     differences = ours.scores.mean(axis=0) - reference.scores.mean(axis=0)
     images = differences.size
     image = image_part(differences, ours.groups)[0] * images
-    seeds, residual = [], 0.0
+    group_size = 1.0 if ours.groups is None else images / effective_number(ours.groups)
+    seeds, measured, residual = [], [], 0.0
     for side in (ours, reference):
         if not side.is_trained:
             continue
@@ -52,7 +80,8 @@ def components_of(ours: Sample, reference: Sample) -> Components:
         seeds.append(max(0.0, part[0] - of_mean) * count if part else 0.0)
         image -= of_mean * images
         residual += of_mean * images * count
-    return Components(tuple(seeds), max(0.0, image), residual)
+        measured.append(side.spread.degrees if side.spread else 0.0)
+    return Components(tuple(seeds), max(0.0, image), residual, tuple(measured), group_size)
 
 
 def images_needed(parts: Components, seeds: int, difference: float, power: float) -> int | None:
@@ -74,11 +103,11 @@ def detectable_difference(parts: Components, images: int, seeds: int, power: flo
     Args:
         parts: variances of a single difference, not all 0.
         images: of the test split.
-        seeds: of each method; with fewer than `MIN_SEEDS`, what seeds change is left out, as the
-            intervals leave it out.
+        seeds: of each method; with fewer than `MIN_SEEDS`, what seeds change is left out where
+            nobody measured it, as the intervals leave it out.
         power: the probability.
     """
-    if images < 2:
+    if images <= parts.group_size:
         return math.inf
 
     def excess(difference: float) -> float:
@@ -104,19 +133,24 @@ def probability_seen(parts: Components, images: int, seeds: int, difference: flo
         seeds: of each method; see `detectable_difference`.
         difference: what is to be seen.
     """
-    if images < 2:
+    if images <= parts.group_size:
         return 0.0
+    degrees = max(1.0, images / parts.group_size - 1)
+    reach_of_images = _quantile(degrees) ** 2
     variance = (parts.image + parts.residual / seeds) / images
-    squares = variance * _quantile(images - 1) ** 2 * _scaled_variances(images - 1)[:, None]
-    of_seeds = sum(parts.seeds) / seeds
-    if seeds >= MIN_SEEDS and of_seeds:
-        # The degrees of freedom of Welch's test, with as many seeds on each side.
-        degrees = (seeds - 1) * sum(parts.seeds) ** 2 / sum(part**2 for part in parts.seeds)
+    squares = variance * reach_of_images * _scaled_variances(degrees)[:, None]
+    measured, own = parts.of_seeds(seeds)
+    total, degrees = welch([*measured, *own])
+    if total:
         residual = parts.residual / (seeds * images)
-        squares = np.maximum(0.0, squares - _quantile(images - 1) ** 2 * residual)
-        of_means = (of_seeds + residual) * _scaled_variances(degrees)
+        if seeds >= MIN_SEEDS:
+            squares = np.maximum(0.0, squares - reach_of_images * residual)
+        # What was measured stays as it is; what a comparison estimates comes out differently.
+        estimated, of_own = welch(own)
+        varies = 1 + estimated / total * (_scaled_variances(of_own) - 1)
+        of_means = (total / seeds + residual) * varies
         squares = squares + _quantile(degrees) ** 2 * of_means
-        variance += of_seeds
+        variance += total / seeds
     reach, error = np.sqrt(squares), math.sqrt(variance)
     seen = norm.sf((reach - difference) / error) + norm.cdf((-reach - difference) / error)
     return float(seen.mean())
@@ -130,5 +164,7 @@ def _quantile(degrees: float) -> float:
 @cache
 def _scaled_variances(degrees: float) -> Array:
     """Return what an estimate of the variance 1 may come out as, each value as likely."""
+    if math.isinf(degrees):
+        return np.ones_like(_LEVELS)
     values: Array = chi2.ppf(_LEVELS, degrees) / degrees
     return values

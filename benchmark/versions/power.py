@@ -71,7 +71,8 @@ def make_plan(
         power: the probability that it is seen.
 
     Raises:
-        InputError: a name is unknown, a score table is missing, or the scores do not vary.
+        InputError: a name is unknown, a score table is missing, or the scores do not vary
+            or are of one group.
     """
     if metric not in METRICS:
         raise InputError(f"--metric {metric!r}: not one of {', '.join(METRICS)}")
@@ -84,6 +85,9 @@ def make_plan(
     if len(shared) < 2:
         raise InputError(f"{method} and {reference} share fewer than two scored images of {suite}")
     sides = ours.sample(shared), other.sample(shared)
+    if (groups := sides[0].groups) is not None and groups.max() == 0:
+        both = f"{method} and {reference}"
+        raise InputError(f"{both} share scored images of one group of {suite}; a plan needs two")
     if not all(np.isfinite(side.scores).all() for side in sides):
         raise InputError(f"{suite}: a score in {metric} of {method} or {reference} is infinite")
     components, origin = components_of(*sides), _seeds_known_from(sides)
@@ -97,7 +101,7 @@ def make_plan(
             seeds,
             detectable_difference(components, images, seeds, power),
             images_needed(components, seeds, difference, power),
-            covers_seeds=seeds >= MIN_SEEDS and bool(origin),
+            covers_seeds=bool(origin) and components.covers(seeds),
         )
         for seeds in SEEDS
     )

@@ -18,9 +18,16 @@ from benchmark.claims.comparisons import ClaimComparison
 from benchmark.claims.definitions import JOINT, SINGLE, Claim, load_claims
 from benchmark.claims.testing import COMPARE, ClaimFinding, ClaimResult, evaluate_claims
 from benchmark.core import paths
-from benchmark.core.config import load_suite, load_variant, names_in
-from benchmark.reporting.markdown import markdown_table
-from benchmark.reporting.sections.claims import ORIGINS, claims_csv, claims_json, claims_table
+from benchmark.core.config import load_params, load_suite, load_variant, names_in
+from benchmark.reporting.markdown import markdown_blocks, markdown_table
+from benchmark.reporting.sections.claims import (
+    ORIGINS,
+    claims_csv,
+    claims_json,
+    claims_table,
+    section,
+)
+from benchmark.reporting.suite_report import Report
 from benchmark.stats.intervals import Sample, Spread, unpaired_interval
 from benchmark.stats.rulebook import Effect
 from data.errors import InputError
@@ -60,8 +67,11 @@ def test_a_claim_has_its_origin_and_place(name: str, tested: Claim) -> None:
     assert not {*tested.quote} & set('"“”'), f"{name}: the report adds quotation marks"
 
 
-CANNOT = {("c5", "reversed"), ("c20", "negligible"), ("c22", "reversed"), ("c23", "negligible")}
-"""A difference of either side; a choice of the best; what has no margin; what is exact."""
+CANNOT = {
+    *(("c5", "reversed"), ("c18", "negligible"), ("c20", "negligible"), ("c22", "reversed")),
+    ("c23", "negligible"),
+}
+"""A difference of either side; what has no margin; a choice of the best; what is exact."""
 
 
 @pytest.mark.parametrize(("name", "tested"), load_claims(ROOT).items())
@@ -70,6 +80,14 @@ def test_what_is_found_is_a_sentence_whatever_the_verdict(name: str, tested: Cla
     assert {*tested.instead} == (possible if tested.is_compared else set())
     said = [tested.claim, *tested.instead.values()]
     assert len({*said}) == len(said) and all(text[-1] == "." and '"' not in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("c13", "further from that of the truth"), ("c25", "further from the original")],
+)
+def test_a_reversed_claim_says_what_was_measured(name: str, words: str) -> None:
+    assert words in load_claims(ROOT)[name].finding("reversed")
 
 
 def test_a_verdict_says_what_was_found() -> None:
@@ -321,8 +339,13 @@ def test_sharpness_at_a_cost_in_perception_is_not_what_is_claimed() -> None:
 def test_fewer_operations_are_cheaper() -> None:
     tested = load_claims(ROOT)["c17"]
     scores: dict[str, ArrayLike] = {"attention_unet_whole": PSNR, "attention_unet": PSNR}
-    for ours, verdict in ((11_000_000_000, "supported"), (50_000_000_000, "reversed")):
-        flops = {"attention_unet_whole": ours, "attention_unet": 43_400_000_000}
+    other = 43_400_000_000
+    for ours, verdict in (
+        (11_000_000_000, "supported"),
+        (50_000_000_000, "reversed"),
+        (other, "negligible"),
+    ):
+        flops = {"attention_unet_whole": ours, "attention_unet": other}
         found = only(tested, results(scores, flops=flops))
         assert found.verdict == verdict
         assert found.comparisons[0].difference == pytest.approx(ours / 1e9 - 43.4, rel=1e-12)
@@ -559,6 +582,27 @@ def test_the_table_shows_findings_and_what_could_not_be_tested() -> None:
         "",
         "",
     ]
+
+
+def test_an_interval_without_ends_is_written_as_none() -> None:
+    found = results({"l2": np.stack([PSNR + 1, PSNR + 1.1]), "binary": np.stack([PSNR, PSNR])})
+    grouped = replace(found, frame=found.frame.assign(group="photo"))
+    tested = evaluate_claims({"c3": load_claims(ROOT)["c3"]}, [("tiny", grouped)])
+    content = json.loads(json.dumps(claims_json(tested), allow_nan=False))
+    (part,) = content["c3"]["findings"][0]["evidence"]
+    assert (part["low"], part["high"], part["verdict"]) == (None, None, "inconclusive")
+    assert part["difference"] == pytest.approx(1.05)
+    (line,) = csv.DictReader(io.StringIO(claims_csv(tested)))
+    assert (line["difference"], line["low"], line["high"]) == ("1.05", "", "")
+
+
+def test_the_family_has_what_is_tested_and_not_what_is_exact() -> None:
+    wanted = {name: load_claims(ROOT)[name] for name in ("c3", "c23")}
+    found = results({"l2": PSNR + 1 + 0.01 * WOBBLE, "binary": PSNR})
+    tested = evaluate_claims(wanted, [("tiny", found)])
+    assert [len(result.findings) for result in tested.values()] == [1, 1]
+    text = markdown_blocks([section(Report(load_params(ROOT), [], [], tested))])
+    assert "adjusted by Holm over all 1 comparisons here that are not exact" in text
 
 
 def test_parts_of_a_claim_say_which_of_them_fails() -> None:

@@ -144,6 +144,10 @@ def test_what_a_choice_by_training_loss_loses_in_psnr() -> None:
     assert (found.verdict, part.seeds, part.covers_seeds) == ("inconclusive", 3, True)
     alike = [curves([3, 2, 1], [10.0, 15.0, 13.0])] * 3
     assert only(CHOICE, staged(*alike)).verdict == "supported"
+    # Sure to be something, as it cannot be less than nothing, and not to be more than .1 dB.
+    little = [curves([3, 2, 1], [10.0, 15.0, 15.0 - lost]) for lost in (0.10, 0.11, 0.12)]
+    found = only(CHOICE, staged(*little))
+    assert found.verdict == "inconclusive" and found.comparisons[0].low > 0
     best = [curves([3, 1, 2], [10.0, 15.0, 13.0])] * 3
     assert only(CHOICE, staged(*best)).verdict == "negligible"
 

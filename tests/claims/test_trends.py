@@ -1,6 +1,7 @@
 """Trends, ideals and correlations, against closed forms and independent estimates."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import stats
 
 from benchmark.claims.definitions import Claim
 from benchmark.claims.trends import compare_trend, correlate
+from benchmark.evaluation.results import Results
 from tests.claims.made_up import NUM_IMAGES, WOBBLE, claim, evaluated, only, reason, results
 
 SETTINGS = {"a": 1, "b": 10, "c": 100, "d": 1000}
@@ -138,6 +140,38 @@ def test_errors_that_rise_with_those_of_a_baseline() -> None:
     assert (part.low, part.high) == pytest.approx(tuple(ends), abs=0.03)
 
 
+def in_groups(found: Results, groups: Sequence[str]) -> Results:
+    """Return results whose images are of groups, by their numbers."""
+    names = found.frame["image"].map(lambda name: groups[int(name, 16)])
+    return replace(found, frame=found.frame.assign(group=names))
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ("aaaaaaaa", "has values of one group of images, which is too few"),
+        ("aaaaaaab", "is the same on all images but those of a group"),
+        ("aaaabbbb", "is the same on all images but those of a group"),
+    ],
+)
+def test_groups_that_are_too_few_or_hold_all_that_varies(groups: str, said: str) -> None:
+    detail = np.array([0.1, 0.3, 0.2, 0.4, 0.5, 0.5, 0.5, 0.5])
+    tested, scores = follows(np.linspace(0.1, 0.2, 8), detail)
+    found = in_groups(results(scores, "mse_h"), groups)
+    assert reason(tested, found) == f"mse_h {said}"
+
+
+def test_two_groups_of_unlike_sizes_leave_a_degree_of_freedom() -> None:
+    detail = np.array([0.1, 0.3, 0.2, 0.4, 0.6, 0.5, 0.8, 0.7, 0.2, 0.5, 0.3, 0.9])
+    tested, scores = follows(np.linspace(0.1, 0.2, 12), detail)
+    (part,) = only(tested, in_groups(results(scores, "mse_h"), "aaaaaaaabbbb")).comparisons
+    ((variance, degrees),) = part.effect.interval.parts
+    z = [math.atanh(stats.spearmanr(d, np.arange(len(d))).statistic)
+         for d in (detail[:8], detail[8:])]  # fmt: skip
+    assert variance == pytest.approx((z[0] - z[1]) ** 2 / 4, rel=1e-9)
+    assert degrees == 1 and part.verdict == "inconclusive"
+
+
 def test_a_correlation_over_images_of_groups_is_less_sure() -> None:
     rng = np.random.default_rng(2)
     groups = np.repeat(np.arange(40), 5)
@@ -145,9 +179,7 @@ def test_a_correlation_over_images_of_groups_is_less_sure() -> None:
     ours = detail**0.5 * np.exp(rng.normal(0, 0.7, 40)[groups] + rng.normal(0, 0.1, 200))
     tested, scores = follows(ours, detail)
     alone = results(scores, "mse_h")
-    names = alone.frame["image"].map(lambda name: f"g{groups[int(name, 16)]}")
-    grouped = replace(alone, frame=alone.frame.assign(group=names))
-    (part,) = only(tested, grouped).comparisons
+    (part,) = only(tested, in_groups(alone, [f"g{group}" for group in groups])).comparisons
     drawn = [np.concatenate([np.flatnonzero(groups == g) for g in d])
              for d in rng.integers(40, size=(1000, 40))]  # fmt: skip
     resampled = [stats.spearmanr(ours[d], detail[d]).statistic for d in drawn]

@@ -110,6 +110,23 @@ def test_value_is_that_of_the_package(net: str, checkpoints: Path) -> None:
         np.testing.assert_allclose(lpips_h(completed, target, mask, net), inside, atol=1e-5)
 
 
+@pytest.mark.parametrize(("net", "smallest"), [("alex", 31), ("squeeze", 17), ("vgg", 16)])
+def test_images_that_are_too_small_for_a_layer_have_no_value(
+    net: str, smallest: int, checkpoints: Path
+) -> None:
+    _make_backbone(net, checkpoints)
+    package = _package(net, spatial=False)
+    for px in (smallest, smallest - 1):
+        target = _images(1, 40)[1][..., :px]
+        mask = torch.zeros(1, 1, 40, px, dtype=torch.bool)
+        mask[..., 2:9, 3:8] = True
+        completed = torch.where(mask, 255 - target // 2, target)
+        scores = [function(completed, target, mask, net) for function in (lpips_w, lpips_h)]
+        assert [bool(score.isnan()) for score in scores] == [px < smallest] * 2
+    with pytest.raises(RuntimeError), torch.no_grad():
+        package(target.float(), target.float())
+
+
 @pytest.mark.promise("metrics")
 @pytest.mark.parametrize("net", ["alex", "squeeze", "vgg"])
 @pytest.mark.parametrize("corner", [(300, 250), (0, 0), (459, 389)])

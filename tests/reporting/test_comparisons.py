@@ -107,6 +107,7 @@ def test_section_says_how_sure_it_is(checkout: Checkout) -> None:
         in section
     )
     assert ": good 100.0 %." in section
+    assert "covers images and training seeds unless nothing is known of the seeds" in section
     assert "What another training seed changes is not known" in section
 
 

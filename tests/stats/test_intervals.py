@@ -132,9 +132,15 @@ def test_components_are_those_that_the_numbers_were_drawn_with() -> None:
 
 
 def test_one_image_and_one_group_say_nothing() -> None:
-    for sample in (_baseline(np.ones((1, 1))), Sample(np.ones((1, 3)), np.zeros(3, int), False)):
-        found = interval_of_mean(sample)
-        assert (found.low, found.high, found.p()) == (-np.inf, np.inf, 1)
+    one_group, seeds = np.zeros(3, int), np.array([[1.0], [1.1]])
+    samples = [_baseline(np.ones((1, 1))), Sample(np.ones((1, 3)), one_group, False)]
+    # Seeds that agree do not make up for it.
+    samples += [Sample(seeds), Sample(seeds + np.arange(3), one_group)]
+    for sample in samples:
+        for found in (interval_of_mean(sample), interval_of_difference(sample, sample)):
+            assert (found.low, found.high, found.p()) == (-np.inf, np.inf, 1)
+    found = unpaired_interval(Sample(seeds), Sample(seeds + np.arange(3)))
+    assert (found.low, found.high, found.p()) == (-np.inf, np.inf, 1)
 
 
 def test_groups_of_one_size_are_as_many_images() -> None:

@@ -1,12 +1,19 @@
 """The power of paired intervals: the noncentral t distribution and simulated comparisons."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.stats.intervals import Sample, interval_of_mean
+from benchmark.stats.intervals import (
+    Array,
+    Sample,
+    Spread,
+    effective_number,
+    interval_of_mean,
+)
 from benchmark.stats.power import (
     Components,
     components_of,
@@ -77,6 +84,66 @@ def test_power_is_what_the_plan_says_of_many(seeds: int, images: int, power: flo
     # Two standard errors of a share of .5 of 2,000 are .022; the rest is for what the formula
     # leaves out: that an estimated residual is less sure than it takes it for.
     assert _share_seen(seeds, images, power, 2000) == pytest.approx(power, abs=0.04)
+
+
+@pytest.mark.parametrize(("seeds", "degrees"), [(1, 2), (2, 4), (3, 2)])
+def test_power_is_what_the_plan_says_with_a_spread_that_was_measured(
+    seeds: int, degrees: int
+) -> None:
+    rng = np.random.default_rng(seeds)
+    parts = replace(PARTS, measured=(degrees,))
+    difference = detectable_difference(parts, 60, seeds, 0.8)
+    # What is measured is the spread of means, in which the residual is.
+    spread = Spread(math.sqrt(PARTS.seeds[0] + PARTS.residual / 60), degrees)
+    seen = 0
+    for _ in range(1000):
+        scores = difference + crossed(rng, PARTS, seeds, 60)
+        found = interval_of_mean(Sample(scores, spread=spread))
+        seen += found.low > 0 or found.high < 0
+    assert parts.covers(seeds) and seen / 1000 == pytest.approx(0.8, abs=0.04)
+
+
+def test_what_one_seed_covers_is_what_was_measured_of_both_sides() -> None:
+    both = Components((0.02, 0.03), 1.0, 0.5, measured=(2, 4))
+    assert both.covers(1) and not replace(both, measured=(2, 0)).covers(1)
+    assert replace(both, measured=()).covers(2) and not replace(both, measured=()).covers(1)
+
+
+@pytest.mark.parametrize("sizes", [(10,) * 6, (14, 12, 12, 10, 8, 7, 4)])
+def test_power_over_groups_is_what_the_plan_says(sizes: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    images = groups.size
+
+    def drawn() -> Array:
+        of_images: Array = rng.normal(0, 0.5, (1, images))
+        return of_images + rng.normal(0, 1, len(sizes))[groups]
+
+    # The variance of a mean of groups, times the number of images.
+    image = images * (sum((size / images) ** 2 for size in sizes) + 0.25 / images)
+    parts = Components((), image, 0.0, group_size=images / effective_number(groups))
+    difference = detectable_difference(parts, images, 1, 0.8)
+    seen = 0
+    for _ in range(1000):
+        found = interval_of_mean(Sample(difference + drawn(), groups, is_trained=False))
+        seen += found.low > 0 or found.high < 0
+    assert seen / 1000 == pytest.approx(0.8, abs=0.04)
+
+
+def test_groups_of_one_size_are_planned_as_so_many_images() -> None:
+    values = np.random.default_rng(2).normal(0, 1, (1, 60))
+    groups = np.arange(60) % 6
+    means = np.array([[values[0, groups == group].mean() for group in range(6)]])
+    grouped, alone = (
+        components_of(Sample(v, g, is_trained=False), Sample(0 * v, g, is_trained=False))
+        for v, g in ((values, groups), (means, None))
+    )
+    least = detectable_difference(grouped, 60, 1, 0.8)
+    assert least == pytest.approx(detectable_difference(alone, 6, 1, 0.8), rel=1e-9)
+    groups_needed, needed = (images_needed(parts, 1, 0.5, 0.8) for parts in (alone, grouped))
+    assert groups_needed is not None and needed is not None
+    assert groups_needed - 1 < needed / 10 <= groups_needed
+    assert detectable_difference(grouped, 10, 1, 0.8) == math.inf
 
 
 def test_images_that_a_difference_takes_are_enough_and_one_less_is_not() -> None:

@@ -272,6 +272,21 @@ def test_images_of_a_group_are_one_unit(turned: bool, scored: Path, tmp_path: Pa
     assert (low, high) == pytest.approx(expected, rel=1e-6)
 
 
+def test_one_group_has_no_interval_and_json_says_so(
+    scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv(scored / "theirs/scores.csv", dtype={"label": str})
+    table = table[table["method"] == "theirs"]
+    table.insert(6, "group", "photo")
+    table.to_csv(tmp_path / "theirs.csv", index=False)
+    assert main(["compare", str(scored / "ours"), str(tmp_path / "theirs.csv"), "--json"]) == 0
+    # Infinity is Python's, and no JSON.
+    content = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    (row,) = (c for c in content["comparisons"]["mse_h"] if c["reference"] == "theirs")
+    assert (row["low"], row["high"], row["verdict"]) == (None, None, "inconclusive")
+    assert content["methods"]["ours"]["mse_h"]["interval"] == [None, None]
+
+
 def test_the_exported_test_set_of_a_suite_gives_a_row_beside_its_methods(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,9 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.__main__ import main
+from benchmark.core import paths
 from benchmark.stats.power import Components, detectable_difference
 from benchmark.versions.power import Plan, make_plan, plan_text
 from benchmark.versions.snapshot import open_version
@@ -92,6 +94,9 @@ def test_tolerances_tell_the_variance_of_one_seed(trees: Trees) -> None:
     plan = _plan(trees.new_folder, "tiny", "l2", "telea", "mse_h")
     assert plan.seed_variance_from == TOLERANCES.as_posix()
     assert plan.components.seeds == pytest.approx((1e-6,))
+    # With one seed it is what intervals count.
+    assert [row.covers_seeds for row in plan.rows] == [True] * 4
+    assert plan.rows[0].detectable > 4.30 * 0.001
     # Nothing is known of the other variant, so that nothing is known of the difference.
     assert _plan(trees.new_folder, "tiny", "l2", "gan", "mse_h").seed_variance_from == ""
 
@@ -140,6 +145,32 @@ def test_one_image_is_too_few(trees: Trees) -> None:
     trees.change_scores(lambda frame: frame.iloc[:1])
     with pytest.raises(InputError, match="fewer than two scored images"):
         _plan(trees.new_folder, "tiny", "l2", "telea", "mse_h")
+
+
+def _in_groups(trees: Trees, groups: list[str]) -> None:
+    """Say of which groups the four images are."""
+
+    def grouped(frame: pd.DataFrame) -> pd.DataFrame:
+        numbers = {image: group for image, group in zip(frame["image"], groups, strict=True)}
+        frame.insert(6, "group", frame["image"].map(numbers))
+        return frame
+
+    trees.change_scores(grouped, paths.Run("tiny", "gan", 0))
+
+
+def test_groups_of_images_are_less_sure(trees: Trees) -> None:
+    alone = _plan(trees.new_folder, "tiny", "gan", "telea", "mse_h")
+    _in_groups(trees, ["a", "a", "a", "b"])
+    plan = _plan(trees.new_folder, "tiny", "gan", "telea", "mse_h")
+    # As (3 + 1)^2 / (3^2 + 1^2) groups of one size, which have a degree of freedom at least.
+    assert plan.components.group_size == pytest.approx(4 / 1.6)
+    assert plan.rows[0].detectable > 3 * alone.rows[0].detectable
+
+
+def test_one_group_is_too_few(trees: Trees) -> None:
+    _in_groups(trees, ["photo"] * 4)
+    with pytest.raises(InputError, match="of one group of tiny; a plan needs two"):
+        _plan(trees.new_folder, "tiny", "gan", "telea", "mse_h")
 
 
 def test_command(

@@ -55,21 +55,25 @@ class Resamples:
     groups: NDArray[np.int64] | None = None
     """Number of each image's group, from 0; a group is drawn whole."""
 
+    @property
+    def units(self) -> int:
+        """How many images, or groups of them, are drawn."""
+        return self.count if self.groups is None else int(self.groups.max()) + 1
+
     @cached_property
     def weights(self) -> NDArray[np.int64]:
         """How often each image was drawn, `[replicates, count]`."""
-        units = self.count if self.groups is None else int(self.groups.max()) + 1
-        drawn = self.replicates * units
+        drawn = self.replicates * self.units
         bits = random_bits(["diagnosis bootstrap", SEED], -(-drawn // 4)).ravel()[:drawn]
-        counts = counts_of(integers_below(bits, units).reshape(self.replicates, units))
+        counts = counts_of(integers_below(bits, self.units).reshape(self.replicates, self.units))
         return counts if self.groups is None else counts[:, self.groups]
 
     def estimate(self, value: float, replicates: Values) -> Estimate:
         """Return a value with the percentiles of its replicates, rounded to 7 significant digits.
 
-        A single image says nothing of how much images differ.
+        A single image or group says nothing of how much images differ.
         """
-        if self.count < 2:
+        if self.units < 2:
             return {"value": _rounded(value), "low": None, "high": None}
         tail = (1 - CONFIDENCE) / 2
         low, high = np.quantile(replicates, [tail, 1 - tail])
@@ -177,7 +181,7 @@ def _measures(found: Predictions, resamples: Resamples) -> dict[str, Estimate]:
 
 
 def _estimate(found: Interval) -> Estimate:
-    """Return an interval with plain values; a single image gives none."""
+    """Return an interval with plain values; a single image or group gives none."""
     if not np.isfinite(found.low):
         return {"value": _rounded(found.mean), "low": None, "high": None}
     return {

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from benchmark.evaluation.test_set import TestSet
 from benchmark.metrics import METRICS
+from benchmark.metrics.shift_tolerant import SMALLEST_PX
 from benchmark.training.network_inputs import Completed, Inpainter, complete
 from data.draws import integers_below, random_bits
 
@@ -39,9 +40,12 @@ def refill(
     What is filled has the size of the hole, and lies around the middle of the localizer's box.
 
     Returns:
-        `METRIC` of the whole image, image by image, after each number of rounds, and `ELSEWHERE`.
+        `METRIC` of the whole image, image by image, after each number of rounds, and `ELSEWHERE`;
+        nothing where images are too small for it.
     """
     size, found = test.hole_size, dict[str, list[float]]()
+    if min(test.images.shape[1:3]) < SMALLEST_PX:
+        return found
     for start in range(0, len(test.rows), batch_size):
         rows = test.rows[start : start + batch_size]
         images = torch.from_numpy(test.images[rows]).to(device)

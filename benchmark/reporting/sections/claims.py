@@ -1,5 +1,6 @@
 """What became of the authors' claims, as a section, CSV and JSON."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,6 +41,7 @@ def section(report: Report) -> Section:
     """Return all claims with what each place says of them."""
     findings = [finding for claim in report.tested.values() for finding in claim.findings]
     parts = [part for finding in findings for part in finding.comparisons]
+    tested = [part for part in parts if part.effect.interval.parts]  # the others are exact
     blocks: list[Block] = [
         Text(
             "What the authors of these systems claim, tested on every suite that has the runs for "
@@ -53,12 +55,13 @@ def section(report: Report) -> Section:
             "side that the claim predicts. Reversed: it lies on the other. Negligible: it lies "
             f"within the margin of practical equivalence ({MARGINS}; 0.05 of an IoU or "
             "a share, 0.1 of a correlation; or what the claim names). Else it is inconclusive. "
-            f"The rule is that of all tables: p values are adjusted by Holm over all {len(parts)} "
-            "comparisons here, so that any verdict is false with a probability of 5 % at most. "
-            "Intervals are for one comparison, and so is “by itself”: the verdict if nothing else "
-            "were asked. Perceptual quality is ST-LPIPS where the authors have LPIPS. Of a claim "
-            "with several comparisons all must hold. Ratios are compared by their logarithms (ln); "
-            "|…| is the distance from the ideal. `claims.json` names all runs.",
+            f"The rule is that of all tables: p values are adjusted by Holm over all {len(tested)} "
+            "comparisons here that are not exact, so that any verdict is false with a probability "
+            "of 5 % at most. Intervals are for one comparison, and so is “by itself”: the verdict "
+            "if nothing else were asked. Perceptual quality is ST-LPIPS where the authors have "
+            "LPIPS. Of a claim with several comparisons all must hold. Ratios are compared by "
+            "their logarithms (ln); |…| is the distance from the ideal. `claims.json` names all "
+            "runs.",
             "notes",
         ),
     ]
@@ -214,6 +217,7 @@ def claims_csv(tested: Mapping[str, ClaimResult]) -> str:
             place = [name, claim["who"], finding["suite"], finding["verdict"]]
             for part in finding["evidence"]:
                 facts = [part[key] for key in ("comparison", "verdict", *NUMBERS)]
+                facts = [math.nan if fact is None else fact for fact in facts]
                 rows.append([*place, *facts, " ".join(finding["runs"]), ""])
         for gap in claim["untested"]:
             blank = [""] * (len(COLUMNS) + len(NUMBERS) - 3)
@@ -222,7 +226,7 @@ def claims_csv(tested: Mapping[str, ClaimResult]) -> str:
 
 
 def claims_json(tested: Mapping[str, ClaimResult]) -> dict[str, Any]:
-    """Return everything that is known of every claim, numbers rounded."""
+    """Return everything that is known of every claim, numbers rounded; None for an infinite end."""
     return {
         name: {
             "who": claim.claim.who,
@@ -252,7 +256,10 @@ def _evidence(part: ClaimComparison) -> dict[str, Any]:
     return {
         "comparison": part.what,
         "verdict": part.verdict,
-        **{key: float(f"{value:.7g}") + 0.0 for key, value in numbers},
+        **{
+            key: float(f"{value:.7g}") + 0.0 if math.isfinite(value) else None
+            for key, value in numbers
+        },
         "images": part.images,
         "seeds": part.seeds,
         "covers_seeds": part.covers_seeds,

@@ -79,6 +79,16 @@ def test_one_image_has_no_interval() -> None:
     assert found == {"value": 0.25, "low": None, "high": None}
 
 
+def test_one_group_has_no_interval_however_many_images_it_has() -> None:
+    said = {name: _judged([0.5, 0.75, 0.5], [0.0, 0.5, 1.0]) for name in PROBES}
+    one = Resamples(3, groups=np.zeros(3, np.int64))
+    found = diagnosis(LOCALIZER, said, np.array([0.25, -0.75, 0.5]), one)
+    measured = [*found["probes"]["completed"].values(), *found["probes"]["real"].values()]
+    measured += [found["effects"]["seam"], found["gradient_error_correlation"]]
+    assert all(each["low"] is None is each["high"] for each in measured)
+    assert found["probes"]["real"]["iou"]["value"] == 0.5
+
+
 def test_a_discriminator_that_was_not_asked_is_untrained() -> None:
     found = diagnosis(LOCALIZER, None, None, Resamples(3))
     assert found == {"predicts": "localization", "input": "completed", "trained": False}

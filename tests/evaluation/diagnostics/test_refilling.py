@@ -1,5 +1,8 @@
 """Filling what a localizer finds, with networks that were made by hand."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -75,6 +78,16 @@ def test_squares_around_the_middle_of_the_box_are_filled(
         assert found[refilled(rounds)] == pytest.approx(_scores(expected, truth), rel=1e-4)
     assert found.keys() == {*map(refilled, range(ROUNDS + 1)), ELSEWHERE}
     assert all(len(values) == IMAGES for values in found.values())
+
+
+def test_images_that_are_too_small_for_the_metric_are_not_filled_again(test_set: TestSet) -> None:
+    inpainter = Inpainter(Gray(), tiny_variant("localizer").generator)
+    for px, is_filled in ((20, False), (21, True)):
+        small = replace(test_set, images=np.ascontiguousarray(test_set.images[:, :px, :px]))
+        small.boxes[:] = [1, 1, 1 + HOLE, 1 + HOLE]
+        found = refill(inpainter, Finds(10, 8), small, CPU, batch_size=2)
+        assert bool(found) == is_filled
+        json.dumps(found, allow_nan=False)
 
 
 def test_squares_elsewhere_are_others_for_each_image_and_round_and_not_for_a_batch_size(

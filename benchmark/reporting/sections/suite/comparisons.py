@@ -127,7 +127,7 @@ def _tables(verdicts: Verdicts) -> list[Block]:
         Text(
             f"Paired differences in `{METRIC}`, on the same images and holes; {wanted} is better "
             "for the first. The interval is for one comparison, and covers images and training "
-            "seeds unless the verdict is provisional; p (Holm) is that of the interval's "
+            "seeds unless nothing is known of the seeds; p (Holm) is that of the interval's "
             "distribution, adjusted for the number of rows, and decides the verdict. Sign flips "
             "and Wilcoxon test over images alone. Better on: the share of images on which the "
             "first is better, ties by half."
