@@ -102,7 +102,7 @@ def test_a_reader_sees_the_pipeline_at_once() -> None:
 
 def test_readme_is_for_a_reader_in_a_hurry() -> None:
     pieces = (ROOT / "README.md").read_text(encoding="utf-8").split()
-    words = [piece for piece in pieces if re.search(r"\w", piece)]  # a table's bars are none
+    words = [piece for piece in pieces if any(map(str.isalnum, piece))]  # a table's bars are none
     assert len(words) <= 1400
 
 
