@@ -65,13 +65,15 @@ def test_a_single_variant_has_no_order_and_is_folded() -> None:
 
 
 def test_what_was_not_measured_here_has_no_column() -> None:
-    locpaint = results({"l2": np.full(4, 0.02), "binary": np.full(4, 0.04)}, "mse_h")
-    names = ("psnr_w", "ssim7_w")
-    frame = locpaint.frame.assign(**dict.fromkeys(names, 0.5), lpips_alex=np.nan)
+    scores = {"l2": np.full(4, 0.02), "binary": np.full(4, 0.04), "telea": np.full(4, 0.03)}
+    found = results(scores, "mse_h")
+    names = ("psnr_w", "ssim_uniform_w", "psnr_h", "l1_percent_h")
+    frame = found.frame.assign(**dict.fromkeys(names, 0.5), lpips_alex=np.nan)
     source = source_class("image_folder").model_validate({})
-    suite = locpaint.suite.model_copy(update={"source": source})
-    heads = _section(replace(locpaint, frame=frame, suite=suite)).splitlines()
-    assert not any("lpips" in line for line in heads if line.startswith("| variant"))
+    suite = found.suite.model_copy(update={"source": source})
+    lines = _section(replace(found, frame=frame, suite=suite)).splitlines()
+    heads = [line for line in lines if line.startswith("| variant")]
+    assert heads == [r"| variant | mse\_x12 | psnr\_db | ssim\_7x7 |"]
 
 
 def test_images_that_the_benchmark_draws_are_no_dataset() -> None:

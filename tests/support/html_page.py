@@ -18,7 +18,7 @@ from benchmark.reporting.suite_report import Report
 from tests.support.diagnoses import binary, diagnosis
 from tests.support.report_tree import BAD, EVEN, GOOD, Checkout
 
-VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
+VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "wbr"})
 """Elements without content or end."""
 
 
