@@ -210,11 +210,18 @@ def share_range(shares: Iterable[float]) -> str:
 
 
 def budget_clause(budgets: Iterable[Budget]) -> str:
-    """Say how much training some variants had.
+    """Say what `budget_range` returns, and of what the share is."""
+    text = budget_range(found := [*budgets])
+    has_share = any(not math.isnan(budget.share) for budget in found)
+    return f"{text} of the authors' stated budget" if text and has_share else text
+
+
+def budget_range(budgets: Iterable[Budget]) -> str:
+    """Return how much training some variants had.
 
     Returns:
-        "9,600 images, 0.64 % of the authors' stated budget", or from the least to the most; without
-        the share where no authors state theirs, and empty where the images seen are not known.
+        "9,600 images, 0.64 %", or from the least to the most; without the share where no authors
+        state theirs, and empty where the images seen are not known.
     """
     found = [budget for budget in budgets if not math.isnan(budget.images)]
     if not found:
@@ -222,7 +229,7 @@ def budget_clause(budgets: Iterable[Budget]) -> str:
     images = _range([number(end(b.images for b in found), 0) for end in (min, max)])
     text = f"{images} images"
     if shares := share_range(budget.share for budget in found if budget.authors is not None):
-        text += f", {shares} of the authors' stated budget"
+        text += f", {shares}"
     return text
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmark.core.files import write_text
 from benchmark.reporting.blocks import Block, Cell, Group, Head, Row, Table, Text
-from benchmark.reporting.budget import budget_clause
+from benchmark.reporting.budget import budget_range
 from benchmark.reporting.dialect import plain
 from benchmark.reporting.markdown import markdown_blocks
 from benchmark.reporting.sections.claims import COVERAGE_MARK, short_blocks
@@ -17,8 +17,8 @@ from data.errors import InputError
 START = "<!-- results: written by `python -m benchmark readme` -->\n"
 END = "<!-- end of results -->\n"
 HEADS = (
-    *("images", "trained on"),
-    *(f"{metric}: best variant / baseline" for metric in (METRIC, PERCEPTUAL)),
+    *("images", "trained on (authors' stated budget: 100 %)"),
+    *(f"{metric}: best variant, baseline" for metric in (METRIC, PERCEPTUAL)),
     "variants",
 )
 METRICS = ("mse_h", "stlpips_alex_h", "sharpness_c")
@@ -68,13 +68,13 @@ def _row(suite: SuiteReport) -> Row:
         [best_of(results, names, metric) for names in (results.variants, results.baselines)]
         for metric in (METRIC, PERCEPTUAL)
     ]
-    pairs = [" / ".join(f"{b[0]} {b[1]:.4f}" if b else "—" for b in pair) for pair in bests]
+    pairs = [", ".join(f"{b[0]} {b[1]:.4f}" if b else "—" for b in pair) for pair in bests]
     found = [c for c in verdicts.against if c.reference == verdicts.strongest]
     better, worse, even = outcome(found)
     counts = {"better": better, "even": even, "worse": worse}
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     mark = COVERAGE_MARK if any(c.is_provisional for c in found) else ""
-    budget = budget_clause(suite.budgets.values())
+    budget = budget_range(suite.budgets.values())
     return Row([Cell(text) for text in (suite.title, budget, *pairs, f"{said}{mark}")])
 
 

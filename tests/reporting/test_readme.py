@@ -55,7 +55,7 @@ def test_numbers_are_those_of_the_committed_files() -> None:
         variants = methods.keys() - baselines - {"oracle"}
         for metric, cell in zip(("mse_h", "stlpips_alex_h"), row[2:4], strict=True):
             means = {name: method[metric]["mean"] for name, method in methods.items()}
-            for names, pair in zip((variants, baselines), cell.split(" / "), strict=True):
+            for names, pair in zip((variants, baselines), cell.split(", "), strict=True):
                 name, mean = pair.split()
                 assert float(mean) == pytest.approx(means[name], abs=0.51e-4)
                 assert means[name] == min(means[name] for name in names)
@@ -123,7 +123,7 @@ def test_own_suites_have_a_row_and_a_table(tmp_path: Path, monkeypatch: pytest.M
     assert (before, after) == ("above\n", "below\n")
     suites, own, reference = _tables(results)
     # l2 is GOOD and binary BAD, and Telea the best without training: both of one seed.
-    said = ["l2 0.0210 / telea 0.0250", "— / —", "1 better, 1 worse"]
+    said = ["l2 0.0210, telea 0.0250", "—, —", "1 better, 1 worse"]
     assert [[row[0], *row[2:]] for row in suites[1:]] == [
         ["Tiny_pictures", *said], ["Tiny_pictures (reference: Some CPU)", *said],
     ]  # fmt: skip
