@@ -98,8 +98,7 @@ def compare_submissions(places: Sequence[Path]) -> SubmissionComparison:
     # All completions of an image and hole are one sample of it: they are no training seeds.
     frame = pd.concat([*tables, *baselines.values()], ignore_index=True).assign(seed=0)
     if GROUP in frame:  # a suite's tables name the groups of the images in all tables
-        grouped = frame.dropna(subset=GROUP).drop_duplicates("image").set_index("image")
-        frame[GROUP] = frame["image"].map(grouped[GROUP])
+        frame[GROUP] = frame["image"].map(_groups(frame))
     known = [name for name in HEADLINE if name in frame and frame[name].notna().any()]
     scores = {metric: _scores(frame, metric, names) for metric in known}
     order = [name for name in BASELINES if name in baselines]
@@ -176,6 +175,16 @@ def _require_same_holes(tables: Mapping[str, pd.DataFrame]) -> None:
                 f"{first} and {other}: {lacking} of their holes are in one of both alone; a "
                 "comparison needs the same images and masks"
             )
+
+
+def _groups(frame: pd.DataFrame) -> pd.Series:
+    """Return the group of each image that a table names one of."""
+    named = frame[["image", GROUP]].dropna().drop_duplicates().set_index("image")[GROUP]
+    if named.index.has_duplicates:
+        image = named.index[named.index.duplicated()][0]
+        groups = " and ".join(map(repr, named[[image]]))
+        raise InputError(f"image {image} is of the groups {groups} in two score tables")
+    return named
 
 
 def _pixels(places: Sequence[Path], frame: pd.DataFrame) -> pd.Series:

@@ -287,6 +287,22 @@ def test_one_group_has_no_interval_and_json_says_so(
     assert content["methods"]["ours"]["mse_h"]["interval"] == [None, None]
 
 
+def test_tables_that_disagree_on_the_group_of_an_image_are_refused(
+    scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv(scored / "theirs/scores.csv", dtype={"label": str})
+    table = table[table["method"] == "theirs"]
+    table.insert(6, "group", "photo")
+    table.to_csv(tmp_path / "theirs.csv", index=False)
+    table.assign(method="third", group=["other", *table["group"].iloc[1:]]).to_csv(
+        tmp_path / "third.csv", index=False
+    )
+    tables = [str(tmp_path / name) for name in ("theirs.csv", "third.csv")]
+    assert main(["compare", str(scored / "ours"), *tables]) == 2
+    image = table["image"].iloc[0]
+    assert f"image {image} is of the groups 'photo' and 'other'" in capsys.readouterr().err
+
+
 def test_the_exported_test_set_of_a_suite_gives_a_row_beside_its_methods(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
