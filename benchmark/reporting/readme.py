@@ -17,7 +17,7 @@ from data.errors import InputError
 START = "<!-- results: written by `python -m benchmark readme` -->\n"
 END = "<!-- end of results -->\n"
 HEADS = (
-    *("images", "trained on (authors' stated budget: 100 %)"),
+    *("suite", "trained on (authors' stated budget: 100 %)"),
     *(f"{metric}: best variant, baseline" for metric in (METRIC, PERCEPTUAL)),
     "variants",
 )
@@ -75,7 +75,9 @@ def _row(suite: SuiteReport) -> Row:
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     mark = COVERAGE_MARK if any(c.is_provisional for c in found) else ""
     budget = budget_range(suite.budgets.values())
-    return Row([Cell(text) for text in (suite.title, budget, *pairs, f"{said}{mark}")])
+    # A title has the protocol after the images.
+    name = f"{suite.file}: {suite.results.suite.title.split(', ')[0]}"
+    return Row([Cell(text) for text in (name, budget, *pairs, f"{said}{mark}")])
 
 
 def _scores(suite: SuiteReport) -> Table:
