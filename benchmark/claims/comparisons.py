@@ -50,6 +50,11 @@ class ClaimComparison:
     """Whether the effect is Fisher's z of a correlation, which is what is shown."""
 
     @property
+    def is_exact(self) -> bool:
+        """Whether it follows from the networks and sizes alone, without any images."""
+        return not self.effect.interval.parts
+
+    @property
     def verdict(self) -> ClaimVerdict:
         """What became of the prediction."""
         return verdict_of(self.effect.reading, self.predicted)

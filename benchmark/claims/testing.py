@@ -70,6 +70,11 @@ class ClaimFinding:
     suites: tuple[Suite, ...] = ()
 
     @property
+    def is_exact(self) -> bool:
+        """Whether all comparisons are."""
+        return all(comparison.is_exact for comparison in self.comparisons)
+
+    @property
     def on_datasets(self) -> bool:
         """Whether all suites have images of a dataset, and not the benchmark's own."""
         return bool(self.suites) and all(suite.source.needs_folder for suite in self.suites)
@@ -103,7 +108,7 @@ def evaluate_claims(claims: Mapping[str, Claim], places: Sequence[Place]) -> dic
     found = {name: _evaluate(claim, places) for name, claim in claims.items()}
     findings = [finding for result in found.values() for finding in result.findings]
     # What is exact is not tested.
-    tested = [c.effect for f in findings for c in f.comparisons if c.effect.interval.parts]
+    tested = [c.effect for f in findings for c in f.comparisons if not c.is_exact]
     adjusted = iter(family(tested))
     return {name: _adjusted(result, adjusted) for name, result in found.items()}
 
@@ -113,8 +118,7 @@ def _adjusted(result: ClaimResult, effects: Iterator[Effect]) -> ClaimResult:
     findings = []
     for finding in result.findings:
         comparisons = tuple(
-            replace(c, effect=next(effects)) if c.effect.interval.parts else c
-            for c in finding.comparisons
+            c if c.is_exact else replace(c, effect=next(effects)) for c in finding.comparisons
         )
         findings.append(replace(finding, comparisons=comparisons))
     return replace(result, findings=tuple(findings))

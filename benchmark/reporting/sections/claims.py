@@ -43,7 +43,7 @@ def section(report: Report) -> Section:
     """Return all claims with what each place says of them."""
     findings = [finding for claim in report.tested.values() for finding in claim.findings]
     parts = [part for finding in findings for part in finding.comparisons]
-    tested = [part for part in parts if part.effect.interval.parts]  # the others are exact
+    tested = [part for part in parts if not part.is_exact]
     blocks: list[Block] = [
         Text(
             "What the authors of these systems claim, tested on every suite that has the runs for "
@@ -93,22 +93,28 @@ def _group(name: str, tested: ClaimResult) -> Group:
 
 
 def short_blocks(tested: Mapping[str, ClaimResult]) -> list[Block]:
-    """Return a table of the claims that datasets decide, and which ones they leave open."""
-    rows, left_open, untested = [], [], []
+    """Return a table of the claims that datasets decide, and what became of all others."""
+    rows, left_open, untested, exact = [], [], [], []
     for name, result in tested.items():
-        if found := [finding for finding in result.findings if finding.on_datasets]:
-            overall = overall_verdict(finding.verdict for finding in found)
-            if overall == "inconclusive":
-                left_open.append(name)
-            else:
-                rows.append(_short_row(name, result.claim, found, overall))
-        elif not result.claim.covers:
+        found = [finding for finding in result.findings if finding.on_datasets or finding.is_exact]
+        overall = overall_verdict(finding.verdict for finding in found)
+        if not found:
             untested.append(name)
+        elif all(finding.is_exact for finding in found):
+            exact.append(f"{name} {SIGNS[overall]} {overall}")
+        elif overall == "inconclusive":
+            left_open.append(name)
+        else:
+            rows.append(_short_row(name, result.claim, found, overall))
+    if not rows and not left_open:
+        return []
     heads = [Head(name, is_text=True) for name in SHORT_HEADS]
     blocks: list[Block] = [Table("Claims", heads, [Group(rows)])] if rows else []
+    if exact:
+        blocks.append(Text(f"By arithmetic: {', '.join(exact)}."))
     if left_open:
         blocks.append(Text(f"{SIGNS['inconclusive']} Not decided: {', '.join(left_open)}."))
-    if rows and untested:
+    if untested:
         blocks.append(Text(f"{SIGNS[UNTESTED]} Without runs on datasets: {', '.join(untested)}."))
     return blocks
 
