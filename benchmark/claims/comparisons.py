@@ -51,8 +51,8 @@ class ClaimComparison:
 
     @property
     def is_exact(self) -> bool:
-        """Whether it follows from the networks and sizes alone, without any images."""
-        return not self.effect.interval.parts
+        """Whether it follows from networks and sizes alone, without any image."""
+        return not self.images and not self.seeds
 
     @property
     def verdict(self) -> ClaimVerdict:

@@ -108,7 +108,7 @@ def evaluate_claims(claims: Mapping[str, Claim], places: Sequence[Place]) -> dic
     found = {name: _evaluate(claim, places) for name, claim in claims.items()}
     findings = [finding for result in found.values() for finding in result.findings]
     # What is exact is not tested.
-    tested = [c.effect for f in findings for c in f.comparisons if not c.is_exact]
+    tested = [c.effect for f in findings for c in f.comparisons if c.effect.interval.parts]
     adjusted = iter(family(tested))
     return {name: _adjusted(result, adjusted) for name, result in found.items()}
 
@@ -118,7 +118,8 @@ def _adjusted(result: ClaimResult, effects: Iterator[Effect]) -> ClaimResult:
     findings = []
     for finding in result.findings:
         comparisons = tuple(
-            c if c.is_exact else replace(c, effect=next(effects)) for c in finding.comparisons
+            replace(c, effect=next(effects)) if c.effect.interval.parts else c
+            for c in finding.comparisons
         )
         findings.append(replace(finding, comparisons=comparisons))
     return replace(result, findings=tuple(findings))

@@ -43,7 +43,7 @@ def section(report: Report) -> Section:
     """Return all claims with what each place says of them."""
     findings = [finding for claim in report.tested.values() for finding in claim.findings]
     parts = [part for finding in findings for part in finding.comparisons]
-    tested = [part for part in parts if not part.is_exact]
+    tested = [part for part in parts if part.effect.interval.parts]  # the others are exact
     blocks: list[Block] = [
         Text(
             "What the authors of these systems claim, tested on every suite that has the runs for "
@@ -209,7 +209,7 @@ def evidence_text(part: ClaimComparison) -> str:
 
 def _numbers(part: ClaimComparison) -> str:
     numbers = [f"{round(n, part.decimals) + 0.0:+.{part.decimals}f}" for n in _ends(part)]
-    interval = f" [{numbers[1]}, {numbers[2]}]" if part.images or part.seeds else ""
+    interval = "" if part.is_exact else f" [{numbers[1]}, {numbers[2]}]"
     return f"{numbers[0]}{interval}"
 
 
