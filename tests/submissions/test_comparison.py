@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from scipy import stats
 
@@ -247,12 +248,17 @@ def test_means_are_those_that_score_printed_of_several_completions(tmp_path: Pat
     assert seam.images == 4
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_images_of_a_group_are_one_unit(turned: bool, scored: Path, tmp_path: Path) -> None:
+def _grouped(scored: Path, groups: str | NDArray[np.str_]) -> pd.DataFrame:
+    """Return the score table of `theirs`, sorted by image, with a group for each."""
     table = pd.read_csv(scored / "theirs/scores.csv", dtype={"label": str})
     table = table[table["method"] == "theirs"].sort_values("image")
-    numbers = dict(zip(table["image"], np.repeat([0, 1, 2], 3), strict=True))
-    table.insert(6, "group", "photo" + table["image"].map(numbers).astype(str))
+    table.insert(6, "group", groups)
+    return table
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_images_of_a_group_are_one_unit(turned: bool, scored: Path, tmp_path: Path) -> None:
+    table = _grouped(scored, np.repeat(["photo0", "photo1", "photo2"], 3))
     table.to_csv(tmp_path / "theirs.csv", index=False)
     places = [scored / "ours", tmp_path / "theirs.csv"]
     found = compare_submissions(places[::-1] if turned else places)
@@ -275,10 +281,7 @@ def test_images_of_a_group_are_one_unit(turned: bool, scored: Path, tmp_path: Pa
 def test_one_group_has_no_interval_and_json_says_so(
     scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = pd.read_csv(scored / "theirs/scores.csv", dtype={"label": str})
-    table = table[table["method"] == "theirs"]
-    table.insert(6, "group", "photo")
-    table.to_csv(tmp_path / "theirs.csv", index=False)
+    _grouped(scored, "photo").to_csv(tmp_path / "theirs.csv", index=False)
     assert main(["compare", str(scored / "ours"), str(tmp_path / "theirs.csv"), "--json"]) == 0
     # Infinity is Python's, and no JSON.
     content = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
@@ -290,9 +293,7 @@ def test_one_group_has_no_interval_and_json_says_so(
 def test_tables_that_disagree_on_the_group_of_an_image_are_refused(
     scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = pd.read_csv(scored / "theirs/scores.csv", dtype={"label": str})
-    table = table[table["method"] == "theirs"]
-    table.insert(6, "group", "photo")
+    table = _grouped(scored, "photo")
     table.to_csv(tmp_path / "theirs.csv", index=False)
     table.assign(method="third", group=["other", *table["group"].iloc[1:]]).to_csv(
         tmp_path / "third.csv", index=False
